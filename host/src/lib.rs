@@ -1,0 +1,4 @@
+//! The rooms of the host, in the order in which data flows.
+pub mod error;
+pub mod schema;
+pub mod pipeline;

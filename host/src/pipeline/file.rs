@@ -1,0 +1,203 @@
+//! The shape of a pipeline file, key by key. The doc comments are what editors show.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A pipeline: where data comes from, how it is cleaned, what is computed.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Name, warehouse, time zone, currency.
+    pub pipeline: Settings,
+    /// Named base URLs with secrets; plugins see the names alone.
+    #[serde(default)]
+    pub connection: BTreeMap<String, Connection>,
+    /// Sources, loaded side by side.
+    #[serde(default)]
+    pub source: Vec<Source>,
+    /// Rules, applied to each stream in this order.
+    #[serde(default)]
+    pub rule: Vec<Rule>,
+    /// SQL models, built after cleaning.
+    pub marts: Option<Marts>,
+}
+
+/// What holds for the whole pipeline.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Shown in reports.
+    pub name: String,
+    /// Path of the DuckDB file; relative paths start at the pipeline file's folder.
+    pub warehouse: String,
+    /// IANA time zone that months and cohorts follow.
+    #[serde(default = "utc")]
+    pub timezone: String,
+    /// ISO 4217 code of the home currency.
+    #[serde(default = "usd")]
+    #[schemars(regex(pattern = r"^[A-Z]{3}$"))]
+    pub currency: String,
+    /// Cron expression, used by `host serve`.
+    pub schedule: Option<String>,
+    /// Memory that DuckDB may use, such as `2GB`; it spills to disk beyond.
+    #[serde(default = "memory_limit")]
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)? ?([KMG]i?B|[kmg]i?b)$"))]
+    pub memory_limit: String,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+fn usd() -> String {
+    "USD".to_owned()
+}
+
+fn memory_limit() -> String {
+    "1GB".to_owned()
+}
+
+/// A base URL with its secret.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Connection {
+    /// `https://host`, or `http://` on loopback.
+    pub base_url: String,
+    /// Sent as `Authorization: Bearer …`.
+    pub token: Option<SecretReference>,
+    /// Rate limits that override the plugin's own, by bucket.
+    #[serde(default)]
+    pub rate_limits: BTreeMap<String, RateLimit>,
+}
+
+/// Where a secret is kept.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum SecretReference {
+    /// In a variable of the environment or of `.env`.
+    Variable {
+        /// The variable's name.
+        secret: String,
+    },
+    /// In a file of its own.
+    File {
+        /// The file's path.
+        file: String,
+    },
+}
+
+/// At most so many requests in so many seconds.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// Requests.
+    #[schemars(range(min = 1))]
+    pub requests: u32,
+    /// Seconds.
+    #[schemars(range(min = 1))]
+    pub per_seconds: u32,
+}
+
+/// A source plugin at work.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// A name in a plugins folder, or a path to a component.
+    pub plugin: String,
+    /// The source's name in the warehouse; the plugin's unless given.
+    pub name: Option<String>,
+    /// SHA-256 of the component, in hex: another file is refused.
+    pub sha256: Option<String>,
+    /// The streams to load; all where left out.
+    pub streams: Option<Vec<String>>,
+    /// Connections granted: the plugin's name for it = the pipeline's.
+    #[serde(default)]
+    pub connections: BTreeMap<String, String>,
+    /// Files granted: the plugin's name for it = a path; empty grants nothing.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// The plugin's own settings.
+    #[serde(default)]
+    pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Source {
+    /// The source's name in the warehouse.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_else(|| stem(&self.plugin))
+    }
+}
+
+/// A rule plugin at work.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// A name in a plugins folder, or a path to a component.
+    pub plugin: String,
+    /// The rule's name in reports; the plugin's unless given.
+    pub name: Option<String>,
+    /// SHA-256 of the component, in hex: another file is refused.
+    pub sha256: Option<String>,
+    /// The streams it cleans, each `source.stream`.
+    #[schemars(length(min = 1), inner(regex(pattern = r"^[a-z0-9_]+\.[a-z0-9_]+$")))]
+    pub streams: Vec<StreamName>,
+    /// Files granted: the plugin's name for it = a path.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+    /// The plugin's own settings.
+    #[serde(default)]
+    pub config: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Rule {
+    /// The rule's name in reports.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_else(|| stem(&self.plugin))
+    }
+}
+
+fn stem(plugin: &str) -> &str {
+    std::path::Path::new(plugin).file_stem().and_then(|stem| stem.to_str()).unwrap_or(plugin)
+}
+
+/// A stream of a source: `source.stream`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct StreamName {
+    /// The source's name.
+    pub source: String,
+    /// The stream's name.
+    pub stream: String,
+}
+
+impl TryFrom<String> for StreamName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let split = text.split_once('.').ok_or_else(|| format!("`{text}` is not `source.stream`"))?;
+        Ok(Self { source: split.0.to_owned(), stream: split.1.to_owned() })
+    }
+}
+
+impl std::fmt::Display for StreamName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.source, self.stream)
+    }
+}
+
+/// SQL models and what they may ask of the pipeline.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Marts {
+    /// The folder with `staging`, `core`, `marts`, `checks`, `seeds`.
+    pub path: String,
+    /// Values that models read from `_host.variables`.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+}
+

@@ -1,0 +1,201 @@
+//! Where each value stands in a TOML file, so that any later check can point at it.
+
+use serde_json::{Map, Value};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Environment;
+use crate::error::{Error, Result, nearest};
+
+/// One step on the way to a value: a key or an index.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// A key of a table.
+    Key(String),
+    /// An index of an array.
+    Index(usize),
+}
+
+impl From<&str> for Step {
+    fn from(key: &str) -> Self {
+        Self::Key(key.to_owned())
+    }
+}
+
+impl From<usize> for Step {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+/// A TOML text with the position of everything in it, parsed anew for each question: only errors ask.
+#[derive(Debug, Clone)]
+pub struct Places {
+    name: String,
+    text: String,
+}
+
+impl Places {
+    /// Checks a text's syntax; `name` is how errors call the file.
+    pub fn parse(text: &str, name: &str) -> Result<Self> {
+        let places = Self { name: name.to_owned(), text: text.to_owned() };
+        let (_, errors) = DeTable::parse_recoverable(text);
+        let problem = |error: toml::de::Error| {
+            let at = places.position(error.span().map_or(0, |span| span.start));
+            Error::config(error.message().to_owned()).on(at)
+        };
+        Error::all(errors.into_iter().map(problem).collect()).map_or(Ok(()), Err)?;
+        Ok(places)
+    }
+
+    /// `file:line:column` of the value at a path, or of the nearest thing above it.
+    #[must_use]
+    pub fn at(&self, path: &[Step]) -> String {
+        let mut start = 0;
+        let (root, _) = DeTable::parse_recoverable(&self.text);
+        let mut table = Some(root.get_ref());
+        let mut array = None;
+        for step in path {
+            let found = match step {
+                Step::Key(key) => table.and_then(|table: &DeTable<'_>| {
+                    let (key, value) = table.get_key_value(key.as_str())?;
+                    start = key.span().start;
+                    Some(value)
+                }),
+                Step::Index(index) => array.and_then(|array: &toml::de::DeArray<'_>| array.get(*index)),
+            };
+            let Some(value) = found else { break };
+            if matches!(step, Step::Index(_)) {
+                start = value.span().start;
+            }
+            table = match value.get_ref() {
+                DeValue::Table(table) => Some(table),
+                _ => None,
+            };
+            array = match value.get_ref() {
+                DeValue::Array(array) => Some(array),
+                _ => None,
+            };
+        }
+        self.position(start)
+    }
+
+    fn position(&self, byte: usize) -> String {
+        let before = self.text.get(..byte).unwrap_or(&self.text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+        format!("{}:{line}:{column}", self.name)
+    }
+
+    /// The file as JSON, variables filled in, with the problems met on the way.
+    #[must_use]
+    pub fn value(&self, environment: &Environment) -> (Value, Vec<Error>) {
+        let mut walk = Walk { places: self, environment, problems: Vec::new() };
+        let (root, _) = DeTable::parse_recoverable(&self.text);
+        let value = walk.table(root.get_ref());
+        (value, walk.problems)
+    }
+
+    /// Where a value violates a JSON Schema, each violation at its place; `base` is the path to the value.
+    #[must_use]
+    pub fn violations(&self, base: &[Step], schema: &Value, value: &Value) -> Vec<Error> {
+        let validator = match jsonschema::validator_for(schema) {
+            Ok(validator) => validator,
+            Err(cause) => return vec![Error::plugin(format!("its config schema is not valid: {cause}"))],
+        };
+        let violations = validator.iter_errors(value).map(|violation| {
+            let mut path = base.to_vec();
+            let pointer = violation.instance_path().as_str().to_owned();
+            for step in pointer.split('/').skip(1) {
+                let name = step.replace("~1", "/").replace("~0", "~");
+                path.push(name.parse().map_or(Step::Key(name), Step::Index));
+            }
+            let message = violation.to_string();
+            let unexpected = message.strip_prefix("Additional properties are not allowed (");
+            let unexpected = unexpected.and_then(|rest| rest.split('\'').nth(1)).map(str::to_owned);
+            match unexpected {
+                Some(key) => {
+                    let parent = value.pointer(&pointer);
+                    let error = Error::config(format!("unknown key `{key}`"));
+                    let known = allowed(schema, &pointer);
+                    path.push(Step::Key(key.clone()));
+                    let hint = nearest(&key, known.iter().map(String::as_str).filter(|k| parent.is_none_or(|p| p.get(k).is_none())));
+                    let hint = hint.or_else(|| (!known.is_empty()).then(|| format!("the keys here are {}", list(&known))));
+                    let error = match hint {
+                        Some(hint) => error.hint(hint),
+                        None => error,
+                    };
+                    error.on(self.at(&path))
+                }
+                None => Error::config(plain(&message)).on(self.at(&path)),
+            }
+        });
+        violations.collect()
+    }
+}
+
+fn list(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A validator's message in the style of the host's: lowercase first letter, backticks for quotes.
+fn plain(message: &str) -> String {
+    let message = message.replace('"', "`");
+    let mut letters = message.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The property names that a JSON Schema allows at a pointer of the instance.
+fn allowed(schema: &Value, pointer: &str) -> Vec<String> {
+    let resolve = |node: &Value| -> Value {
+        let reference = node.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
+        reference.and_then(|reference| schema.pointer(reference)).unwrap_or(node).clone()
+    };
+    let mut node = schema.clone();
+    for step in pointer.split('/').skip(1) {
+        let next = match step.parse::<usize>() {
+            Ok(_) => node.get("items"),
+            Err(_) => node.pointer(&format!("/properties/{step}")).or_else(|| node.get("additionalProperties")),
+        };
+        let mut next = next.map(&resolve).unwrap_or_default();
+        if let Some(options) = next.get("anyOf").and_then(Value::as_array) {
+            next = options.iter().map(&resolve).find(|option| option.get("properties").is_some()).unwrap_or_default();
+        }
+        node = next;
+    }
+    let properties = node.get("properties").and_then(Value::as_object);
+    properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+}
+
+struct Walk<'a> {
+    places: &'a Places,
+    environment: &'a Environment,
+    problems: Vec<Error>,
+}
+
+impl Walk<'_> {
+    fn table(&mut self, table: &DeTable<'_>) -> Value {
+        let entries = table.iter().map(|(key, value)| (key.get_ref().to_string(), self.value(value)));
+        Value::Object(entries.collect::<Map<_, _>>())
+    }
+
+    fn value(&mut self, value: &Spanned<DeValue<'_>>) -> Value {
+        match value.get_ref() {
+            DeValue::String(text) => match self.environment.fill(text) {
+                Ok(text) => Value::String(text),
+                Err(error) => {
+                    self.problems.push(error.on(self.places.position(value.span().start)));
+                    Value::Null
+                }
+            },
+            DeValue::Integer(integer) => {
+                i64::from_str_radix(integer.as_str(), integer.radix()).map_or(Value::Null, Value::from)
+            }
+            DeValue::Float(float) => float.as_str().parse::<f64>().map_or(Value::Null, Value::from),
+            DeValue::Boolean(boolean) => Value::Bool(*boolean),
+            DeValue::Datetime(datetime) => Value::String(datetime.to_string()),
+            DeValue::Array(array) => Value::Array(array.iter().map(|item| self.value(item)).collect()),
+            DeValue::Table(table) => self.table(table),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Columns and their types, in the three tongues they are spoken in: the contract's formats, Arrow, SQL.
+
+use std::collections::BTreeMap;
+
+use arrow_schema::{DataType, TimeUnit};
+
+use crate::error::{Error, Result};
+
+/// The type of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Type {
+    /// True or false.
+    Bool,
+    /// A 64-bit integer.
+    Int64,
+    /// A 64-bit float.
+    Float64,
+    /// A decimal: digits in all, digits after the point.
+    Decimal(u8, i8),
+    /// A calendar date.
+    Date,
+    /// An instant, microseconds UTC.
+    Timestamp,
+    /// Text.
+    Text,
+}
+
+impl Type {
+    /// From the contract's format string.
+    pub fn parse(format: &str) -> Result<Self> {
+        let unknown = || Error::plugin(format!("`{format}` is no column format of this contract"));
+        Ok(match format {
+            "b" => Self::Bool,
+            "l" => Self::Int64,
+            "g" => Self::Float64,
+            "tdD" => Self::Date,
+            "tsu:UTC" => Self::Timestamp,
+            "u" => Self::Text,
+            _ => {
+                let (precision, scale) =
+                    format.strip_prefix("d:").and_then(|digits| digits.split_once(',')).ok_or_else(unknown)?;
+                let precision: u8 = precision.parse().map_err(|_| unknown())?;
+                let scale: i8 = scale.parse().map_err(|_| unknown())?;
+                let fits = (1..=38).contains(&precision) && (0..=precision.cast_signed()).contains(&scale);
+                if fits { Self::Decimal(precision, scale) } else { return Err(unknown()) }
+            }
+        })
+    }
+
+    /// As the contract's format string.
+    #[must_use]
+    pub fn format(self) -> String {
+        match self {
+            Self::Bool => "b".to_owned(),
+            Self::Int64 => "l".to_owned(),
+            Self::Float64 => "g".to_owned(),
+            Self::Decimal(precision, scale) => format!("d:{precision},{scale}"),
+            Self::Date => "tdD".to_owned(),
+            Self::Timestamp => "tsu:UTC".to_owned(),
+            Self::Text => "u".to_owned(),
+        }
+    }
+
+    /// As an Arrow type.
+    #[must_use]
+    pub fn arrow(self) -> DataType {
+        match self {
+            Self::Bool => DataType::Boolean,
+            Self::Int64 => DataType::Int64,
+            Self::Float64 => DataType::Float64,
+            Self::Decimal(precision, scale) => DataType::Decimal128(precision, scale),
+            Self::Date => DataType::Date32,
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::Text => DataType::Utf8,
+        }
+    }
+
+    /// As a SQL type.
+    #[must_use]
+    pub fn sql(self) -> String {
+        match self {
+            Self::Bool => "BOOLEAN".to_owned(),
+            Self::Int64 => "BIGINT".to_owned(),
+            Self::Float64 => "DOUBLE".to_owned(),
+            Self::Decimal(precision, scale) => format!("DECIMAL({precision},{scale})"),
+            Self::Date => "DATE".to_owned(),
+            Self::Timestamp => "TIMESTAMP WITH TIME ZONE".to_owned(),
+            Self::Text => "VARCHAR".to_owned(),
+        }
+    }
+
+    /// From the type that the warehouse's catalog names; anything it names that we never write is text.
+    #[must_use]
+    pub fn from_sql(name: &str) -> Self {
+        match name {
+            "BOOLEAN" => Self::Bool,
+            "BIGINT" => Self::Int64,
+            "DOUBLE" => Self::Float64,
+            "DATE" => Self::Date,
+            "TIMESTAMP WITH TIME ZONE" => Self::Timestamp,
+            _ => {
+                let digits = name.strip_prefix("DECIMAL(").and_then(|rest| rest.strip_suffix(')'));
+                let digits = digits.and_then(|digits| digits.split_once(','));
+                let parse = |(p, s): (&str, &str)| Some(Self::Decimal(p.trim().parse().ok()?, s.trim().parse().ok()?));
+                digits.and_then(parse).unwrap_or(Self::Text)
+            }
+        }
+    }
+
+    /// The narrowest type that holds the values of both without loss.
+    #[must_use]
+    pub fn widen(self, other: Self) -> Self {
+        match (self, other) {
+            (a, b) if a == b => a,
+            (Self::Int64, Self::Decimal(38, s)) | (Self::Decimal(38, s), Self::Int64) if s <= 19 => Self::Decimal(38, s),
+            _ => Self::Text,
+        }
+    }
+}
+
+/// A column.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Field {
+    /// Its name in the warehouse.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub data_type: Type,
+    /// `json`, `description`, `accept`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// A stream's columns and keys.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Schema {
+    /// In the order of the warehouse's columns.
+    pub fields: Vec<Field>,
+    /// Names of the columns that identify a row.
+    pub primary_key: Vec<String>,
+    /// The column by which the stream is read incrementally.
+    pub cursor: Option<String>,
+}
+
+impl Schema {
+    /// The field of this name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// As an Arrow schema.
+    #[must_use]
+    pub fn arrow(&self) -> arrow_schema::Schema {
+        let field = |field: &Field| arrow_schema::Field::new(&field.name, field.data_type.arrow(), true);
+        arrow_schema::Schema::new(self.fields.iter().map(field).collect::<Vec<_>>())
+    }
+}
+
+/// How rows of a stream meet those already in the warehouse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Disposition {
+    /// A row replaces the one of the same primary key.
+    Merge,
+    /// Each run replaces the stream whole.
+    Replace,
+}
+
+/// A stream as its source describes it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Stream {
+    /// Its name.
+    pub name: String,
+    /// Its columns and keys.
+    pub schema: Schema,
+    /// How it is written.
+    pub disposition: Disposition,
+    /// The stream whose reader carries this one.
+    pub read_with: Option<String>,
+    /// What the account must allow.
+    pub scope: Option<String>,
+}

@@ -1,0 +1,60 @@
+//! What a plugin author writes against: typed columns in, typed columns out, a config struct, an error with a kind.
+//!
+//! A rule implements [`Rule`](rule::Rule) and calls [`export_rule!`]; a source implements
+//! [`Source`](source::Source) and calls [`export_source!`]. The contract itself is in `wit/`; raw buffers
+//! are read and written in [`column`] alone.
+
+#[doc(hidden)]
+pub mod bindings;
+pub mod column;
+pub mod error;
+pub mod http;
+pub mod rows;
+pub mod rule;
+pub mod schema;
+pub mod source;
+
+/// Everything a plugin needs, in one line.
+pub mod prelude {
+    pub use crate::error::{Error, ErrorKind, Result};
+    pub use crate::http::{Request, Response};
+    pub use crate::rows::{Patch, Rows, Verdicts};
+    pub use crate::rule::{Plan, Rule};
+    pub use crate::schema::{Field, Need, Schema, TextColumn, Type};
+    pub use crate::source::{JsonTable, Page, Reader, Selection, Source, StreamInfo};
+    pub use crate::{export_rule, export_source, log};
+    pub use schemars::{self, JsonSchema};
+    pub use serde::{self, Deserialize};
+}
+
+/// Writes a line into the run's log.
+pub mod log {
+    use crate::bindings::rule_plugin::elt::plugin::log::{Level, write};
+
+    /// For people who look into a run that went as it should.
+    pub fn info(message: &str) {
+        write(Level::Info, message);
+    }
+
+    /// For what the reader of the report should know.
+    pub fn warn(message: &str) {
+        write(Level::Warn, message);
+    }
+}
+
+#[doc(hidden)]
+pub mod export {
+    pub use serde_json;
+
+    /// The JSON Schema of a config struct, strict: a key that the struct does not have is an error.
+    pub fn config_schema<C: schemars::JsonSchema>() -> String {
+        let mut schema = schemars::schema_for!(C);
+        schema.ensure_object().entry("additionalProperties").or_insert(serde_json::Value::Bool(false));
+        schema.as_value().to_string()
+    }
+
+    /// The config as the plugin's own struct.
+    pub fn config<C: serde::de::DeserializeOwned>(text: &str) -> crate::error::Result<C> {
+        serde_json::from_str(text).map_err(|cause| crate::error::Error::config(cause.to_string()))
+    }
+}

@@ -1,0 +1,172 @@
+//! What a rule implements, and the macro that exports it.
+
+use std::cell::RefCell;
+
+use crate::bindings::rule_plugin::exports::elt::plugin::rule as wit;
+use crate::bindings::source_plugin::elt::plugin::types;
+use crate::error::Result;
+use crate::rows::{Patch, Rows, Verdicts};
+use crate::schema::{Need, Schema, TextColumn};
+
+/// A cleaning plugin: `open` once a stream, `plan` once, then `apply` for each batch, then `finish` until it has no more.
+pub trait Rule: Sized + 'static {
+    /// What the pipeline says in `config`; its JSON Schema is what the host checks the TOML against.
+    type Config: serde::de::DeserializeOwned + schemars::JsonSchema;
+
+    /// Files it wants granted.
+    fn needs() -> Vec<Need> {
+        Vec::new()
+    }
+
+    /// Looks up its columns in the stream it cleans; the place to refuse a config.
+    fn open(config: Self::Config, input: &Schema) -> Result<Self>;
+
+    /// Which columns it reads and sets.
+    fn plan(&self) -> Plan;
+
+    /// One batch. A rule of table scope only takes note here, and leaves the patch empty.
+    fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()>;
+
+    /// Table scope: the verdicts, a page a call, until none.
+    fn finish(&mut self) -> Result<Option<Verdicts>> {
+        Ok(None)
+    }
+}
+
+/// Which columns a rule reads and sets, and whether it needs the whole table to judge.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    scope: wit::Scope,
+    reads: Vec<TextColumn>,
+    sets: Vec<TextColumn>,
+}
+
+impl Plan {
+    /// Each row is judged by itself: the rule sees changed rows only.
+    #[must_use]
+    pub fn row() -> Self {
+        Self { scope: wit::Scope::Row, reads: Vec::new(), sets: Vec::new() }
+    }
+
+    /// Rows are judged against each other: the rule sees them all.
+    #[must_use]
+    pub fn table() -> Self {
+        Self { scope: wit::Scope::Table, ..Self::row() }
+    }
+
+    /// Reads a column.
+    #[must_use]
+    pub fn reads(self, column: TextColumn) -> Self {
+        self.reads_all(&[column])
+    }
+
+    /// Reads columns; naming one twice reads it once.
+    #[must_use]
+    pub fn reads_all(mut self, columns: &[TextColumn]) -> Self {
+        for column in columns {
+            if !self.reads.contains(column) {
+                self.reads.push(*column);
+            }
+        }
+        self
+    }
+
+    /// Sets a column.
+    #[must_use]
+    pub fn sets(self, column: TextColumn) -> Self {
+        self.sets_all(&[column])
+    }
+
+    /// Sets columns.
+    #[must_use]
+    pub fn sets_all(mut self, columns: &[TextColumn]) -> Self {
+        for column in columns {
+            if !self.sets.contains(column) {
+                self.sets.push(*column);
+            }
+        }
+        self
+    }
+}
+
+/// A rule at work on one stream, as the contract's resource.
+#[doc(hidden)]
+pub struct Cleaner<R> {
+    rule: RefCell<R>,
+    plan: Plan,
+    schema: Schema,
+    input: String,
+}
+
+impl<R: Rule> Cleaner<R> {
+    pub fn open(config: &str, inputs: Vec<wit::Input>) -> std::result::Result<Self, types::Error> {
+        let first = inputs.into_iter().next();
+        let first = first.ok_or_else(|| crate::error::Error::config("the host gave no input"))?;
+        let schema = Schema { wit: first.schema };
+        let rule = R::open(crate::export::config(config)?, &schema)?;
+        let plan = rule.plan();
+        Ok(Self { rule: RefCell::new(rule), plan, schema, input: first.name })
+    }
+}
+
+impl<R: Rule> wit::GuestCleaner for Cleaner<R> {
+    fn plan(&self) -> wit::Plan {
+        let columns = self.plan.reads.iter().map(|&column| self.schema.name(column).to_owned()).collect();
+        let sets = self.plan.sets.iter().map(|column| self.schema.wit.fields[column.0].clone()).collect();
+        let reads = vec![wit::Reads { input: self.input.clone(), columns }];
+        wit::Plan { scope: self.plan.scope, reads, sets }
+    }
+
+    fn apply(&self, _input: String, rows: types::Batch) -> std::result::Result<wit::Patch, types::Error> {
+        let mut patch = Patch::default();
+        self.rule.borrow_mut().apply(&Rows::new(&rows, &self.plan.reads), &mut patch)?;
+        Ok(patch.finish(&self.schema))
+    }
+
+    fn finish(&self) -> std::result::Result<Option<wit::Verdicts>, types::Error> {
+        Ok(self.rule.borrow_mut().finish()?.map(Verdicts::finish))
+    }
+}
+
+/// Makes a [`Rule`] the component's export.
+#[macro_export]
+macro_rules! export_rule {
+    ($rule:ty) => {
+        #[doc(hidden)]
+        struct Component;
+
+        #[doc(hidden)]
+        const _: () = {
+            use $crate::bindings::rule_plugin::exports::elt::plugin::rule as wit;
+
+            impl wit::Guest for Component {
+                type Cleaner = $crate::rule::Cleaner<$rule>;
+
+                fn describe() -> wit::Spec {
+                    $crate::rule::spec::<$rule>(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+                }
+
+                fn open(config: String, inputs: Vec<wit::Input>) -> ::std::result::Result<wit::Cleaner, wit::Error> {
+                    $crate::rule::Cleaner::<$rule>::open(&config, inputs).map(wit::Cleaner::new)
+                }
+            }
+        };
+
+        #[expect(unsafe_code, reason = "the component's entry points, generated by wit-bindgen")]
+        mod component_exports {
+            use super::Component;
+            $crate::bindings::rule_plugin::export_rule_component!(Component with_types_in $crate::bindings::rule_plugin);
+        }
+    };
+}
+
+#[doc(hidden)]
+pub fn spec<R: Rule>(name: &str, version: &str) -> types::Spec {
+    types::Spec {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        config_schema: crate::export::config_schema::<R::Config>(),
+        needs: R::needs().into_iter().map(|need| need.wit).collect(),
+        hints: Vec::new(),
+    }
+}

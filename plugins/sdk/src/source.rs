@@ -1,0 +1,340 @@
+//! What a source implements, and the macro that exports it.
+
+use std::cell::RefCell;
+
+use crate::bindings::source_plugin::elt::plugin::{decode, files, types};
+use crate::bindings::source_plugin::exports::elt::plugin::source as wit;
+use crate::error::Result;
+use crate::http::Response;
+use crate::rows::batch;
+use crate::schema::{Field, Need, Schema};
+
+/// A source: `open` for each call of the host, then `check`, `identity` and `discover`, or `read` for each stream.
+pub trait Source: Sized + 'static {
+    /// What the pipeline says in `config`; its JSON Schema is what the host checks the TOML against.
+    type Config: serde::de::DeserializeOwned + schemars::JsonSchema;
+
+    /// Connections, files, rate buckets and retries it wants granted.
+    fn needs() -> Vec<Need> {
+        Vec::new()
+    }
+
+    /// The place to refuse a config.
+    fn open(config: Self::Config) -> Result<Self>;
+
+    /// Tries what a long run would need: token, scopes, files.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Which account the connection reaches; none where that has no meaning.
+    fn identity(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// The streams with their columns.
+    fn discover(&self) -> Result<Vec<StreamInfo>>;
+
+    /// Starts reading a stream where its state left off.
+    fn read(&self, selection: Selection) -> Result<Box<dyn Reader>>;
+}
+
+/// Reads a stream page by page; each page commits with its state, so that a crash costs one page.
+pub trait Reader {
+    /// The next page; the one that says `done` is the last.
+    fn next(&mut self) -> Result<Page>;
+}
+
+/// Which stream to read, and from where.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// The stream to read.
+    pub stream: String,
+    /// All selected streams, for readers that carry others.
+    pub streams: Vec<String>,
+    /// The state of the last committed page; none at first.
+    pub state: Option<String>,
+    /// Read everything changed from this instant (RFC 3339), whatever the state says.
+    pub since: Option<String>,
+}
+
+impl Selection {
+    /// The state as the reader's own type; none at first.
+    pub fn state<T: serde::de::DeserializeOwned>(&self) -> Result<Option<T>> {
+        let parse = |text: &String| {
+            serde_json::from_str(text).map_err(|cause| {
+                crate::error::Error::config(format!(
+                    "stream `{}`: its stored cursor cannot be read: {cause}",
+                    self.stream
+                ))
+                .hint("a newer plugin may have written it; read the stream anew with `--full-refresh`")
+            })
+        };
+        self.state.as_ref().map(parse).transpose()
+    }
+}
+
+/// A stream as `discover` tells it.
+#[derive(Debug, Clone)]
+pub struct StreamInfo {
+    wit: wit::StreamInfo,
+}
+
+impl StreamInfo {
+    /// A stream with its schema; rows merge on the primary key.
+    #[must_use]
+    pub fn new(name: &str, schema: &Schema) -> Self {
+        Self { wit: wit::StreamInfo { name: name.to_owned(), schema: schema.wit.clone(), hints: Vec::new() } }
+    }
+
+    /// Every run replaces the stream whole.
+    #[must_use]
+    pub fn replaced(self) -> Self {
+        self.hint("disposition", "replace")
+    }
+
+    /// The reader of another stream carries this one.
+    #[must_use]
+    pub fn read_with(self, stream: &str) -> Self {
+        self.hint("read-with", stream)
+    }
+
+    /// What the account must allow.
+    #[must_use]
+    pub fn scope(self, scope: &str) -> Self {
+        self.hint("scope", scope)
+    }
+
+    fn hint(mut self, name: &str, value: &str) -> Self {
+        self.wit.hints.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// Tells the host how to turn a JSON answer into rows.
+#[derive(Debug, Clone, Default)]
+pub struct JsonTable {
+    levels: Vec<String>,
+    columns: Vec<decode::JsonColumn>,
+}
+
+impl JsonTable {
+    /// Rows are the elements of the array at this pointer.
+    #[must_use]
+    pub fn rows_at(pointer: &str) -> Self {
+        Self { levels: vec![pointer.to_owned()], columns: Vec::new() }
+    }
+
+    /// Rows are the elements of an array inside each element so far.
+    #[must_use]
+    pub fn each(mut self, pointer: &str) -> Self {
+        self.levels.push(pointer.to_owned());
+        self
+    }
+
+    /// A column at a pointer inside the innermost element so far.
+    #[must_use]
+    pub fn column(mut self, field: Field, pointer: impl Into<String>) -> Self {
+        let level = u32::try_from(self.levels.len()).unwrap_or(u32::MAX).saturating_sub(1);
+        self.columns.push(decode::JsonColumn { field: field.wit, level, path: pointer.into() });
+        self
+    }
+
+    /// The columns as a schema with this primary key.
+    #[must_use]
+    pub fn schema(&self, primary_key: &[&str]) -> Schema {
+        let fields = self.columns.iter().map(|column| Field { wit: column.field.clone() }).collect();
+        Schema::new(fields, primary_key)
+    }
+
+    /// Decodes an answer in the host.
+    pub fn decode(&self, response: &Response) -> Result<Table> {
+        Ok(Table { wit: decode::json_table(&response.wit, &self.levels, &self.columns)? })
+    }
+}
+
+/// Rows that the host decoded and keeps.
+#[derive(Debug)]
+pub struct Table {
+    wit: decode::Table,
+}
+
+impl Table {
+    /// How many rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.wit.rows() as usize
+    }
+
+    /// The values of a text column, empty where null.
+    pub fn texts(&self, column: &str) -> Result<Vec<String>> {
+        let batch = self.wit.columns(&[column.to_owned()])?;
+        let missing = || crate::error::Error::config(format!("no column `{column}` in the decoded table"));
+        let found = batch.columns.first().ok_or_else(missing)?;
+        let view = crate::column::TextView::new(found, batch.rows as usize)?;
+        Ok(view.iter().map(|value| value.unwrap_or_default().to_owned()).collect())
+    }
+}
+
+/// Reads a granted CSV file table by table, in the host.
+pub struct CsvReader {
+    wit: decode::CsvReader,
+}
+
+impl CsvReader {
+    /// Opens a granted file whose header must name every field of the schema.
+    pub fn open(file: &str, schema: &Schema, delimiter: char) -> Result<Self> {
+        let file = files::open(file)?;
+        let options = serde_json::json!({ "delimiter": delimiter }).to_string();
+        Ok(Self { wit: decode::csv(&file, &schema.wit, &options)? })
+    }
+
+    /// The next rows; none at the end.
+    pub fn next(&self) -> Result<Option<Table>> {
+        Ok(self.wit.next()?.map(|wit| Table { wit }))
+    }
+}
+
+/// Whether the pipeline granted this optional file.
+#[must_use]
+pub fn is_granted(file: &str) -> bool {
+    files::open(file).is_ok()
+}
+
+/// One page: rows of one or more streams, and the state that commits with them.
+#[derive(Default)]
+pub struct Page {
+    parts: Vec<wit::Part>,
+    state: Option<String>,
+    total: Option<u64>,
+    done: bool,
+}
+
+impl Page {
+    /// A page without rows.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds rows of a stream.
+    #[must_use]
+    pub fn rows(mut self, stream: &str, schema: &Schema, table: Table) -> Self {
+        let rows = Some(wit::Rows::Host(table.wit));
+        self.parts.push(wit::Part { stream: stream.to_owned(), schema: schema.wit.clone(), rows, replace: None });
+        self
+    }
+
+    /// Old rows of a stream whose primary key starts with one of these go in the same transaction.
+    #[must_use]
+    pub fn replace(mut self, stream: &str, schema: &Schema, prefixes: &[Vec<String>]) -> Self {
+        let replace = Some(batch(prefixes));
+        self.parts.push(wit::Part { stream: stream.to_owned(), schema: schema.wit.clone(), rows: None, replace });
+        self
+    }
+
+    /// The state that commits with this page.
+    #[must_use]
+    pub fn state<T: serde::Serialize>(mut self, state: &T) -> Self {
+        self.state = serde_json::to_string(state).ok();
+        self
+    }
+
+    /// How many rows of the stream this reading will bring, if known.
+    #[must_use]
+    pub fn total(mut self, total: Option<u64>) -> Self {
+        self.total = total;
+        self
+    }
+
+    /// Says whether it is the last.
+    #[must_use]
+    pub fn done(mut self, done: bool) -> Self {
+        self.done = done;
+        self
+    }
+}
+
+/// A reader at work, as the contract's resource.
+#[doc(hidden)]
+pub struct OpenReader(RefCell<Box<dyn Reader>>);
+
+impl wit::GuestReader for OpenReader {
+    fn next(&self) -> std::result::Result<wit::Page, types::Error> {
+        let Page { parts, state, total, done } = self.0.borrow_mut().next()?;
+        Ok(wit::Page { parts, state, total, done })
+    }
+}
+
+#[doc(hidden)]
+pub fn open<S: Source>(config: &str) -> Result<S> {
+    S::open(crate::export::config(config)?)
+}
+
+#[doc(hidden)]
+pub fn discover<S: Source>(config: &str) -> Result<Vec<wit::StreamInfo>> {
+    Ok(open::<S>(config)?.discover()?.into_iter().map(|info| info.wit).collect())
+}
+
+#[doc(hidden)]
+pub fn read<S: Source>(config: &str, selection: wit::Selection) -> Result<OpenReader> {
+    let wit::Selection { stream, streams, state, since } = selection;
+    let reader = open::<S>(config)?.read(Selection { stream, streams, state, since })?;
+    Ok(OpenReader(RefCell::new(reader)))
+}
+
+#[doc(hidden)]
+pub fn spec<S: Source>(name: &str, version: &str) -> types::Spec {
+    types::Spec {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        config_schema: crate::export::config_schema::<S::Config>(),
+        needs: S::needs().into_iter().map(|need| need.wit).collect(),
+        hints: Vec::new(),
+    }
+}
+
+/// Makes a [`Source`] the component's export.
+#[macro_export]
+macro_rules! export_source {
+    ($source:ty) => {
+        #[doc(hidden)]
+        struct Component;
+
+        #[doc(hidden)]
+        const _: () = {
+            use $crate::bindings::source_plugin::exports::elt::plugin::source as wit;
+            use $crate::source::Source as _;
+
+            impl wit::Guest for Component {
+                type Reader = $crate::source::OpenReader;
+
+                fn describe() -> wit::Spec {
+                    $crate::source::spec::<$source>(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
+                }
+
+                fn check(config: String) -> ::std::result::Result<(), wit::Error> {
+                    Ok($crate::source::open::<$source>(&config)?.check()?)
+                }
+
+                fn identity(config: String) -> ::std::result::Result<Option<String>, wit::Error> {
+                    Ok($crate::source::open::<$source>(&config)?.identity()?)
+                }
+
+                fn discover(config: String) -> ::std::result::Result<Vec<wit::StreamInfo>, wit::Error> {
+                    Ok($crate::source::discover::<$source>(&config)?)
+                }
+
+                fn open(config: String, selection: wit::Selection) -> ::std::result::Result<wit::Reader, wit::Error> {
+                    Ok(wit::Reader::new($crate::source::read::<$source>(&config, selection)?))
+                }
+            }
+        };
+
+        #[expect(unsafe_code, reason = "the component's entry points, generated by wit-bindgen")]
+        mod component_exports {
+            use super::Component;
+            $crate::bindings::source_plugin::export_source_component!(Component with_types_in $crate::bindings::source_plugin);
+        }
+    };
+}
