@@ -2,3 +2,10 @@
 pub mod error;
 pub mod schema;
 pub mod pipeline;
+pub mod plugin;
+
+/// Installs the TLS provider, once for the process.
+pub fn install_crypto() {
+    // A second installation finds the first, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,0 +1,69 @@
+//! `host plugin build`: a crate to a core module with cargo, the module to a component with `wit-component`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Error, Result};
+
+/// The target that imports nothing but what the contract gives.
+const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Builds the crates of these folders and writes `NAME.wasm` for each into a folder; gives back the files.
+pub fn build(folders: &[PathBuf], profile: &str, output: &Path) -> Result<Vec<PathBuf>> {
+    let names = folders.iter().map(|folder| package_name(folder)).collect::<Result<Vec<_>>>()?;
+    let Some(first) = folders.first() else { return Ok(Vec::new()) };
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(first).args(["build", "--target", TARGET, "--profile", profile, "--message-format=json-render-diagnostics"]);
+    for name in &names {
+        cargo.args(["--package", name]);
+    }
+    let run = cargo.stderr(std::process::Stdio::inherit()).output();
+    let run = run.map_err(|cause| Error::config(format!("cargo does not start: {cause}")))?;
+    if !run.status.success() {
+        let error = Error::config(format!("cargo could not build {}", names.join(", ")));
+        return Err(error.hint(format!("if the target is missing: `rustup target add {TARGET}`")));
+    }
+    let modules = artifacts(&run.stdout);
+    std::fs::create_dir_all(output).map_err(|cause| Error::config(format!("{}: {cause}", output.display())))?;
+    let mut written = Vec::new();
+    for name in names {
+        let wanted = format!("{}.wasm", name.replace('-', "_"));
+        let module = modules.iter().find(|path| path.file_name().is_some_and(|file| *file == *wanted));
+        let module = module.ok_or_else(|| {
+            Error::config(format!("`{name}` made no module")).hint("its Cargo.toml needs `[lib] crate-type = [\"cdylib\"]`")
+        })?;
+        let path = output.join(format!("{name}.wasm"));
+        let component = componentize(module).map_err(|error| error.on(format!("plugin `{name}`")))?;
+        std::fs::write(&path, component).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+fn package_name(folder: &Path) -> Result<String> {
+    let path = folder.join("Cargo.toml");
+    let text = std::fs::read_to_string(&path).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
+    // The manifest's one line that matters; cargo itself judges the rest.
+    let name = text.lines().skip_while(|line| line.trim() != "[package]").find_map(|line| {
+        let value = line.trim().strip_prefix("name")?.trim_start().strip_prefix('=')?;
+        Some(value.trim().trim_matches('"').to_owned())
+    });
+    name.ok_or_else(|| Error::config(format!("{}: no package name", path.display())))
+}
+
+fn artifacts(messages: &[u8]) -> Vec<PathBuf> {
+    let messages = serde_json::Deserializer::from_slice(messages).into_iter::<serde_json::Value>().flatten();
+    let files = messages.filter_map(|message| message.get("filenames").cloned());
+    let files = files.flat_map(|files| files.as_array().cloned().unwrap_or_default());
+    files.filter_map(|file| file.as_str().map(PathBuf::from)).collect()
+}
+
+fn componentize(module: &Path) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(module).map_err(|cause| Error::config(format!("{}: {cause}", module.display())))?;
+    let broken = |cause: String| {
+        Error::plugin(format!("the module does not make a component: {cause}"))
+            .hint("a plugin exports itself with `export_source!` or `export_rule!`, and imports nothing but the contract")
+    };
+    let encoder = wit_component::ComponentEncoder::default().validate(true).module(&bytes);
+    encoder.and_then(|mut encoder| encoder.encode()).map_err(|cause| broken(format!("{cause:#}")))
+}

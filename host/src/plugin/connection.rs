@@ -1,0 +1,139 @@
+//! A connection: base URL, secret and pace. The secret leaves this file in the Authorization header alone.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::{DefaultDirectRateLimiter, Quota};
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::error::{Error, Kind, Result};
+use crate::pipeline::{RateLimit, Secret};
+
+/// Where a plugin's requests go.
+#[derive(Clone)]
+pub struct Connection {
+    pub(crate) client: reqwest::Client,
+    pub(crate) base: Url,
+    pub(crate) token: Option<Secret>,
+    limiters: Arc<BTreeMap<String, DefaultDirectRateLimiter>>,
+}
+
+impl Connection {
+    /// A connection to this base URL: https, or http on loopback.
+    pub fn new(base_url: &str, token: Option<Secret>, buckets: &BTreeMap<String, RateLimit>) -> Result<Self> {
+        let refused = |why: &str| {
+            let error = Error::config(format!("base URL `{base_url}` is refused: {why}"));
+            error.hint("use `https://host`, or `http://127.0.0.1:port` for a server on this machine")
+        };
+        let base = Url::parse(base_url).map_err(|cause| refused(&cause.to_string()))?;
+        let host = base.host_str().unwrap_or_default();
+        let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
+        let loopback = host == "localhost" || literal.is_some_and(|address| address.is_loopback());
+        match base.scheme() {
+            "https" => {}
+            "http" if loopback => {}
+            "http" => return Err(refused("http would send the token in the clear")),
+            _ => return Err(refused("its scheme is neither https nor http")),
+        }
+        if !base.username().is_empty() || base.password().is_some() || base.query().is_some() {
+            return Err(refused("it holds a user, a password or a query"));
+        }
+        if !loopback && literal.is_some_and(is_private) {
+            return Err(refused("the address is private"));
+        }
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(Arc::new(PublicOnly { loopback }))
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(120))
+            .user_agent(concat!("host/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .build()
+            .map_err(|cause| Error::internal(format!("the HTTP client does not start: {cause}")))?;
+        let limiter = |(name, limit): (&String, &RateLimit)| Some((name.clone(), pace(limit)?));
+        Ok(Self { client, base, token, limiters: Arc::new(buckets.iter().filter_map(limiter).collect()) })
+    }
+
+    /// Waits until the bucket allows another request.
+    pub(crate) async fn wait(&self, bucket: Option<&str>) {
+        if let Some(limiter) = bucket.and_then(|bucket| self.limiters.get(bucket)) {
+            limiter.until_ready().await;
+        }
+    }
+}
+
+/// A tenth of the window at once, then evenly: never more than the limit within any window, since the burst is taken
+/// off the rate.
+fn pace(limit: &RateLimit) -> Option<DefaultDirectRateLimiter> {
+    let burst = NonZeroU32::new((limit.requests / 10).max(1))?;
+    let rest = limit.requests.saturating_sub(burst.get()).max(1);
+    let quota = Quota::with_period(Duration::from_secs(limit.per_seconds.into()) / rest)?;
+    Some(DefaultDirectRateLimiter::direct(quota.allow_burst(burst)))
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || v4.is_broadcast()
+        }
+        IpAddr::V6(v6) => {
+            let mapped = v6.to_ipv4_mapped().is_some_and(|v4| is_private(IpAddr::V4(v4)));
+            v6.is_loopback() || v6.is_unspecified() || v6.is_unique_local() || v6.is_unicast_link_local() || mapped
+        }
+    }
+}
+
+/// Resolves names, and refuses addresses that a public name should not lead to.
+struct PublicOnly {
+    loopback: bool,
+}
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        let loopback = self.loopback;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let (inside, outside): (Vec<_>, Vec<_>) = found.into_iter().partition(|address| is_private(address.ip()));
+            let allowed = if loopback { inside } else { outside };
+            if allowed.is_empty() {
+                let error = Error::new(Kind::Config, format!("`{}` leads to a private address", name.as_str()));
+                return Err(error.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Connection;
+    use std::collections::BTreeMap;
+
+    fn check(url: &str, why: Option<&str>) {
+        crate::install_crypto();
+        let made = Connection::new(url, None, &BTreeMap::new());
+        match (made, why) {
+            (Ok(_), None) => {}
+            (Err(error), Some(why)) => assert!(error.message.contains(why), "{error}"),
+            (Ok(_), Some(_)) => assert_eq!(url, "", "should have been refused"),
+            (Err(error), None) => assert_eq!(error.to_string(), ""),
+        }
+    }
+
+
+    #[test]
+    fn base_urls_are_checked() {
+        check("https://api.hubapi.com", None);
+        check("http://127.0.0.1:4000", None);
+        check("http://localhost:4000", None);
+        check("http://api.hubapi.com", Some("in the clear"));
+        check("https://10.0.0.1", Some("private"));
+        check("https://user:pass@api.hubapi.com", Some("a user"));
+        check("ftp://api.hubapi.com", Some("neither"));
+        check("nonsense", Some("refused"));
+    }
+}

@@ -1,0 +1,328 @@
+//! JSON answers to typed columns in one pass over the text: a trie of the wanted paths, a builder at each leaf.
+//! A value that does not fit its column is kept as received in `_unfit`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use sonic_rs::{JsonValueTrait, LazyValue};
+
+use super::decode_value::{self as parse, Forms};
+use crate::error::{Error, Result};
+use crate::schema::{Field, Type};
+
+/// A column to take from each row.
+pub(crate) struct JsonColumn {
+    pub(crate) field: Field,
+    pub(crate) level: usize,
+    pub(crate) path: String,
+}
+
+/// Where the name of the column that keeps misfits comes from.
+pub const UNFIT: &str = "_unfit";
+
+/// Decodes a body: `levels` are nested arrays, one row for each innermost element.
+pub(crate) fn decode(body: &[u8], levels: &[String], columns: &[JsonColumn]) -> Result<RecordBatch> {
+    let text = std::str::from_utf8(body).map_err(|cause| not_json(body, &cause.to_string()))?;
+    sonic_rs::from_str::<LazyValue<'_>>(text).map_err(|cause| not_json(body, &cause.to_string()))?;
+    let mut decoder = Decoder::new(levels.len(), columns)?;
+    let root = element_at(text, levels.first().map_or("", String::as_str));
+    if let Some(root) = root {
+        decoder.level(&root, 0, levels)?;
+    }
+    decoder.finish(columns)
+}
+
+fn not_json(body: &[u8], why: &str) -> Error {
+    let start: String = String::from_utf8_lossy(&body[..body.len().min(60)]).escape_debug().collect();
+    let why = why.lines().next().unwrap_or_default();
+    Error::data(format!("the answer is not JSON, it starts with `{start}`: {why}"))
+}
+
+fn element_at<'a>(text: &'a str, pointer: &str) -> Option<LazyValue<'a>> {
+    let path: Vec<&str> = pointer.split('/').skip(1).collect();
+    sonic_rs::get(text, path.iter()).ok()
+}
+
+/// The wanted keys below one object.
+#[derive(Default)]
+struct Node {
+    column: Option<usize>,
+    children: HashMap<String, Node>,
+}
+
+struct Decoder {
+    /// A trie a level.
+    tries: Vec<Node>,
+    builders: Vec<Builder>,
+    /// The columns of each level, for repeating outer values.
+    by_level: Vec<Vec<usize>>,
+    unfit: StringBuilder,
+    rows: usize,
+}
+
+impl Decoder {
+    fn new(levels: usize, columns: &[JsonColumn]) -> Result<Self> {
+        let mut tries: Vec<_> = (0..levels).map(|_| Node::default()).collect();
+        let mut by_level = vec![Vec::new(); levels];
+        for (index, column) in columns.iter().enumerate() {
+            let trie = tries.get_mut(column.level);
+            let trie = trie.ok_or_else(|| Error::plugin(format!("column `{}` is of no level", column.field.name)))?;
+            let node = column.path.split('/').skip(1).fold(trie, |node, key| node.children.entry(key.to_owned()).or_default());
+            node.column = Some(index);
+            by_level[column.level].push(index);
+        }
+        let builders = columns.iter().map(|column| Builder::new(&column.field)).collect();
+        Ok(Self { tries, builders, by_level, unfit: StringBuilder::new(), rows: 0 })
+    }
+
+    fn level(&mut self, array: &LazyValue<'_>, level: usize, levels: &[String]) -> Result<()> {
+        let Some(elements) = array.clone().into_array_iter() else { return Ok(()) };
+        for element in elements {
+            let element = element.map_err(|cause| Error::data(format!("the answer ends early: {cause}")))?;
+            for &column in &self.by_level[level] {
+                self.builders[column].pending = Pending::Null;
+            }
+            let trie = std::mem::take(&mut self.tries[level]);
+            let walked = self.walk(&trie, &element);
+            self.tries[level] = trie;
+            walked?;
+            match levels.get(level + 1) {
+                Some(pointer) => {
+                    let inner = element_at(element.as_raw_str(), pointer);
+                    inner.map_or(Ok(()), |inner| self.level(&inner, level + 1, levels))?;
+                }
+                None => self.row(),
+            }
+        }
+        Ok(())
+    }
+
+    fn walk(&mut self, node: &Node, value: &LazyValue<'_>) -> Result<()> {
+        if let Some(column) = node.column {
+            self.builders[column].take(value);
+        }
+        if node.children.is_empty() {
+            return Ok(());
+        }
+        let Some(entries) = value.clone().into_object_iter() else { return Ok(()) };
+        for entry in entries {
+            let (key, value) = entry.map_err(|cause| Error::data(format!("the answer ends early: {cause}")))?;
+            if let Some(child) = node.children.get(&*key) {
+                self.walk(child, &value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&mut self) {
+        let mut unfit: Option<serde_json::Map<String, serde_json::Value>> = None;
+        for builder in &mut self.builders {
+            if let Some(text) = builder.push() {
+                unfit.get_or_insert_default().insert(builder.name.clone(), serde_json::Value::String(text));
+            }
+        }
+        self.unfit.append_option(unfit.map(|unfit| serde_json::Value::Object(unfit).to_string()));
+        self.rows += 1;
+    }
+
+    fn finish(mut self, columns: &[JsonColumn]) -> Result<RecordBatch> {
+        let mut arrays: Vec<_> = self.builders.iter_mut().map(Builder::finish).collect();
+        arrays.push(Arc::new(self.unfit.finish()));
+        let field = |column: &JsonColumn| {
+            arrow_schema::Field::new(&column.field.name, column.field.data_type.arrow(), true)
+        };
+        let mut fields: Vec<_> = columns.iter().map(field).collect();
+        fields.push(arrow_schema::Field::new(UNFIT, arrow_schema::DataType::Utf8, true));
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        RecordBatch::try_new_with_options(Arc::new(arrow_schema::Schema::new(fields)), arrays, &options)
+            .map_err(|cause| Error::internal(cause.to_string()))
+    }
+}
+
+/// The value of a column for the rows to come, already parsed, since outer levels repeat it.
+#[derive(Clone)]
+enum Pending {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Decimal(i128),
+    Text(String),
+    Unfit(String),
+}
+
+enum Sink {
+    Bool(BooleanBuilder),
+    Int64(Int64Builder),
+    Float64(Float64Builder),
+    Decimal(Decimal128Builder, u8, i8),
+    Date(Date32Builder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Text(StringBuilder),
+}
+
+struct Builder {
+    name: String,
+    forms: Forms,
+    pending: Pending,
+    sink: Sink,
+}
+
+impl Builder {
+    fn new(field: &Field) -> Self {
+        let sink = match field.data_type {
+            Type::Bool => Sink::Bool(BooleanBuilder::new()),
+            Type::Int64 => Sink::Int64(Int64Builder::new()),
+            Type::Float64 => Sink::Float64(Float64Builder::new()),
+            Type::Decimal(precision, scale) => {
+                let data_type = arrow_schema::DataType::Decimal128(precision, scale);
+                Sink::Decimal(Decimal128Builder::new().with_data_type(data_type), precision, scale)
+            }
+            Type::Date => Sink::Date(Date32Builder::new()),
+            Type::Timestamp => Sink::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            Type::Text => Sink::Text(StringBuilder::new()),
+        };
+        let accept = field.metadata.get("accept").map_or("", String::as_str);
+        Self { name: field.name.clone(), forms: Forms::parse(accept), pending: Pending::Null, sink }
+    }
+
+    /// Parses a value for the rows to come.
+    fn take(&mut self, value: &LazyValue<'_>) {
+        self.pending = if value.is_null() {
+            Pending::Null
+        } else if let Sink::Text(_) = self.sink {
+            match value.as_str() {
+                Some(text) => Pending::Text(text.to_owned()),
+                None => Pending::Text(value.as_raw_str().to_owned()),
+            }
+        } else if let Some(text) = value.as_str() {
+            self.scalar(text, true)
+        } else {
+            self.scalar(value.as_raw_str(), false)
+        };
+    }
+
+    fn scalar(&self, text: &str, quoted: bool) -> Pending {
+        if quoted && text.is_empty() && self.forms.empty_null {
+            return Pending::Null;
+        }
+        let bare = !quoted || self.forms.text;
+        let parsed = match self.sink {
+            Sink::Bool(_) if bare => parse::boolean(text).map(Pending::Bool),
+            Sink::Int64(_) if bare => parse::integer(text).map(Pending::Int),
+            Sink::Float64(_) if bare => text.parse().ok().filter(|f: &f64| f.is_finite()).map(Pending::Float),
+            Sink::Decimal(_, precision, scale) if bare => parse::decimal(text, precision, scale).map(Pending::Decimal),
+            Sink::Date(_) => parse::date(text, self.forms).map(Pending::Int),
+            Sink::Timestamp(_) => parse::timestamp(text, self.forms).map(Pending::Int),
+            _ => None,
+        };
+        parsed.unwrap_or_else(|| Pending::Unfit(text.to_owned()))
+    }
+
+    /// Appends the pending value; gives back the text of one that did not fit.
+    fn push(&mut self) -> Option<String> {
+        match (&mut self.sink, &self.pending) {
+            (Sink::Bool(sink), Pending::Bool(value)) => sink.append_value(*value),
+            (Sink::Int64(sink), Pending::Int(value)) => sink.append_value(*value),
+            (Sink::Float64(sink), Pending::Float(value)) => sink.append_value(*value),
+            (Sink::Decimal(sink, ..), Pending::Decimal(value)) => sink.append_value(*value),
+            (Sink::Date(sink), Pending::Int(value)) => sink.append_option(i32::try_from(*value).ok()),
+            (Sink::Timestamp(sink), Pending::Int(value)) => sink.append_value(*value),
+            (Sink::Text(sink), Pending::Text(value)) => sink.append_value(value),
+            (sink, pending) => {
+                match sink {
+                    Sink::Bool(sink) => sink.append_null(),
+                    Sink::Int64(sink) => sink.append_null(),
+                    Sink::Float64(sink) => sink.append_null(),
+                    Sink::Decimal(sink, ..) => sink.append_null(),
+                    Sink::Date(sink) => sink.append_null(),
+                    Sink::Timestamp(sink) => sink.append_null(),
+                    Sink::Text(sink) => sink.append_null(),
+                }
+                if let Pending::Unfit(text) = pending {
+                    return Some(text.clone());
+                }
+            }
+        }
+        None
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match &mut self.sink {
+            Sink::Bool(sink) => Arc::new(sink.finish()),
+            Sink::Int64(sink) => Arc::new(sink.finish()),
+            Sink::Float64(sink) => Arc::new(sink.finish()),
+            Sink::Decimal(sink, ..) => Arc::new(sink.finish()),
+            Sink::Date(sink) => Arc::new(sink.finish()),
+            Sink::Timestamp(sink) => Arc::new(sink.finish()),
+            Sink::Text(sink) => Arc::new(sink.finish()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JsonColumn, decode};
+    use crate::schema::{Field, Type};
+    use arrow_array::RecordBatch;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::{Decimal128Type, TimestampMicrosecondType};
+
+    fn column(name: &str, data_type: Type, level: usize, path: &str) -> JsonColumn {
+        let metadata = [("accept".to_owned(), "text,epoch-ms,empty-null".to_owned())].into();
+        JsonColumn { field: Field { name: name.to_owned(), data_type, metadata }, level, path: path.to_owned() }
+    }
+
+    fn amounts(values: &str) -> RecordBatch {
+        let rows: Vec<_> = values.split('|').map(|value| format!(r#"{{"p":{{"amount":{value}}}}}"#)).collect();
+        let body = format!(r#"{{"results":[{}]}}"#, rows.join(","));
+        let columns = [column("amount", Type::Decimal(38, 9), 0, "/p/amount")];
+        decode(body.as_bytes(), &["/results".to_owned()], &columns).expect("JSON")
+    }
+
+    #[test]
+    fn what_does_not_fit_is_kept() {
+        let batch = amounts(r#""67340.0"|12.5|""|null|"1;2"|"1e3""#);
+        let amounts = batch.column(0).as_primitive::<Decimal128Type>();
+        let got: Vec<_> = amounts.iter().map(|value| value.map(|value| value / 1_000_000)).collect();
+        assert_eq!(got, [Some(67_340_000), Some(12_500), None, None, None, Some(1_000_000)]);
+        let unfit: Vec<_> = batch.column(1).as_string::<i32>().iter().collect();
+        assert_eq!(unfit, [None, None, None, None, Some(r#"{"amount":"1;2"}"#), None]);
+    }
+
+    #[test]
+    fn times_come_in_many_forms() {
+        let body = r#"{"results":[{"t":"1700000000000"},{"t":"2023-11-14T22:13:20Z"},{"t":1700000000000},{"t":"1700000000000.0"},{"t":"2023-11-14"}]}"#;
+        let columns = [column("t", Type::Timestamp, 0, "/t")];
+        let batch = decode(body.as_bytes(), &["/results".to_owned()], &columns).expect("JSON");
+        let times: Vec<_> = batch.column(0).as_primitive::<TimestampMicrosecondType>().iter().flatten().collect();
+        assert_eq!(times[..4], [1_700_000_000_000_000; 4]);
+        assert_eq!(times[4], 1_699_920_000_000_000);
+    }
+
+    #[test]
+    fn nested_arrays_repeat_what_is_outside() {
+        let body = r#"{"results":[{"from":{"id":"1"},"to":[{"toObjectId":7,"types":[{"id":5},{"id":341}]},{"toObjectId":"8","types":[{"id":341}]}]},{"from":{"id":"2"},"to":[]}]}"#;
+        let columns = [
+            column("from_id", Type::Text, 0, "/from/id"),
+            column("to_id", Type::Text, 1, "/toObjectId"),
+            column("type_id", Type::Text, 2, "/id"),
+        ];
+        let levels = ["/results", "/to", "/types"].map(str::to_owned);
+        let batch = decode(body.as_bytes(), &levels, &columns).expect("JSON");
+        let texts = |index: usize| batch.column(index).as_string::<i32>().iter().flatten().collect::<Vec<_>>().join(" ");
+        assert_eq!((texts(0), texts(1), texts(2)), ("1 1 1".into(), "7 7 8".into(), "5 341 341".into()));
+    }
+
+    #[test]
+    fn what_is_not_json_says_how_it_starts() {
+        let error = decode(b"<html>Bad gateway", &["/results".to_owned()], &[]).expect_err("HTML");
+        assert!(error.message.starts_with("the answer is not JSON, it starts with `<html>Bad gateway`"), "{error}");
+        assert!(decode(br#"{"results":[{"id":1},"#, &["/results".to_owned()], &[]).is_err());
+    }
+}

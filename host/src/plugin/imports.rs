@@ -1,0 +1,276 @@
+//! What plugins may call: requests over granted connections, granted files, the decoders, the log.
+
+use std::path::PathBuf;
+
+use arrow_array::RecordBatch;
+use futures_util::future::join_all;
+use wasmtime::component::Resource;
+
+use super::bindings::source_world::elt::plugin::{decode, files, http as wit_http, log};
+use super::bindings::types as wit;
+use super::codec;
+use super::connection::Connection;
+use super::decode_csv::CsvReader;
+use super::decode_json::{self, JsonColumn};
+use super::http::{self, Response};
+use super::state::State;
+use crate::error::{Error, Kind};
+use crate::schema::{Field, Schema, Type};
+
+type Answer<T> = wasmtime::Result<Result<T, wit::Error>>;
+
+/// A file that the pipeline granted.
+pub struct GrantedFile {
+    pub(crate) path: PathBuf,
+    pub(crate) handle: std::fs::File,
+}
+
+/// Decoded rows, kept in the host.
+pub struct Table {
+    pub(crate) batch: RecordBatch,
+}
+
+impl From<Error> for wit::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error.kind {
+            Kind::Config => wit::ErrorKind::Config,
+            Kind::Unavailable => wit::ErrorKind::Transient,
+            Kind::Data => wit::ErrorKind::Data,
+            _ => wit::ErrorKind::Internal,
+        };
+        let details_json = error.hint.map(|hint| serde_json::json!({ "hint": hint }).to_string());
+        Self { kind, code: "host".to_owned(), message: error.message, retry_after_ms: None, details_json }
+    }
+}
+
+/// A contract's field as the host's.
+pub(crate) fn field(field: wit::Field) -> crate::error::Result<Field> {
+    let data_type = Type::parse(&field.format).map_err(|error| error.on(format!("column `{}`", field.name)))?;
+    Ok(Field { name: field.name, data_type, metadata: field.metadata.into_iter().collect() })
+}
+
+/// A contract's schema as the host's.
+pub(crate) fn schema(schema: wit::Schema) -> crate::error::Result<Schema> {
+    let fields = schema.fields.into_iter().map(field).collect::<crate::error::Result<Vec<_>>>()?;
+    for key in &schema.primary_key {
+        if !fields.iter().any(|field| field.name == *key) {
+            return Err(Error::plugin(format!("its primary key `{key}` is no column of the stream")));
+        }
+    }
+    Ok(Schema { fields, primary_key: schema.primary_key, cursor: schema.cursor })
+}
+
+/// The host's schema as the contract's.
+pub(crate) fn lower_schema(schema: &Schema) -> wit::Schema {
+    let field = |field: &Field| wit::Field {
+        name: field.name.clone(),
+        format: field.data_type.format(),
+        nullable: true,
+        metadata: field.metadata.clone().into_iter().collect(),
+    };
+    wit::Schema {
+        fields: schema.fields.iter().map(field).collect(),
+        primary_key: schema.primary_key.clone(),
+        cursor: schema.cursor.clone(),
+    }
+}
+
+impl State {
+    fn connection(&self, name: &str) -> Result<Connection, wit::Error> {
+        self.grants.connections.get(name).cloned().ok_or_else(|| {
+            let error = Error::config(format!("the connection `{name}` is not granted"));
+            error.hint(format!("add `connections = {{ {name} = \"{name}\" }}` to the source")).into()
+        })
+    }
+}
+
+impl wit::Host for State {}
+
+impl wit_http::Host for State {
+    async fn fetch(&mut self, conn: String, req: wit_http::Request) -> Answer<Resource<Response>> {
+        Ok(self.fetch_all(conn, vec![req]).await?.pop().unwrap_or_else(|| {
+            Err(Error::internal("a request has no answer").into())
+        }))
+    }
+
+    async fn fetch_all(
+        &mut self,
+        conn: String,
+        reqs: Vec<wit_http::Request>,
+    ) -> wasmtime::Result<Vec<Result<Resource<Response>, wit::Error>>> {
+        let connection = match self.connection(&conn) {
+            Ok(connection) => connection,
+            Err(error) => return Ok(reqs.iter().map(|_| Err(error.clone())).collect()),
+        };
+        self.requests += reqs.len() as u64;
+        let retry = self.grants.retry.clone();
+        let answers = join_all(reqs.into_iter().map(|req| http::send(&connection, req, &retry))).await;
+        let mut handles = Vec::with_capacity(answers.len());
+        for answer in answers {
+            handles.push(match answer {
+                Ok(response) => Ok(self.handles.push(response)?),
+                Err(error) => Err(error),
+            });
+        }
+        Ok(handles)
+    }
+}
+
+impl wit_http::HostResponse for State {
+    async fn status(&mut self, this: Resource<Response>) -> wasmtime::Result<u16> {
+        Ok(self.handles.get(&this)?.status)
+    }
+
+    async fn header(&mut self, this: Resource<Response>, name: String) -> wasmtime::Result<Option<String>> {
+        let headers = &self.handles.get(&this)?.headers;
+        Ok(headers.get(&name).and_then(|value| value.to_str().ok()).map(str::to_owned))
+    }
+
+    async fn body(&mut self, this: Resource<Response>) -> wasmtime::Result<Vec<u8>> {
+        Ok(self.handles.get(&this)?.body.clone())
+    }
+
+    async fn get(&mut self, this: Resource<Response>, pointers: Vec<String>) -> wasmtime::Result<Vec<Option<String>>> {
+        use sonic_rs::JsonValueTrait as _;
+        let body = &self.handles.get(&this)?.body;
+        let find = |pointer: &String| {
+            let path: Vec<&str> = pointer.split('/').skip(1).collect();
+            let steps = path.iter().map(|step| match step.parse::<usize>() {
+                Ok(index) => sonic_rs::PointerNode::Index(index),
+                Err(_) => sonic_rs::PointerNode::Key((*step).to_owned().into()),
+            });
+            let found = sonic_rs::get(body.as_slice(), steps.collect::<Vec<_>>()).ok().filter(|found| !found.is_null())?;
+            Some(found.as_str().map_or_else(|| found.as_raw_str().to_owned(), str::to_owned))
+        };
+        Ok(pointers.iter().map(find).collect())
+    }
+
+    async fn drop(&mut self, this: Resource<Response>) -> wasmtime::Result<()> {
+        self.handles.delete(this)?;
+        Ok(())
+    }
+}
+
+impl files::Host for State {
+    async fn open(&mut self, name: String) -> Answer<Resource<GrantedFile>> {
+        let Some(path) = self.grants.files.get(&name).cloned() else {
+            let error = Error::config(format!("the file `{name}` is not granted"));
+            return Ok(Err(error.hint(format!("add `files = {{ {name} = \"PATH\" }}`")).into()));
+        };
+        Ok(match std::fs::File::open(&path) {
+            Ok(handle) => Ok(self.handles.push(GrantedFile { path, handle })?),
+            Err(cause) => Err(Error::config(format!("file `{name}`: {}: {cause}", path.display())).into()),
+        })
+    }
+}
+
+impl files::HostFile for State {
+    async fn size(&mut self, this: Resource<GrantedFile>) -> wasmtime::Result<u64> {
+        Ok(self.handles.get(&this)?.handle.metadata().map_or(0, |metadata| metadata.len()))
+    }
+
+    async fn read(&mut self, this: Resource<GrantedFile>, offset: u64, len: u32) -> Answer<Vec<u8>> {
+        use std::io::{Read as _, Seek as _};
+        let file = self.handles.get_mut(&this)?;
+        let mut bytes = Vec::new();
+        let read = file.handle.seek(std::io::SeekFrom::Start(offset));
+        let read = read.and_then(|_| file.handle.by_ref().take(len.into()).read_to_end(&mut bytes));
+        Ok(match read {
+            Ok(_) => Ok(bytes),
+            Err(cause) => Err(Error::config(format!("{}: {cause}", file.path.display())).into()),
+        })
+    }
+
+    async fn drop(&mut self, this: Resource<GrantedFile>) -> wasmtime::Result<()> {
+        self.handles.delete(this)?;
+        Ok(())
+    }
+}
+
+impl decode::Host for State {
+    async fn json_table(
+        &mut self,
+        body: Resource<Response>,
+        levels: Vec<String>,
+        columns: Vec<decode::JsonColumn>,
+    ) -> Answer<Resource<Table>> {
+        let lift = |column: decode::JsonColumn| {
+            let decode::JsonColumn { field: raw, level, path } = column;
+            Ok(JsonColumn { field: field(raw)?, level: level as usize, path })
+        };
+        let columns: crate::error::Result<Vec<_>> = columns.into_iter().map(lift).collect();
+        let body = &self.handles.get(&body)?.body;
+        let decoded = columns.and_then(|columns| decode_json::decode(body, &levels, &columns));
+        Ok(match decoded {
+            Ok(batch) => Ok(self.handles.push(Table { batch })?),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    async fn csv(
+        &mut self,
+        source: Resource<GrantedFile>,
+        fields: wit::Schema,
+        options_json: String,
+    ) -> Answer<Resource<CsvReader>> {
+        let options: serde_json::Value = serde_json::from_str(&options_json).unwrap_or_default();
+        let delimiter = options.get("delimiter").and_then(|delimiter| delimiter.as_str()).unwrap_or(",");
+        let delimiter = delimiter.bytes().next().unwrap_or(b',');
+        let file = self.handles.get(&source)?;
+        Ok(match schema(fields).and_then(|schema| CsvReader::open(file, schema, delimiter)) {
+            Ok(reader) => Ok(self.handles.push(reader)?),
+            Err(error) => Err(error.into()),
+        })
+    }
+}
+
+impl decode::HostTable for State {
+    async fn rows(&mut self, this: Resource<Table>) -> wasmtime::Result<u32> {
+        Ok(u32::try_from(self.handles.get(&this)?.batch.num_rows()).unwrap_or(u32::MAX))
+    }
+
+    async fn columns(&mut self, this: Resource<Table>, names: Vec<String>) -> Answer<wit::Batch> {
+        let batch = &self.handles.get(&this)?.batch;
+        let lower = |name: &String| {
+            let missing = || Error::config(format!("no column `{name}` in the decoded table"));
+            codec::lower(batch.column_by_name(name).ok_or_else(missing)?)
+        };
+        let columns: crate::error::Result<Vec<_>> = names.iter().map(lower).collect();
+        let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
+        Ok(columns.map(|columns| wit::Batch { rows, columns }).map_err(Into::into))
+    }
+
+    async fn drop(&mut self, this: Resource<Table>) -> wasmtime::Result<()> {
+        self.handles.delete(this)?;
+        Ok(())
+    }
+}
+
+impl decode::HostCsvReader for State {
+    async fn next(&mut self, this: Resource<CsvReader>) -> Answer<Option<Resource<Table>>> {
+        Ok(match self.handles.get_mut(&this)?.next() {
+            Ok(Some(batch)) => Ok(Some(self.handles.push(Table { batch })?)),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error.into()),
+        })
+    }
+
+    async fn drop(&mut self, this: Resource<CsvReader>) -> wasmtime::Result<()> {
+        self.handles.delete(this)?;
+        Ok(())
+    }
+}
+
+impl log::Host for State {
+    async fn write(&mut self, level: log::Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            log::Level::Debug => "debug",
+            log::Level::Info => "info",
+            log::Level::Warn => "warn",
+            log::Level::Error => "error",
+        };
+        let message: String = message.chars().take(1000).collect();
+        self.log(format!("{level}: {message}"));
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! A source plugin: described, checked, discovered, and read page by page.
+
+use arrow_array::RecordBatch;
+use wasmtime::Store;
+use wasmtime::component::ResourceAny;
+
+use super::bindings::source_world::exports::elt::plugin::source as wit_source;
+use super::bindings::{source_world, types as wit};
+use super::engine::{Component, Engine, arm, trap};
+use super::imports::schema;
+use super::state::{Grants, State};
+use super::{Description, Need, codec};
+use crate::error::{Error, Kind, Result};
+use crate::schema::{Disposition, Schema, Stream};
+
+/// A source plugin with its grants and config; every call but `open` runs in a store of its own.
+#[derive(Clone)]
+pub struct SourcePlugin {
+    engine: Engine,
+    component: Component,
+    grants: Grants,
+    config: String,
+}
+
+/// What to read, and from where.
+#[derive(Debug, Clone)]
+pub struct SourceSelection {
+    /// The stream to read.
+    pub stream: String,
+    /// All selected streams of the source.
+    pub streams: Vec<String>,
+    /// The state of the last checkpoint.
+    pub state: Option<String>,
+    /// Read all that changed from this instant.
+    pub since: Option<String>,
+}
+
+/// One page: rows that commit together with a state.
+pub struct SourcePage {
+    /// Rows by stream.
+    pub parts: Vec<Part>,
+    /// The state that commits with them.
+    pub state: Option<String>,
+    /// How many rows this reading will bring, if known.
+    pub total: Option<u64>,
+    /// Whether it is the last.
+    pub done: bool,
+}
+
+/// Rows of one stream.
+pub struct Part {
+    /// The stream.
+    pub stream: String,
+    /// Its columns and keys.
+    pub schema: Schema,
+    /// New rows.
+    pub rows: Option<RecordBatch>,
+    /// Prefixes of the primary key whose old rows go.
+    pub replace: Option<RecordBatch>,
+}
+
+/// The contract's error as the host's.
+pub(crate) fn lift_error(error: wit::Error) -> Error {
+    let kind = match error.kind {
+        wit::ErrorKind::Config | wit::ErrorKind::Auth => Kind::Config,
+        wit::ErrorKind::RateLimited | wit::ErrorKind::Transient => Kind::Unavailable,
+        wit::ErrorKind::Data => Kind::Data,
+        wit::ErrorKind::Internal => Kind::Plugin,
+    };
+    let details = error.details_json.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    let hint = details.and_then(|details| Some(details.get("hint")?.as_str()?.to_owned()));
+    Error { kind, message: error.message, hint }
+}
+
+pub(crate) fn lift_spec(spec: wit::Spec, plugin: &str) -> Result<Description> {
+    let json = |text: &str, what: &str| {
+        serde_json::from_str(text).map_err(|cause| Error::plugin(format!("plugin `{plugin}`: its {what} is not JSON: {cause}")))
+    };
+    let config_schema = json(&spec.config_schema, "config schema")?;
+    let need = |need: wit::Need| Ok(Need { details: json(&need.details_json, "need")?, kind: need.kind, name: need.name });
+    let needs = spec.needs.into_iter().map(need).collect::<Result<_>>()?;
+    Ok(Description { name: spec.name, version: spec.version, config_schema, needs })
+}
+
+macro_rules! call {
+    ($self:ident, $function:ident $(, $argument:expr)*) => {{
+        let mut store = $self.engine.store($self.grants.clone());
+        let plugin = $self.engine.source(&$self.component, &mut store).await?;
+        let called = plugin.elt_plugin_source().$function(&mut store $(, $argument)*).await;
+        called.map_err(|cause| trap(&$self.component.name, stringify!($function), &store, &cause))?
+    }};
+}
+
+impl SourcePlugin {
+    /// A source with what the pipeline grants and says to it.
+    #[must_use]
+    pub fn new(engine: &Engine, component: &Component, grants: Grants, config: &serde_json::Value) -> Self {
+        Self { engine: engine.clone(), component: component.clone(), grants, config: config.to_string() }
+    }
+
+    /// What the plugin says of itself.
+    pub async fn describe(&self) -> Result<Description> {
+        let spec = call!(self, call_describe);
+        lift_spec(spec, &self.component.name)
+    }
+
+    /// Tries what a long run would need.
+    pub async fn check(&self) -> Result<()> {
+        call!(self, call_check, &self.config).map_err(lift_error)
+    }
+
+    /// Which account the connection reaches.
+    pub async fn identity(&self) -> Result<Option<String>> {
+        call!(self, call_identity, &self.config).map_err(lift_error)
+    }
+
+    /// The streams with their columns.
+    pub async fn discover(&self) -> Result<Vec<Stream>> {
+        let infos = call!(self, call_discover, &self.config).map_err(lift_error)?;
+        infos.into_iter().map(lift_stream).collect()
+    }
+
+    /// Starts reading a stream.
+    pub async fn open(&self, selection: SourceSelection) -> Result<Reader> {
+        let mut store = self.engine.store(self.grants.clone());
+        let plugin = self.engine.source(&self.component, &mut store).await?;
+        let SourceSelection { stream, streams, state, since } = selection;
+        let selection = wit_source::Selection { stream, streams, state, since };
+        let opened = plugin.elt_plugin_source().call_open(&mut store, &self.config, &selection).await;
+        let opened = opened.map_err(|cause| trap(&self.component.name, "open", &store, &cause))?;
+        let reader = opened.map_err(lift_error)?;
+        Ok(Reader { plugin, store, reader, name: self.component.name.clone() })
+    }
+}
+
+fn lift_stream(info: wit_source::StreamInfo) -> Result<Stream> {
+    let on = |error: Error| error.on(format!("stream `{}`", info.name));
+    let hint = |name: &str| info.hints.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    let disposition = match hint("disposition").as_deref() {
+        None | Some("merge") => Disposition::Merge,
+        Some("replace") => Disposition::Replace,
+        Some(other) => return Err(on(Error::plugin(format!("`{other}` is no disposition")))),
+    };
+    let (read_with, scope) = (hint("read-with"), hint("scope"));
+    let schema = schema(info.schema.clone()).map_err(on)?;
+    Ok(Stream { name: info.name.clone(), schema, disposition, read_with, scope })
+}
+
+/// A stream being read, in a store that lives as long.
+pub struct Reader {
+    plugin: source_world::SourcePlugin,
+    store: Store<State>,
+    reader: ResourceAny,
+    name: String,
+}
+
+impl Reader {
+    /// The next page. Dropping the future cancels the requests under way.
+    pub async fn next(&mut self) -> Result<SourcePage> {
+        arm(&mut self.store);
+        let called = self.plugin.elt_plugin_source().reader().call_next(&mut self.store, self.reader).await;
+        let page = called.map_err(|cause| trap(&self.name, "next", &self.store, &cause))?.map_err(lift_error)?;
+        let parts = page.parts.into_iter().map(|part| self.part(part)).collect::<Result<_>>()?;
+        Ok(SourcePage { parts, state: page.state, total: page.total, done: page.done })
+    }
+
+    /// Requests sent so far.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.store.data().requests
+    }
+
+    fn part(&mut self, part: wit_source::Part) -> Result<Part> {
+        let wit_source::Part { stream, schema: raw, rows, replace } = part;
+        let on = |error: Error| error.on(format!("plugin `{}`: stream `{stream}`", self.name));
+        let schema = schema(raw).map_err(on)?;
+        let rows = match rows {
+            None => None,
+            Some(wit_source::Rows::Guest(batch)) => Some(codec::lift_batch(batch, &schema.fields).map_err(on)?),
+            Some(wit_source::Rows::Host(table)) => {
+                let table = self.store.data_mut().handles.delete(table);
+                Some(table.map_err(|cause| on(Error::plugin(format!("{cause}"))))?.batch)
+            }
+        };
+        let prefix = |batch: wit::Batch| {
+            let keys = schema.primary_key.iter().take(batch.columns.len());
+            let fields: Vec<_> = keys.filter_map(|key| schema.field(key).cloned()).collect();
+            codec::lift_batch(batch, &fields)
+        };
+        let replace = replace.map(prefix).transpose().map_err(on)?;
+        Ok(Part { stream, schema, rows, replace })
+    }
+}

@@ -1,0 +1,49 @@
+//! What one store holds: the grants, the limits, the handles, and the last lines that the plugin logged.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+
+use wasmtime::component::ResourceTable;
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+
+use super::connection::Connection;
+
+/// Linear memory that one instance may grow to.
+const MEMORY_LIMIT: usize = 1024 * 1024 * 1024;
+/// Log lines kept for the error of a failed plugin.
+const LOG_LINES: usize = 20;
+
+/// What the pipeline grants one plugin, by the plugin's own names.
+#[derive(Clone, Default)]
+pub struct Grants {
+    /// Connections.
+    pub connections: BTreeMap<String, Connection>,
+    /// Files.
+    pub files: BTreeMap<String, PathBuf>,
+    /// HTTP statuses worth another try, beside 429 and 5xx.
+    pub retry: Vec<u16>,
+}
+
+/// The data of a plugin's store.
+pub(crate) struct State {
+    pub(crate) grants: Grants,
+    pub(crate) handles: ResourceTable,
+    pub(crate) limits: StoreLimits,
+    pub(crate) log: VecDeque<String>,
+    /// Requests sent so far.
+    pub(crate) requests: u64,
+}
+
+impl State {
+    pub(crate) fn new(grants: Grants) -> Self {
+        let limits = StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).instances(8).trap_on_grow_failure(true).build();
+        Self { grants, handles: ResourceTable::new(), limits, log: VecDeque::new(), requests: 0 }
+    }
+
+    pub(crate) fn log(&mut self, line: String) {
+        if self.log.len() == LOG_LINES {
+            self.log.pop_front();
+        }
+        self.log.push_back(line);
+    }
+}
