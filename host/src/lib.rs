@@ -3,6 +3,10 @@ pub mod error;
 pub mod schema;
 pub mod pipeline;
 pub mod plugin;
+pub mod warehouse;
+pub mod progress;
+pub mod prepare;
+pub mod extract;
 
 /// Installs the TLS provider, once for the process.
 pub fn install_crypto() {

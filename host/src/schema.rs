@@ -182,3 +182,10 @@ pub struct Stream {
     /// What the account must allow.
     pub scope: Option<String>,
 }
+
+/// The column that keeps what did not fit its type: a JSON object, column → text as received.
+pub const UNFIT: &str = "_unfit";
+/// The column with the id of the run that last wrote the row.
+pub const LOAD_ID: &str = "_load_id";
+/// The column with the instant of that run.
+pub const EXTRACTED_AT: &str = "_extracted_at";

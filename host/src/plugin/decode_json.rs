@@ -13,7 +13,7 @@ use sonic_rs::{JsonValueTrait, LazyValue};
 
 use super::decode_value::{self as parse, Forms};
 use crate::error::{Error, Result};
-use crate::schema::{Field, Type};
+use crate::schema::{Field, Type, UNFIT};
 
 /// A column to take from each row.
 pub(crate) struct JsonColumn {
@@ -21,9 +21,6 @@ pub(crate) struct JsonColumn {
     pub(crate) level: usize,
     pub(crate) path: String,
 }
-
-/// Where the name of the column that keeps misfits comes from.
-pub const UNFIT: &str = "_unfit";
 
 /// Decodes a body: `levels` are nested arrays, one row for each innermost element.
 pub(crate) fn decode(body: &[u8], levels: &[String], columns: &[JsonColumn]) -> Result<RecordBatch> {

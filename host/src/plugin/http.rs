@@ -15,6 +15,7 @@ const BODY_LIMIT: usize = 512 * 1024 * 1024;
 const RETRIES: usize = 8;
 
 /// An answer, kept in the host.
+#[expect(unreachable_pub, reason = "the generated bindings name it")]
 pub struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,

@@ -20,12 +20,14 @@ use crate::schema::{Field, Schema, Type};
 type Answer<T> = wasmtime::Result<Result<T, wit::Error>>;
 
 /// A file that the pipeline granted.
+#[expect(unreachable_pub, reason = "the generated bindings name it")]
 pub struct GrantedFile {
     pub(crate) path: PathBuf,
     pub(crate) handle: std::fs::File,
 }
 
 /// Decoded rows, kept in the host.
+#[expect(unreachable_pub, reason = "the generated bindings name it")]
 pub struct Table {
     pub(crate) batch: RecordBatch,
 }

@@ -1,0 +1,61 @@
+//! What a run tells while it runs; the command decides how it looks.
+
+use std::sync::Arc;
+
+/// Something that happened.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A stream's reading went on.
+    Extract {
+        /// `source.stream`.
+        stream: String,
+        /// Rows so far.
+        rows: u64,
+        /// Requests so far.
+        requests: u64,
+        /// Rows that this reading will bring, if known.
+        total: Option<u64>,
+        /// Whether it is finished.
+        done: bool,
+    },
+    /// A stream's cleaning went on.
+    Clean {
+        /// `source.stream`.
+        stream: String,
+        /// Rows so far.
+        rows: u64,
+        /// Whether it is finished.
+        done: bool,
+    },
+    /// A model or check is done.
+    Model {
+        /// `schema.name`.
+        model: String,
+        /// How many are done.
+        done: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// Something the reader should know.
+    Warning {
+        /// What.
+        message: String,
+    },
+}
+
+/// Where events go; shared by the tasks of a run.
+#[derive(Clone)]
+pub struct Progress(Arc<dyn Fn(Event) + Send + Sync>);
+
+impl Progress {
+    /// Sends events to a function, which must return soon.
+    pub fn new(sink: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(sink))
+    }
+
+    /// Tells an event.
+    pub fn tell(&self, event: Event) {
+        (self.0)(event);
+    }
+}

@@ -1,0 +1,102 @@
+//! What the host remembers in `_host`: runs, steps, cursors, identities, and which tables changed when.
+
+use super::{Table, Warehouse};
+use crate::error::{Error, Result};
+
+/// How far a stream was read.
+#[derive(Debug, Clone, Default)]
+pub struct Cursor {
+    /// The source's state; none before the first checkpoint.
+    pub state: Option<String>,
+    /// Whether the first full reading is still under way.
+    pub is_initial: bool,
+}
+
+/// One line of a run's story.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct Step {
+    /// `extract`, `clean` or `marts`.
+    pub step: &'static str,
+    /// The stream or model.
+    pub name: String,
+    /// Rows read.
+    pub rows_read: u64,
+    /// Rows written because they differ.
+    pub rows_changed: u64,
+    /// HTTP requests.
+    pub requests: u64,
+    /// Duration in seconds.
+    pub seconds: f64,
+}
+
+impl Warehouse {
+    /// Notes that a run began; one that never finished is marked interrupted.
+    pub fn begin_run(&self, load_id: &str, pipeline: &str, command: &str) -> Result<()> {
+        self.execute("UPDATE _host.runs SET status = 'interrupted' WHERE status = 'running'")?;
+        let sql = "INSERT INTO _host.runs VALUES (?, ?, ?, now(), NULL, 'running', NULL)";
+        self.change(sql, &[load_id, pipeline, command]).map(drop)
+    }
+
+    /// Notes how a run ended.
+    pub fn end_run(&self, load_id: &str, status: &str, message: &str) -> Result<()> {
+        let sql = "UPDATE _host.runs SET finished_at = now(), status = ?, message = nullif(?, '') WHERE load_id = ?";
+        self.change(sql, &[status, message, load_id]).map(drop)
+    }
+
+    /// Notes a step.
+    pub fn record_step(&self, load_id: &str, step: &Step) -> Result<()> {
+        let numbers = [step.rows_read, step.rows_changed, step.requests].map(|number| number.to_string());
+        let sql = "INSERT INTO _host.steps VALUES (?, ?, ?, ?::BIGINT, ?::BIGINT, ?::BIGINT, ?::DOUBLE)";
+        let seconds = step.seconds.to_string();
+        let [read, changed, requests] = &numbers;
+        self.change(sql, &[load_id, step.step, &step.name, read, changed, requests, &seconds]).map(drop)
+    }
+
+    /// Binds a source to the account it reaches; refuses another account than the one it was filled from.
+    pub fn bind_identity(&self, source: &str, identity: &str) -> Result<()> {
+        let known = self.value("SELECT identity FROM _host.identities WHERE source = ?", &[source])?;
+        match known {
+            Some(known) if known != identity => {
+                let path = self.path().display();
+                let error = Error::config(format!(
+                    "source `{source}`: warehouse {path} was filled from {known}, this connection reaches {identity}"
+                ));
+                Err(error.hint("use the token of the same account, or another `warehouse` path for this one"))
+            }
+            Some(_) => Ok(()),
+            None => self.change("INSERT INTO _host.identities VALUES (?, ?)", &[source, identity]).map(drop),
+        }
+    }
+
+    /// How far a stream was read.
+    pub fn cursor(&self, source: &str, stream: &str) -> Result<Option<Cursor>> {
+        let sql = "SELECT state, is_initial FROM _host.cursors WHERE source = ? AND stream = ?";
+        let row = self.query(sql, &[source, stream])?.into_iter().next();
+        Ok(row.map(|row| Cursor {
+            state: row.get("state").and_then(|state| state.as_str()).map(str::to_owned),
+            is_initial: row.get("is_initial").and_then(serde_json::Value::as_bool).unwrap_or_default(),
+        }))
+    }
+
+    /// Sets how far a stream was read; runs inside the transaction that writes its rows.
+    pub(super) fn set_cursor(&self, source: &str, stream: &str, cursor: &Cursor, load_id: &str) -> Result<()> {
+        self.change("DELETE FROM _host.cursors WHERE source = ? AND stream = ?", &[source, stream])?;
+        let initial = cursor.is_initial.to_string();
+        let state = cursor.state.as_deref().unwrap_or_default();
+        let sql = "INSERT INTO _host.cursors VALUES (?, ?, nullif(?, ''), ?::BOOLEAN, ?)";
+        self.change(sql, &[source, stream, state, &initial, load_id]).map(drop)
+    }
+
+    /// The load that last changed a table.
+    pub fn table_version(&self, table: &Table) -> Result<Option<String>> {
+        let sql = "SELECT max(load_id) FROM _host.table_versions WHERE table_schema = ? AND table_name = ?";
+        self.value(sql, &[&table.schema, &table.name])
+    }
+
+    /// Notes that this load changed a table.
+    pub fn touch(&self, table: &Table, load_id: &str) -> Result<()> {
+        let names = [table.schema.as_str(), table.name.as_str()];
+        self.change("DELETE FROM _host.table_versions WHERE table_schema = ? AND table_name = ?", &names)?;
+        self.change("INSERT INTO _host.table_versions VALUES (?, ?, ?)", &[names[0], names[1], load_id]).map(drop)
+    }
+}

@@ -1,0 +1,57 @@
+//! The host's own tables, in schema `_host`, by numbered migrations that run once each.
+
+use super::Warehouse;
+use crate::error::{Error, Result};
+
+/// Appended to, never edited.
+const MIGRATIONS: &[&str] = &["
+CREATE TABLE _host.runs (
+    load_id VARCHAR, pipeline VARCHAR, command VARCHAR, started_at TIMESTAMPTZ, finished_at TIMESTAMPTZ,
+    status VARCHAR, message VARCHAR);
+CREATE TABLE _host.steps (
+    load_id VARCHAR, step VARCHAR, name VARCHAR, rows_read BIGINT, rows_changed BIGINT, requests BIGINT,
+    seconds DOUBLE);
+CREATE TABLE _host.identities (source VARCHAR, identity VARCHAR);
+CREATE TABLE _host.cursors (
+    source VARCHAR, stream VARCHAR, state VARCHAR, is_initial BOOLEAN, load_id VARCHAR);
+CREATE TABLE _host.table_versions (table_schema VARCHAR, table_name VARCHAR, load_id VARCHAR);
+CREATE TABLE _host.schema_changes (
+    load_id VARCHAR, table_schema VARCHAR, table_name VARCHAR, column_name VARCHAR, change VARCHAR,
+    type_before VARCHAR, type_after VARCHAR);
+CREATE TABLE _host.cleans (stream VARCHAR, fingerprint VARCHAR, load_id VARCHAR);
+CREATE TABLE _host.rule_runs (
+    load_id VARCHAR, stream VARCHAR, position BIGINT, rule VARCHAR, rows_checked BIGINT, fields_changed BIGINT,
+    rows_rejected BIGINT, rows_merged BIGINT, notes BIGINT);
+CREATE TABLE _host.rejects (
+    stream VARCHAR, key VARCHAR, rule VARCHAR, column_name VARCHAR, code VARCHAR, message VARCHAR, load_id VARCHAR);
+CREATE TABLE _host.notes (
+    stream VARCHAR, key VARCHAR, rule VARCHAR, column_name VARCHAR, code VARCHAR, message VARCHAR, load_id VARCHAR);
+CREATE TABLE _host.changes (
+    stream VARCHAR, key VARCHAR, rule VARCHAR, column_name VARCHAR, value_before VARCHAR, value_after VARCHAR,
+    load_id VARCHAR);
+CREATE TABLE _host.merges (
+    stream VARCHAR, key VARCHAR, survivor_key VARCHAR, rule VARCHAR, code VARCHAR, confidence DOUBLE,
+    load_id VARCHAR);
+CREATE TABLE _host.model_builds (
+    model_schema VARCHAR, model VARCHAR, kind VARCHAR, row_count BIGINT, seconds DOUBLE, load_id VARCHAR);
+CREATE TABLE _host.publications (fingerprint VARCHAR, load_id VARCHAR);
+CREATE TABLE _host.variables (name VARCHAR, value VARCHAR);
+"];
+
+/// Brings `_host` up to date.
+pub(super) fn run(warehouse: &Warehouse) -> Result<()> {
+    warehouse.execute("CREATE SCHEMA IF NOT EXISTS _host; CREATE TABLE IF NOT EXISTS _host.migrations (version BIGINT)")?;
+    let done = warehouse.value("SELECT coalesce(max(version), 0) FROM _host.migrations", &[])?;
+    let done: usize = done.and_then(|done| done.parse().ok()).unwrap_or_default();
+    if done > MIGRATIONS.len() {
+        let error = Error::config(format!("the warehouse was written by a newer host (version {done} of its tables)"));
+        return Err(error.hint("use that host, or another warehouse file"));
+    }
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
+        warehouse.transaction(|| {
+            warehouse.execute(migration)?;
+            warehouse.change("INSERT INTO _host.migrations VALUES (?::BIGINT)", &[&(index + 1).to_string()])
+        })?;
+    }
+    Ok(())
+}

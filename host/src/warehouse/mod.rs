@@ -1,0 +1,231 @@
+//! The warehouse: a DuckDB file. The only room that names `duckdb`; its SQL stays within what DuckLake does too,
+//! so keys are kept by `MERGE`, never by constraints.
+
+mod ledger;
+mod load;
+mod migrations;
+mod tables;
+
+use std::path::{Path, PathBuf};
+
+use arrow_array::RecordBatch;
+use duckdb::Connection;
+
+pub use ledger::{Cursor, Step};
+pub use load::{LoadCounts, StreamLoader};
+
+use crate::error::{Error, Kind, Result};
+use crate::schema::{Field, Type};
+
+/// One connection to the warehouse; `another` makes more, for other threads.
+pub struct Warehouse {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// One row of an answer, by column.
+pub type Row = serde_json::Map<String, serde_json::Value>;
+
+impl Warehouse {
+    /// Opens or creates the file, and brings the host's own tables up to date.
+    pub fn open(path: &Path, memory_limit: &str) -> Result<Self> {
+        let on = |error: Error| error.on(format!("warehouse {}", path.display()));
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder).map_err(|cause| on(Error::config(cause.to_string())))?;
+        }
+        let config = duckdb::Config::default()
+            .max_memory(memory_limit)
+            .and_then(|config| config.with("preserve_insertion_order", "false"))
+            .map_err(|cause| on(lift(&cause)))?;
+        let connection = Connection::open_with_flags(path, config).map_err(|cause| on(lift(&cause)))?;
+        let warehouse = Self { connection, path: path.to_path_buf() };
+        warehouse.execute("SET TimeZone = 'UTC'")?;
+        migrations::run(&warehouse)?;
+        Ok(warehouse)
+    }
+
+    /// Another connection to the same file.
+    pub fn another(&self) -> Result<Self> {
+        let connection = self.connection.try_clone().map_err(|cause| lift(&cause))?;
+        let warehouse = Self { connection, path: self.path.clone() };
+        warehouse.execute("SET TimeZone = 'UTC'")?;
+        Ok(warehouse)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs one or more statements.
+    pub fn execute(&self, sql: &str) -> Result<()> {
+        self.connection.execute_batch(sql).map_err(|cause| lift(&cause))
+    }
+
+    /// Runs one statement with text parameters; gives back how many rows it changed.
+    pub fn change(&self, sql: &str, parameters: &[&str]) -> Result<usize> {
+        self.connection.execute(sql, duckdb::params_from_iter(parameters)).map_err(|cause| lift(&cause))
+    }
+
+    /// Runs `work` in one transaction: all of it, or nothing.
+    pub fn transaction<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.execute("BEGIN")?;
+        match work() {
+            Ok(done) => {
+                self.execute("COMMIT")?;
+                Ok(done)
+            }
+            Err(error) => {
+                // What failed matters, not that a broken transaction cannot be rolled back again.
+                let _ = self.execute("ROLLBACK");
+                Err(error)
+            }
+        }
+    }
+
+    /// All rows of a query, for small answers: values as JSON, decimals and times as text.
+    pub fn query(&self, sql: &str, parameters: &[&str]) -> Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        self.scan(sql, parameters, |batch| {
+            rows.extend(tables::rows(batch)?);
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// The first value of a query as text; none where there is no row or the value is null.
+    pub fn value(&self, sql: &str, parameters: &[&str]) -> Result<Option<String>> {
+        let first = self.query(sql, parameters)?.into_iter().next();
+        let value = first.and_then(|row| row.into_iter().next()).map(|(_, value)| value);
+        Ok(value.filter(|value| !value.is_null()).map(|value| match value {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        }))
+    }
+
+    /// Streams a query's rows batch by batch.
+    pub fn scan(&self, sql: &str, parameters: &[&str], mut each: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+        let mut statement = self.connection.prepare(sql).map_err(|cause| lift(&cause))?;
+        let batches = statement.stream_arrow(duckdb::params_from_iter(parameters)).map_err(|cause| lift(&cause))?;
+        for batch in batches {
+            each(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// Appends a batch that has the table's columns in the table's order. `catalog` is `temp` for temporary tables.
+    pub(crate) fn append(&self, table: &Table, batch: RecordBatch) -> Result<()> {
+        let appender = match table.schema.as_str() {
+            "temp" => self.connection.appender_to_catalog_and_db(&table.name, "temp", "main"),
+            schema => self.connection.appender_to_db(&table.name, schema),
+        };
+        let mut appender = appender.map_err(|cause| lift(&cause))?;
+        appender.append_record_batch(batch).map_err(|cause| lift(&cause))?;
+        appender.flush().map_err(|cause| lift(&cause))
+    }
+
+    /// The columns of a table; none where there is no such table.
+    pub fn columns(&self, table: &Table) -> Result<Option<Vec<Field>>> {
+        let sql = "SELECT column_name, data_type FROM duckdb_columns() \
+                   WHERE schema_name = ? AND table_name = ? AND database_name = current_database() ORDER BY column_index";
+        let rows = self.query(sql, &[&table.schema, &table.name])?;
+        let text = |row: &Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+        let field = |row: &Row| {
+            let data_type = Type::from_sql(&text(row, "data_type"));
+            Field { name: text(row, "column_name"), data_type, metadata: Default::default() }
+        };
+        Ok((!rows.is_empty()).then(|| rows.iter().map(field).collect()))
+    }
+
+    /// Stops what another thread runs on this connection.
+    pub fn interrupt_handle(&self) -> impl Fn() + Send + Sync + 'static {
+        let handle = self.connection.interrupt_handle();
+        move || handle.interrupt()
+    }
+}
+
+/// A table: schema and name, quoted where it is written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Table {
+    /// The schema; `temp` for temporary tables.
+    pub schema: String,
+    /// The name.
+    pub name: String,
+}
+
+impl Table {
+    /// A table of a schema.
+    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { schema: schema.into(), name: name.into() }
+    }
+
+    /// The raw table of a stream.
+    #[must_use]
+    pub fn raw(source: &str, stream: &str) -> Self {
+        Self::new(format!("raw_{source}"), stream)
+    }
+
+    /// The clean table of a stream.
+    #[must_use]
+    pub fn clean(source: &str, stream: &str) -> Self {
+        Self::new(format!("clean_{source}"), stream)
+    }
+
+    /// The same with `suffix` on its name.
+    #[must_use]
+    pub fn suffixed(&self, suffix: &str) -> Self {
+        Self::new(self.schema.clone(), format!("{}{suffix}", self.name))
+    }
+}
+
+impl std::fmt::Display for Table {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", quote(&self.schema), quote(&self.name))
+    }
+}
+
+/// A name as SQL writes it.
+#[must_use]
+pub fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as SQL writes it.
+#[must_use]
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Names as SQL lists them.
+#[must_use]
+pub fn quote_all<'a>(names: impl IntoIterator<Item = &'a str>, prefix: &str) -> String {
+    names.into_iter().map(|name| format!("{prefix}{}", quote(name))).collect::<Vec<_>>().join(", ")
+}
+
+/// DuckDB's error as the host's, by the next step.
+pub(crate) fn lift(cause: &duckdb::Error) -> Error {
+    let text = match cause {
+        duckdb::Error::DuckDBFailure(_, Some(text)) => text.clone(),
+        other => other.to_string(),
+    };
+    let text = text.trim_end_matches('.');
+    if text.contains("Could not set lock") || text.contains("lock on file") {
+        let error = Error::unavailable(format!("another process has it open: {text}"));
+        return error.hint("close the other program (a running `host`, the DuckDB shell, a BI tool), then run again");
+    }
+    if text.contains("No space left") || text.contains("could not write") || text.contains("Could not write") {
+        return Error::config(text.to_owned()).hint("make room on the disk; running again goes on where this run stopped");
+    }
+    if text.starts_with("IO Error") || text.contains("Cannot open") {
+        return Error::config(text.to_owned()).hint("the warehouse's path must be writable, and its file a DuckDB file");
+    }
+    if text.contains("INTERRUPT") {
+        return Error::new(Kind::Interrupted, "interrupted");
+    }
+    if text.contains("Out of Memory") {
+        let error = Error::config(text.to_owned());
+        return error.hint("raise `memory_limit` in `[pipeline]`");
+    }
+    Error::internal(text.to_owned())
+}
