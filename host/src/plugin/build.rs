@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// The target that imports nothing but what the contract gives.
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Builds the crates of these folders and writes `NAME.wasm` for each into a folder; gives back the files.
+/// Builds the crates of these folders and writes `FOLDER.wasm` for each into a folder; gives back the files.
 pub fn build(folders: &[PathBuf], profile: &str, output: &Path) -> Result<Vec<PathBuf>> {
     let names = folders.iter().map(|folder| package_name(folder)).collect::<Result<Vec<_>>>()?;
     let Some(first) = folders.first() else { return Ok(Vec::new()) };
@@ -26,13 +26,14 @@ pub fn build(folders: &[PathBuf], profile: &str, output: &Path) -> Result<Vec<Pa
     let modules = artifacts(&run.stdout);
     std::fs::create_dir_all(output).map_err(|cause| Error::config(format!("{}: {cause}", output.display())))?;
     let mut written = Vec::new();
-    for name in names {
+    for (folder, name) in folders.iter().zip(&names) {
         let wanted = format!("{}.wasm", name.replace('-', "_"));
         let module = modules.iter().find(|path| path.file_name().is_some_and(|file| *file == *wanted));
         let module = module.ok_or_else(|| {
             Error::config(format!("`{name}` made no module")).hint("its Cargo.toml needs `[lib] crate-type = [\"cdylib\"]`")
         })?;
-        let path = output.join(format!("{name}.wasm"));
+        let stem = folder.file_name().unwrap_or(name.as_ref());
+        let path = output.join(stem).with_extension("wasm");
         let component = componentize(module).map_err(|error| error.on(format!("plugin `{name}`")))?;
         std::fs::write(&path, component).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
         written.push(path);

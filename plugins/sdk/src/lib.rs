@@ -8,6 +8,7 @@
 pub mod bindings;
 pub mod column;
 pub mod error;
+pub mod files;
 pub mod http;
 pub mod rows;
 pub mod rule;
@@ -24,7 +25,7 @@ pub mod prelude {
     pub use crate::source::{JsonTable, Page, Reader, Selection, Source, StreamInfo};
     pub use crate::{export_rule, export_source, log};
     pub use schemars::{self, JsonSchema};
-    pub use serde::{self, Deserialize};
+    pub use serde::{self, Deserialize, Serialize};
 }
 
 /// Writes a line into the run's log.

@@ -195,12 +195,6 @@ impl CsvReader {
     }
 }
 
-/// Whether the pipeline granted this optional file.
-#[must_use]
-pub fn is_granted(file: &str) -> bool {
-    files::open(file).is_ok()
-}
-
 /// One page: rows of one or more streams, and the state that commits with them.
 #[derive(Default)]
 pub struct Page {

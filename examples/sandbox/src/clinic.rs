@@ -1,0 +1,54 @@
+//! What the clinic network is like: specialties and their spellings, channels, prices, margins, habits.
+
+/// A specialty: canonical name, gross margin in basis points, misspellings seen in the wild.
+pub type Specialty = (&'static str, i64, &'static [&'static str]);
+
+/// The specialties.
+pub const SPECIALTIES: &[Specialty] = &[
+    ("Neurologia", 6200, &["Neuro", "NEUROLOGIA", "neurologia", "Neurologista"]),
+    ("Psiquiatria", 6000, &["Psiq", "PSIQUIATRIA", "psiquiatria", "Psiquiatra"]),
+    ("Clínica Médica", 5500, &["Clinica Medica", "CLÍNICA MÉDICA", "Clínico Geral", "clinica geral"]),
+    ("Ortopedia", 5800, &["ORTOPEDIA", "Orto", "ortopedista"]),
+    ("Geriatria", 5900, &["GERIATRIA", "geriatra", "Geriatra"]),
+    ("Reumatologia", 6100, &["Reumato", "REUMATOLOGIA", "reumatologista"]),
+    ("Medicina da Dor", 6500, &["Dor", "MEDICINA DA DOR", "medicina dor"]),
+];
+
+/// The margin, in basis points, of a consultation whose doctor nobody knows.
+pub const UNKNOWN_MARGIN: i64 = 5500;
+
+/// A channel: name, HubSpot's analytics source, drill-down 1, share of patients in percent, retention in percent.
+pub type Channel = (&'static str, &'static str, &'static str, u32, u32);
+
+/// The channels.
+pub const CHANNELS: &[Channel] = &[
+    ("google_ads", "PAID_SEARCH", "google", 30, 62),
+    ("meta_ads", "PAID_SOCIAL", "facebook", 25, 55),
+    ("organic_search", "ORGANIC_SEARCH", "Unknown keywords (SSL)", 20, 68),
+    ("referral", "REFERRALS", "indicacao.med.br", 12, 74),
+    ("direct", "DIRECT_TRAFFIC", "www.clinica.com.br/", 8, 65),
+    ("email", "EMAIL_MARKETING", "newsletter", 5, 60),
+];
+
+/// The channels that are paid by the click.
+pub const PAID: [&str; 2] = ["google_ads", "meta_ads"];
+
+/// The deal pipeline's id.
+pub const PIPELINE: &str = "consultas";
+
+/// A stage: id, label, probability, whether it is closed.
+pub type Stage = (&'static str, &'static str, &'static str, bool);
+
+/// The stages of a consultation.
+pub const STAGES: &[Stage] = &[
+    ("agendada", "Agendada", "0.4", false),
+    ("realizada", "Realizada", "1.0", true),
+    ("cancelada", "Cancelada", "0.0", true),
+    ("reembolsada", "Reembolsada", "0.0", true),
+];
+
+/// Cities of the network.
+pub const CITIES: &[&str] = &["São Paulo", "Rio de Janeiro", "Belo Horizonte", "Curitiba", "Porto Alegre", "Recife"];
+
+/// The network's time zone, -03:00 all year since 2019.
+pub const TIME_ZONE: &str = "America/Sao_Paulo";

@@ -1,0 +1,76 @@
+//! `sandbox`: serves a generated clinic network, for as long as a command runs or until stopped.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use sandbox::{Network, Options, Server, ServerOptions, TOKEN, spend};
+
+/// A HubSpot portal on loopback, with a clinic network in it.
+#[derive(Parser)]
+#[command(version, after_help = "Example: sandbox --patients 2000 -- host run pipelines/hubspot.toml")]
+struct Arguments {
+    /// Patients, before duplicates.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    patients: u32,
+    /// The same seed and sizes make the same network.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The port; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Requests allowed within 10 seconds; 0: no limit.
+    #[arg(long, default_value_t = 190)]
+    rate_limit: usize,
+    /// Where to write the marketing spend file; a temporary file by default.
+    #[arg(long)]
+    spend: Option<PathBuf>,
+    /// A command to run against the sandbox, which stops with it.
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: sandbox: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let options = Options { seed: arguments.seed, patients: arguments.patients as usize, ..Options::default() };
+    let path = std::env::temp_dir().join(format!("marketing_spend_{}.csv", std::process::id()));
+    let path = arguments.spend.clone().unwrap_or(path);
+    spend::write(&spend::generate(&options), std::fs::File::create(&path)?)?;
+    let rate_limit = Some(arguments.rate_limit).filter(|limit| *limit > 0);
+    let server_options = ServerOptions { rate_limit, ..ServerOptions::default() };
+    let server = Server::start(Network::generate(&options), server_options, arguments.port)?;
+    eprintln!("sandbox  {} patients at {}, spend in {}", options.patients, server.url(), path.display());
+    let code = match arguments.command.split_first() {
+        None => {
+            println!("export HUBSPOT_BASE_URL={} HUBSPOT_ACCESS_TOKEN={TOKEN}", server.url());
+            println!("export MARKETING_SPEND_CSV={}", path.display());
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(tokio::signal::ctrl_c())?;
+            ExitCode::SUCCESS
+        }
+        Some((program, rest)) => {
+            let status = std::process::Command::new(program)
+                .args(rest)
+                .env("HUBSPOT_BASE_URL", server.url())
+                .env("HUBSPOT_ACCESS_TOKEN", TOKEN)
+                .env("MARKETING_SPEND_CSV", &path)
+                .status()
+                .map_err(|cause| format!("{program}: {cause}"))?;
+            status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+    };
+    if arguments.spend.is_none() {
+        std::fs::remove_file(&path)?;
+    }
+    Ok(code)
+}

@@ -1,0 +1,117 @@
+//! What LTV and CAC really are, from the generator's own model: no SQL, no records, no dirt. A deal that lost its
+//! company counts as of unknown specialty, since nothing in the records says otherwise.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::offset;
+
+use crate::clinic::{CHANNELS, PAID, SPECIALTIES, UNKNOWN_MARGIN};
+use crate::network::{Consultation, Network};
+use crate::spend::Spend;
+
+/// The horizons in months.
+pub const HORIZONS: [i64; 4] = [3, 6, 12, 24];
+
+/// The truth of one slice at one horizon. Money in millionths of a real.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Truth {
+    /// Patients of cohorts that are complete at the horizon.
+    pub new_patients: i128,
+    /// Those of them who came by a paid channel.
+    pub paid_patients: i128,
+    /// Their cumulated margin.
+    pub margin: i128,
+    /// Media spend of paid channels in the cohorts' months.
+    pub spend_paid: i128,
+    /// All spend of the cohorts' months.
+    pub spend_loaded: i128,
+}
+
+impl Truth {
+    /// Margin a patient, in reais.
+    #[must_use]
+    pub fn ltv(&self) -> f64 {
+        ratio(self.margin, self.new_patients * 1_000_000)
+    }
+
+    /// All spend a patient, in reais.
+    #[must_use]
+    pub fn cac_blended(&self) -> f64 {
+        ratio(self.spend_loaded, self.new_patients * 1_000_000)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown to the cent")]
+fn ratio(above: i128, below: i128) -> f64 {
+    above as f64 / below as f64
+}
+
+/// The truth by slice (`overall` or a channel) and horizon.
+#[must_use]
+pub fn compute(network: &Network, spend: &[Spend]) -> BTreeMap<(String, i64), Truth> {
+    let mut by_patient: BTreeMap<usize, Vec<&Consultation>> = BTreeMap::new();
+    for consultation in network.consultations.iter().filter(|consultation| consultation.stage != 0) {
+        by_patient.entry(consultation.patient).or_default().push(consultation);
+    }
+    let last_closed = network.consultations.iter().filter(|consultation| consultation.stage != 0);
+    let complete = last_complete(last_closed.map(|consultation| consultation.closed).max().unwrap_or_default());
+    let mut truth: BTreeMap<(String, i64), Truth> = BTreeMap::new();
+    for (patient, consultations) in &by_patient {
+        let won = consultations.iter().filter(|consultation| consultation.stage == 1);
+        let Some(first) = won.map(|consultation| consultation.closed).min() else { continue };
+        let cohort = month(first);
+        let (channel, ..) = CHANNELS[network.patients[*patient].channel];
+        for horizon in HORIZONS.into_iter().filter(|horizon| cohort + horizon - 1 <= complete) {
+            let margin: i128 = consultations
+                .iter()
+                .filter(|consultation| [1, 3].contains(&consultation.stage))
+                .filter(|consultation| (month(consultation.closed) - cohort).max(0) < horizon)
+                .map(|consultation| margin(network, consultation))
+                .sum();
+            for slice in ["overall", channel] {
+                let truth = truth.entry((slice.to_owned(), horizon)).or_default();
+                truth.new_patients += 1;
+                truth.paid_patients += i128::from(PAID.contains(&channel));
+                truth.margin += margin;
+            }
+        }
+    }
+    for line in spend {
+        let line_month = i64::from(line.month.year()) * 12 + i64::from(line.month.month()) - 1;
+        for horizon in HORIZONS.into_iter().filter(|horizon| line_month + horizon - 1 <= complete) {
+            let amount = i128::from(line.amount) * 10_000;
+            let slices = ["overall", line.channel].into_iter().filter(|slice| !slice.is_empty());
+            for slice in slices {
+                let truth = truth.entry((slice.to_owned(), horizon)).or_default();
+                truth.spend_loaded += amount;
+                truth.spend_paid += if PAID.contains(&line.channel) && line.cost_type == "media" { amount } else { 0 };
+            }
+        }
+    }
+    truth
+}
+
+/// In millionths of a real.
+fn margin(network: &Network, consultation: &Consultation) -> i128 {
+    let specialty = SPECIALTIES[network.doctors[consultation.doctor].specialty].1;
+    let basis_points = if consultation.unlinked { UNKNOWN_MARGIN } else { specialty };
+    i128::from((consultation.amount - consultation.refund) * basis_points)
+}
+
+/// Months since year 0, in the network's time zone.
+fn month(milliseconds: i64) -> i64 {
+    let date = local(milliseconds);
+    i64::from(date.year()) * 12 + i64::from(date.month()) - 1
+}
+
+fn local(milliseconds: i64) -> jiff::civil::Date {
+    let instant = Timestamp::from_millisecond(milliseconds).unwrap_or_default();
+    offset(-3).to_datetime(instant).date()
+}
+
+/// The last month that is known to its end: the month of the last closed deal where that was its last day.
+fn last_complete(milliseconds: i64) -> i64 {
+    let date = local(milliseconds);
+    if date == date.last_of_month() { month(milliseconds) } else { month(milliseconds) - 1 }
+}

@@ -1,0 +1,94 @@
+//! A type's properties as columns: cast on `type`, never on `fieldType`.
+
+use plugin_sdk::prelude::*;
+
+use crate::answers::checked;
+use crate::config::{Config, Object};
+use crate::{CONNECTION, GENERAL};
+
+/// Values come as strings, times as ISO or epoch milliseconds, cleared values as "".
+const FORMS: &str = "text,epoch-ms,empty-null";
+
+#[derive(Deserialize)]
+struct Properties {
+    results: Vec<Property>,
+}
+
+#[derive(Deserialize)]
+struct Property {
+    name: String,
+    #[serde(rename = "type")]
+    data_type: String,
+    #[serde(default)]
+    label: String,
+}
+
+/// The columns of an object stream, and the names of the properties among them.
+#[derive(Debug, Clone)]
+pub(crate) struct ObjectSchema {
+    /// Decodes list and search answers.
+    pub(crate) table: JsonTable,
+    /// The stream's schema.
+    pub(crate) schema: Schema,
+    /// The properties to ask for.
+    pub(crate) properties: Vec<String>,
+}
+
+/// Asks HubSpot for an object's properties and makes columns of those wanted.
+pub(crate) fn object_schema(config: &Config, object: &Object) -> Result<ObjectSchema> {
+    let path = format!("/crm/properties/{}/{}", config.api_version, object.plural);
+    let answer = checked(Request::get(path).bucket(GENERAL).send(CONNECTION)?, object.scope)?;
+    let Properties { results } = answer.json()?;
+    let wanted = config.properties.get(object.plural);
+    if let Some(unknown) = wanted.into_iter().flatten().find(|name| !results.iter().any(|known| known.name == **name)) {
+        return Err(Error::config(format!("HubSpot has no property `{unknown}` on {}", object.plural))
+            .hint("HubSpot lists a type's properties, with their internal names, under Settings → Properties"));
+    }
+    let mut table = JsonTable::rows_at("/results")
+        .column(Field::text("id").description("HubSpot's record id"), "/id")
+        .column(Field::new("created_at", Type::Timestamp), "/createdAt")
+        .column(Field::new("updated_at", Type::Timestamp), "/updatedAt")
+        .column(Field::new("archived", Type::Bool), "/archived");
+    let mut properties = Vec::new();
+    for Property { name, data_type, label } in results {
+        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&name)) || name == object.modified;
+        if !is_wanted {
+            continue;
+        }
+        let reserved = ["id", "created_at", "updated_at", "archived"].contains(&name.as_str());
+        let column = if reserved { format!("property_{name}") } else { name.clone() };
+        let field = Field::new(&column, column_type(&name, &data_type)).accept(FORMS).description(&label);
+        table = table.column(field, format!("/properties/{}", name.replace('~', "~0").replace('/', "~1")));
+        properties.push(name);
+    }
+    let schema = table.schema(&["id"]).cursor(object.modified);
+    Ok(ObjectSchema { table, schema, properties })
+}
+
+fn column_type(name: &str, data_type: &str) -> Type {
+    match data_type {
+        // Ids are of type number, and too long for a float: keep them as text.
+        "number" if name.ends_with("_id") => Type::Text,
+        "number" => Type::Decimal,
+        "bool" => Type::Bool,
+        "date" => Type::Date,
+        "datetime" => Type::Timestamp,
+        "json" | "object_coordinates" => Type::Json,
+        _ => Type::Text,
+    }
+}
+
+/// One row a link: records, category, type id, label.
+pub(crate) fn association_table() -> JsonTable {
+    JsonTable::rows_at("/results")
+        .column(Field::text("from_id"), "/from/id")
+        .each("/to")
+        .column(Field::text("to_id"), "/toObjectId")
+        .each("/associationTypes")
+        .column(Field::text("category"), "/category")
+        .column(Field::text("type_id"), "/typeId")
+        .column(Field::text("label"), "/label")
+}
+
+/// Replaced per `from_id`.
+pub(crate) const ASSOCIATION_KEY: [&str; 4] = ["from_id", "to_id", "category", "type_id"];
