@@ -7,6 +7,8 @@ pub mod warehouse;
 pub mod progress;
 pub mod prepare;
 pub mod extract;
+pub mod clean;
+pub mod marts;
 
 /// Installs the TLS provider, once for the process.
 pub fn install_crypto() {

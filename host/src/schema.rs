@@ -76,6 +76,20 @@ impl Type {
         }
     }
 
+    /// From an Arrow type that this contract has; any other is text.
+    #[must_use]
+    pub fn from_arrow(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Boolean => Self::Bool,
+            DataType::Int64 => Self::Int64,
+            DataType::Float64 => Self::Float64,
+            DataType::Decimal128(precision, scale) => Self::Decimal(*precision, *scale),
+            DataType::Date32 => Self::Date,
+            DataType::Timestamp(..) => Self::Timestamp,
+            _ => Self::Text,
+        }
+    }
+
     /// As a SQL type.
     #[must_use]
     pub fn sql(self) -> String {

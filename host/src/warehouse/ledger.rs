@@ -2,6 +2,7 @@
 
 use super::{Table, Warehouse};
 use crate::error::{Error, Result};
+use crate::schema::{Disposition, Stream};
 
 /// How far a stream was read.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +11,32 @@ pub struct Cursor {
     pub state: Option<String>,
     /// Whether the first full reading is still under way.
     pub is_initial: bool,
+}
+
+/// A stream that has a raw table.
+#[derive(Debug, Clone)]
+pub struct LoadedStream {
+    /// The source's name.
+    pub source: String,
+    /// The stream's name.
+    pub stream: String,
+    /// The columns that identify a row.
+    pub primary_key: Vec<String>,
+    only_grows: bool,
+}
+
+impl LoadedStream {
+    /// `source.stream`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.source, self.stream)
+    }
+
+    /// Whether loads never delete its rows.
+    #[must_use]
+    pub fn only_grows(&self) -> bool {
+        self.only_grows
+    }
 }
 
 /// One line of a run's story.
@@ -66,6 +93,42 @@ impl Warehouse {
             Some(_) => Ok(()),
             None => self.change("INSERT INTO _host.identities VALUES (?, ?)", &[source, identity]).map(drop),
         }
+    }
+
+    /// Notes the streams that a source is about to load.
+    pub fn record_streams(&self, source: &str, streams: &[Stream]) -> Result<()> {
+        self.transaction(|| {
+            for stream in streams {
+                let names = [source, stream.name.as_str()];
+                self.change("DELETE FROM _host.streams WHERE source = ? AND stream = ?", &names)?;
+                let key = serde_json::json!(stream.schema.primary_key).to_string();
+                let disposition = if stream.disposition == Disposition::Merge { "merge" } else { "replace" };
+                let carrier = stream.read_with.as_deref().unwrap_or_default();
+                let sql = "INSERT INTO _host.streams VALUES (?, ?, ?, ?, nullif(?, ''))";
+                self.change(sql, &[names[0], names[1], &key, disposition, carrier])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The streams that have raw tables.
+    pub fn loaded_streams(&self) -> Result<Vec<LoadedStream>> {
+        let rows = self.query("SELECT * FROM _host.streams ORDER BY source, stream", &[])?;
+        let text = |row: &super::Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+        let stream = |row: &super::Row| LoadedStream {
+            source: text(row, "source"),
+            stream: text(row, "stream"),
+            primary_key: serde_json::from_str(&text(row, "primary_key")).unwrap_or_default(),
+            only_grows: text(row, "disposition") == "merge" && text(row, "read_with").is_empty(),
+        };
+        Ok(rows.iter().map(stream).collect())
+    }
+
+    /// With which rules, and from which version of its raw table, a stream was last cleaned.
+    pub fn last_clean(&self, stream: &str) -> Result<Option<(String, String)>> {
+        let row = self.query("SELECT fingerprint, load_id FROM _host.cleans WHERE stream = ?", &[stream])?.into_iter().next();
+        let text = |row: &super::Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+        Ok(row.map(|row| (text(&row, "fingerprint"), text(&row, "load_id"))))
     }
 
     /// How far a stream was read.

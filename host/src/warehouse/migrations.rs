@@ -12,6 +12,8 @@ CREATE TABLE _host.steps (
     load_id VARCHAR, step VARCHAR, name VARCHAR, rows_read BIGINT, rows_changed BIGINT, requests BIGINT,
     seconds DOUBLE);
 CREATE TABLE _host.identities (source VARCHAR, identity VARCHAR);
+CREATE TABLE _host.streams (
+    source VARCHAR, stream VARCHAR, primary_key VARCHAR, disposition VARCHAR, read_with VARCHAR);
 CREATE TABLE _host.cursors (
     source VARCHAR, stream VARCHAR, state VARCHAR, is_initial BOOLEAN, load_id VARCHAR);
 CREATE TABLE _host.table_versions (table_schema VARCHAR, table_name VARCHAR, load_id VARCHAR);

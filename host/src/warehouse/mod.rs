@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 use duckdb::Connection;
 
-pub use ledger::{Cursor, Step};
+pub use ledger::{Cursor, LoadedStream, Step};
 pub use load::{LoadCounts, StreamLoader};
 
 use crate::error::{Error, Kind, Result};
@@ -136,6 +136,18 @@ impl Warehouse {
             Field { name: text(row, "column_name"), data_type, metadata: Default::default() }
         };
         Ok((!rows.is_empty()).then(|| rows.iter().map(field).collect()))
+    }
+
+    /// Drops a table or view, if there is one.
+    pub fn drop_table_or_view(&self, table: &Table) -> Result<()> {
+        let sql = "SELECT 1 FROM duckdb_views() WHERE schema_name = ? AND view_name = ? AND database_name = current_database()";
+        let is_view = self.value(sql, &[&table.schema, &table.name])?.is_some();
+        self.execute(&format!("DROP {} IF EXISTS {table}", if is_view { "VIEW" } else { "TABLE" }))
+    }
+
+    /// Renames a table within its schema.
+    pub fn rename(&self, table: &Table, name: &str) -> Result<()> {
+        self.execute(&format!("ALTER TABLE {table} RENAME TO {}", quote(name)))
     }
 
     /// Stops what another thread runs on this connection.

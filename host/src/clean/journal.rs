@@ -1,0 +1,147 @@
+//! What rules did, row by row, kept in temporary tables until the stream is published.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{Float64Builder, StringBuilder};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_schema::{DataType, Field, Schema};
+
+use crate::error::{Error, Result};
+use crate::plugin::Note;
+use crate::warehouse::{Table, Warehouse};
+
+/// The journal's tables, in `_host` and, while a stream is cleaned, as `staged_…`.
+pub(super) const TABLES: [&str; 4] = ["changes", "rejects", "notes", "merges"];
+
+/// Writes what rules do to one stream.
+pub(super) struct Journal<'a> {
+    warehouse: &'a Warehouse,
+    stream: &'a str,
+    load_id: &'a str,
+}
+
+/// A field before and after.
+pub(super) struct Change {
+    pub(super) key: String,
+    pub(super) column: String,
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+}
+
+/// A record and whom it merged into.
+pub(super) struct Merge {
+    pub(super) key: String,
+    pub(super) survivor: String,
+    pub(super) code: String,
+    pub(super) confidence: Option<f64>,
+}
+
+impl<'a> Journal<'a> {
+    /// An empty journal for a stream.
+    pub(super) fn begin(warehouse: &'a Warehouse, stream: &'a str, load_id: &'a str) -> Result<Self> {
+        for table in TABLES {
+            warehouse.execute(&format!("CREATE OR REPLACE TEMP TABLE staged_{table} AS SELECT * FROM _host.{table} LIMIT 0"))?;
+        }
+        Ok(Self { warehouse, stream, load_id })
+    }
+
+    pub(super) fn stream(&self) -> &str {
+        self.stream
+    }
+
+    pub(super) fn load_id(&self) -> &str {
+        self.load_id
+    }
+
+    pub(super) fn changes(&self, rule: &str, changes: &[Change]) -> Result<()> {
+        let columns = [
+            ("key", texts(changes.iter().map(|change| Some(change.key.as_str())))),
+            ("rule", same(rule, changes.len())),
+            ("column_name", texts(changes.iter().map(|change| Some(change.column.as_str())))),
+            ("value_before", texts(changes.iter().map(|change| change.before.as_deref()))),
+            ("value_after", texts(changes.iter().map(|change| change.after.as_deref()))),
+        ];
+        self.append("changes", columns.into(), changes.len())
+    }
+
+    /// Rejects or notes; `keys` are those of the whole batch.
+    pub(super) fn remarks(&self, table: &str, rule: &str, keys: &[String], notes: &[Note]) -> Result<()> {
+        let columns = [
+            ("key", texts(notes.iter().map(|note| keys.get(note.row).map(String::as_str)))),
+            ("rule", same(rule, notes.len())),
+            ("column_name", texts(notes.iter().map(|note| note.column.as_deref()))),
+            ("code", texts(notes.iter().map(|note| Some(note.code.as_str())))),
+            ("message", texts(notes.iter().map(|note| Some(note.message.as_str())))),
+        ];
+        self.append(table, columns.into(), notes.len())
+    }
+
+    pub(super) fn merges(&self, rule: &str, merges: &[Merge]) -> Result<()> {
+        let mut confidence = Float64Builder::new();
+        merges.iter().for_each(|merge| confidence.append_option(merge.confidence));
+        let columns = [
+            ("key", texts(merges.iter().map(|merge| Some(merge.key.as_str())))),
+            ("survivor_key", texts(merges.iter().map(|merge| Some(merge.survivor.as_str())))),
+            ("rule", same(rule, merges.len())),
+            ("code", texts(merges.iter().map(|merge| Some(merge.code.as_str())))),
+            ("confidence", Arc::new(confidence.finish()) as ArrayRef),
+        ];
+        self.append("merges", columns.into(), merges.len())
+    }
+
+    fn append(&self, table: &str, columns: Vec<(&str, ArrayRef)>, rows: usize) -> Result<()> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let mut columns = columns;
+        columns.insert(0, ("stream", same(self.stream, rows)));
+        columns.push(("load_id", same(self.load_id, rows)));
+        let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let arrays = columns.into_iter().map(|(_, array)| array).collect();
+        let batch = RecordBatch::try_new(schema, arrays).map_err(|cause| Error::internal(cause.to_string()))?;
+        self.warehouse.append(&Table::new("temp", format!("staged_{table}")), batch)
+    }
+}
+
+fn texts<'a>(values: impl Iterator<Item = Option<&'a str>>) -> ArrayRef {
+    let mut builder = StringBuilder::new();
+    values.for_each(|value| builder.append_option(value));
+    Arc::new(builder.finish())
+}
+
+fn same(value: &str, rows: usize) -> ArrayRef {
+    texts(std::iter::repeat_n(Some(value), rows))
+}
+
+/// The values of a column as text.
+pub(super) fn as_text(array: &ArrayRef) -> Result<Vec<Option<String>>> {
+    use arrow_array::cast::AsArray;
+    if *array.data_type() == DataType::Utf8 {
+        return Ok(array.as_string::<i32>().iter().map(|value| value.map(str::to_owned)).collect());
+    }
+    let options = FormatOptions::default();
+    let format = ArrayFormatter::try_new(array, &options).map_err(|cause| Error::internal(cause.to_string()))?;
+    Ok((0..array.len()).map(|row| array.is_valid(row).then(|| format.value(row).to_string())).collect())
+}
+
+/// Primary keys as text: the value itself, or a JSON array of several.
+pub(super) fn keys(batch: &RecordBatch, primary_key: &[String]) -> Result<Vec<String>> {
+    let missing = |name: &String| Error::internal(format!("a batch lacks its key `{name}`"));
+    let column = |name: &String| as_text(batch.column_by_name(name).ok_or_else(|| missing(name))?);
+    let columns = primary_key.iter().map(column).collect::<Result<Vec<_>>>()?;
+    let key = |row: usize| match columns.as_slice() {
+        [single] => single[row].clone().unwrap_or_default(),
+        many => serde_json::json!(many.iter().map(|column| column[row].clone()).collect::<Vec<_>>()).to_string(),
+    };
+    Ok((0..batch.num_rows()).map(key).collect())
+}
+
+/// The SQL that makes the same text of a row's primary key.
+pub(super) fn key_sql(primary_key: &[String]) -> String {
+    match primary_key {
+        [single] => format!("{}::VARCHAR", crate::warehouse::quote(single)),
+        many => format!("to_json([{}])::VARCHAR", crate::warehouse::quote_all(many.iter().map(String::as_str), "")),
+    }
+}

@@ -1,0 +1,126 @@
+//! One table rule: shown the columns that it declared, batch by batch, then its verdicts applied to the stage table.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+
+use super::chain::{Chain, Segment};
+use super::journal::{Journal, Merge, key_sql, keys};
+use crate::error::{Error, Result};
+use crate::plugin::Verdicts;
+use crate::schema::Schema;
+use crate::warehouse::{Table, Warehouse, literal, quote, quote_all};
+
+/// Shows the rule the stage table and applies what it decides.
+pub(super) async fn run(
+    warehouse: &Warehouse,
+    chain: &mut Chain,
+    segment: &Segment,
+    stage: &Table,
+    schema: &Schema,
+    journal: &Journal<'_>,
+) -> Result<()> {
+    let link = &mut chain.rules[segment.rules.start];
+    let columns = quote_all(link.run.plan.reads.iter().map(String::as_str), "");
+    // The same order each time, so that the same rows lead to the same verdicts.
+    let order = quote_all(schema.primary_key.iter().map(String::as_str), "");
+    let sql = format!("SELECT {columns} FROM {stage} ORDER BY {order}");
+    let handle = tokio::runtime::Handle::current();
+    let mut rows = 0;
+    warehouse.another()?.scan(&sql, &[], |batch| {
+        rows += batch.num_rows() as u64;
+        let applied = tokio::task::block_in_place(|| handle.block_on(link.run.apply(batch)));
+        applied.map(drop)
+    })?;
+    link.counts.checked += rows;
+    let rule = link.counts.rule.clone();
+    for field in &link.run.plan.sets {
+        let column = quote(&field.name);
+        warehouse.execute(&format!("ALTER TABLE {stage} ADD COLUMN IF NOT EXISTS {column} {}", field.data_type.sql()))?;
+    }
+    while let Some(verdicts) = link.run.finish().await? {
+        link.counts.rejected += verdicts.patch.rejects.len() as u64;
+        link.counts.notes += verdicts.patch.notes.iter().filter(|note| note.confidence.is_none()).count() as u64;
+        let (changed, merged) = apply(warehouse, stage, schema, &rule, &verdicts, journal)?;
+        link.counts.changed += changed;
+        link.counts.merged += merged;
+    }
+    Ok(())
+}
+
+fn apply(
+    warehouse: &Warehouse,
+    stage: &Table,
+    schema: &Schema,
+    rule: &str,
+    verdicts: &Verdicts,
+    journal: &Journal<'_>,
+) -> Result<(u64, u64)> {
+    let keys_of = keys(&verdicts.keys, &schema.primary_key)?;
+    let key = key_sql(&schema.primary_key);
+    let mut changed = 0;
+    for (name, array) in &verdicts.patch.set {
+        stage_pairs(warehouse, &keys_of, array)?;
+        let column = quote(name);
+        let differ = format!("FROM verdict WHERE verdict.key = {key} AND {stage}.{column} IS DISTINCT FROM verdict.value");
+        let (rule, name) = (literal(rule), literal(name));
+        changed += warehouse.change(
+            &format!(
+                "INSERT INTO staged_changes SELECT {}, verdict.key, {rule}, {name}, {stage}.{column}::VARCHAR, \
+                 verdict.value::VARCHAR, {} FROM {stage}, verdict WHERE verdict.key = {key} \
+                 AND {stage}.{column} IS DISTINCT FROM verdict.value",
+                literal(journal.stream()),
+                literal(journal.load_id()),
+            ),
+            &[],
+        )? as u64;
+        warehouse.execute(&format!("UPDATE {stage} SET {column} = verdict.value {differ}"))?;
+    }
+    let rejected: Vec<_> = verdicts.patch.rejects.iter().filter_map(|note| keys_of.get(note.row).cloned()).collect();
+    remove(warehouse, stage, &key, &rejected)?;
+    journal.remarks("rejects", rule, &keys_of, &verdicts.patch.rejects)?;
+    let (sure, notes): (Vec<_>, Vec<_>) = verdicts.patch.notes.iter().cloned().partition(|note| note.confidence.is_some());
+    journal.remarks("notes", rule, &keys_of, &notes)?;
+    let Some(survivors) = &verdicts.merged_into else { return Ok((changed, 0)) };
+    let survivors = keys(survivors, &schema.primary_key)?;
+    let mut merges: Vec<_> = keys_of.iter().zip(&survivors).map(|(key, survivor)| Merge {
+        key: key.clone(),
+        survivor: survivor.clone(),
+        code: String::new(),
+        confidence: None,
+    }).collect();
+    for note in sure {
+        merges[note.row].code = note.code;
+        merges[note.row].confidence = note.confidence;
+    }
+    // A record that merged earlier into one that merges now follows it.
+    for merge in &merges {
+        let parameters = [merge.survivor.as_str(), merge.key.as_str()];
+        let earlier = warehouse.value("SELECT 1 FROM staged_merges LIMIT 1", &[])?;
+        if earlier.is_none() {
+            break;
+        }
+        warehouse.change("UPDATE staged_merges SET survivor_key = ? WHERE survivor_key = ?", &parameters)?;
+    }
+    journal.merges(rule, &merges)?;
+    remove(warehouse, stage, &key, &keys_of)?;
+    Ok((changed, merges.len() as u64))
+}
+
+fn stage_pairs(warehouse: &Warehouse, keys: &[String], values: &ArrayRef) -> Result<()> {
+    let key: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
+    let batch = RecordBatch::try_from_iter_with_nullable([("key", key, true), ("value", Arc::clone(values), true)]);
+    let batch = batch.map_err(|cause| Error::internal(cause.to_string()))?;
+    let sql_type = crate::schema::Type::from_arrow(values.data_type()).sql();
+    warehouse.execute(&format!("CREATE OR REPLACE TEMP TABLE verdict (key VARCHAR, value {sql_type})"))?;
+    warehouse.append(&Table::new("temp", "verdict"), batch)
+}
+
+fn remove(warehouse: &Warehouse, stage: &Table, key: &str, keys: &[String]) -> Result<()> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let gone: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
+    stage_pairs(warehouse, keys, &gone)?;
+    warehouse.execute(&format!("DELETE FROM {stage} WHERE {key} IN (SELECT verdict.key FROM verdict)"))
+}

@@ -1,0 +1,111 @@
+//! The order of models, inferred from their queries; circles and unknown tables are errors.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::ast;
+use super::files::{Kind, Model};
+use crate::error::{Error, Result, nearest};
+use crate::warehouse::{Table, Warehouse};
+
+/// Models in the order of their dependencies, checks last.
+#[derive(Debug)]
+pub struct Graph {
+    models: Vec<Model>,
+    checks: Vec<Model>,
+    /// By `schema.name`: the models that it reads.
+    pub edges: BTreeMap<String, Vec<String>>,
+}
+
+impl Graph {
+    /// Parses every query; all problems are one error.
+    pub(super) fn new(files: Vec<Model>, warehouse: &Warehouse) -> Result<Self> {
+        let known: BTreeSet<Table> =
+            files.iter().filter(|file| file.kind != Kind::Check).map(|file| file.table.clone()).collect();
+        let mut problems = Vec::new();
+        let mut edges = BTreeMap::new();
+        for model in files.iter().filter(|file| file.kind != Kind::Seed) {
+            match dependencies(model, &known, warehouse) {
+                Ok(found) => {
+                    edges.insert(model.name(), found);
+                }
+                Err(mut errors) => problems.append(&mut errors),
+            }
+        }
+        Error::all(problems).map_or(Ok(()), Err)?;
+        let (checks, models): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.kind == Kind::Check);
+        let models = sort(models, &edges)?;
+        Ok(Self { models, checks, edges })
+    }
+
+    /// Seeds, views and tables in the order of building.
+    pub fn models(&self) -> impl Iterator<Item = &Model> {
+        self.models.iter()
+    }
+
+    /// Checks.
+    pub fn checks(&self) -> impl Iterator<Item = &Model> {
+        self.checks.iter()
+    }
+
+    /// All files.
+    pub fn all(&self) -> impl Iterator<Item = &Model> {
+        self.models.iter().chain(&self.checks)
+    }
+}
+
+fn dependencies(model: &Model, known: &BTreeSet<Table>, warehouse: &Warehouse) -> Result<Vec<String>, Vec<Error>> {
+    let on = |error: Error| error.on(format!("{}: model `{}`", model.path.display(), model.name()));
+    let references = ast::references(&model.text, warehouse).map_err(|error| vec![on(error)])?;
+    let mut found = Vec::new();
+    let mut problems = Vec::new();
+    let named = model.depends_on.iter().filter_map(|name| name.split_once('.')).map(|(schema, name)| Table::new(schema, name));
+    for table in references.into_iter().chain(named) {
+        let name = format!("{}.{}", table.schema, table.name);
+        if known.contains(&table) {
+            found.push(name);
+            continue;
+        }
+        let exists = warehouse.columns(&table).map_err(|error| vec![error])?.is_some();
+        if !exists {
+            let names: Vec<_> = known.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
+            let error = Error::config(format!("unknown table `{}`", name.trim_start_matches('.')));
+            let hint = nearest(name.trim_start_matches('.'), names.iter().map(String::as_str));
+            problems.push(on(error.hint(hint.unwrap_or_else(|| "write it as `schema.name`; raw and clean tables exist once a run has loaded them".to_owned()))));
+        }
+    }
+    if problems.is_empty() { Ok(found) } else { Err(problems) }
+}
+
+/// Depth first, so that a circle is found with its path.
+fn sort(models: Vec<Model>, edges: &BTreeMap<String, Vec<String>>) -> Result<Vec<Model>> {
+    let names: Vec<_> = models.iter().map(Model::name).collect();
+    let mut order = Vec::new();
+    let mut path = Vec::new();
+    for name in &names {
+        visit(name, edges, &mut order, &mut path)?;
+    }
+    let mut by_name: BTreeMap<_, _> = models.into_iter().map(|model| (model.name(), model)).collect();
+    Ok(order.iter().filter_map(|name| by_name.remove(name)).collect())
+}
+
+fn visit(
+    name: &str,
+    edges: &BTreeMap<String, Vec<String>>,
+    order: &mut Vec<String>,
+    path: &mut Vec<String>,
+) -> Result<()> {
+    if order.iter().any(|done| done == name) {
+        return Ok(());
+    }
+    if let Some(start) = path.iter().position(|above| above == name) {
+        let circle: Vec<_> = path[start..].iter().map(String::as_str).chain([name]).collect();
+        return Err(Error::config(format!("models depend on each other in a circle: {}", circle.join(" → "))));
+    }
+    path.push(name.to_owned());
+    for dependency in edges.get(name).into_iter().flatten() {
+        visit(dependency, edges, order, path)?;
+    }
+    path.pop();
+    order.push(name.to_owned());
+    Ok(())
+}
