@@ -1,14 +1,32 @@
 //! The rooms of the host, in the order in which data flows.
-pub mod error;
-pub mod schema;
+
+/// TOML → a checked pipeline.
 pub mod pipeline;
+/// WebAssembly components: found, checked, run.
 pub mod plugin;
-pub mod warehouse;
-pub mod progress;
+/// Pipeline + plugins → what will run.
 pub mod prepare;
+/// Sources → raw tables.
 pub mod extract;
+/// Raw tables → rules → clean tables.
 pub mod clean;
+/// Clean tables → SQL models.
 pub mod marts;
+/// What a run did and means.
+pub mod report;
+/// All of the above in order.
+pub mod run;
+
+/// The DuckDB file behind it all.
+pub mod warehouse;
+/// What a run tells while it runs.
+pub mod progress;
+/// Columns and their types.
+pub mod schema;
+/// The one error.
+pub mod error;
+/// The commands.
+pub mod cli;
 
 /// Installs the TLS provider, once for the process.
 pub fn install_crypto() {

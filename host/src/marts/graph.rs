@@ -16,15 +16,18 @@ pub struct Graph {
     pub edges: BTreeMap<String, Vec<String>>,
 }
 
+/// Whether a table that no model makes is there, or will be once the streams are loaded.
+pub type Exists<'a> = dyn Fn(&Table) -> bool + 'a;
+
 impl Graph {
     /// Parses every query; all problems are one error.
-    pub(super) fn new(files: Vec<Model>, warehouse: &Warehouse) -> Result<Self> {
+    pub(super) fn new(files: Vec<Model>, warehouse: &Warehouse, exists: &Exists<'_>) -> Result<Self> {
         let known: BTreeSet<Table> =
             files.iter().filter(|file| file.kind != Kind::Check).map(|file| file.table.clone()).collect();
         let mut problems = Vec::new();
         let mut edges = BTreeMap::new();
         for model in files.iter().filter(|file| file.kind != Kind::Seed) {
-            match dependencies(model, &known, warehouse) {
+            match dependencies(model, &known, warehouse, exists) {
                 Ok(found) => {
                     edges.insert(model.name(), found);
                 }
@@ -53,7 +56,12 @@ impl Graph {
     }
 }
 
-fn dependencies(model: &Model, known: &BTreeSet<Table>, warehouse: &Warehouse) -> Result<Vec<String>, Vec<Error>> {
+fn dependencies(
+    model: &Model,
+    known: &BTreeSet<Table>,
+    warehouse: &Warehouse,
+    exists: &Exists<'_>,
+) -> Result<Vec<String>, Vec<Error>> {
     let on = |error: Error| error.on(format!("{}: model `{}`", model.path.display(), model.name()));
     let references = ast::references(&model.text, warehouse).map_err(|error| vec![on(error)])?;
     let mut found = Vec::new();
@@ -65,8 +73,7 @@ fn dependencies(model: &Model, known: &BTreeSet<Table>, warehouse: &Warehouse) -
             found.push(name);
             continue;
         }
-        let exists = warehouse.columns(&table).map_err(|error| vec![error])?.is_some();
-        if !exists {
+        if !exists(&table) {
             let names: Vec<_> = known.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
             let error = Error::config(format!("unknown table `{}`", name.trim_start_matches('.')));
             let hint = nearest(name.trim_start_matches('.'), names.iter().map(String::as_str));

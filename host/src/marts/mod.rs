@@ -17,7 +17,7 @@ use crate::progress::{Event, Progress};
 use crate::warehouse::{Table, Warehouse, literal};
 
 pub use files::{Kind, Model};
-pub use graph::Graph;
+pub use graph::{Exists, Graph};
 
 /// What was built and checked.
 #[derive(Debug, Clone, Default, serde::Serialize)]
@@ -48,8 +48,8 @@ pub struct BuiltModel {
 }
 
 /// Reads the models of a folder and infers their order, without a row being read.
-pub fn load(folder: &Path, warehouse: &Warehouse) -> Result<Graph> {
-    Graph::new(files::read(folder)?, warehouse)
+pub fn load(folder: &Path, warehouse: &Warehouse, exists: &Exists<'_>) -> Result<Graph> {
+    Graph::new(files::read(folder)?, warehouse, exists)
 }
 
 /// Builds, checks and publishes all models, unless nothing that they depend on changed.

@@ -22,6 +22,21 @@ pub struct File {
     pub rule: Vec<Rule>,
     /// SQL models, built after cleaning.
     pub marts: Option<Marts>,
+    /// Tables that close the report of a run.
+    #[serde(default)]
+    pub report: Vec<Report>,
+}
+
+/// A table that closes the report of a run.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// What it shows.
+    pub title: String,
+    /// A query on the marts.
+    pub query: String,
+    /// What the figures mean, in a line.
+    pub meaning: Option<String>,
 }
 
 /// What holds for the whole pipeline.

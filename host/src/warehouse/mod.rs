@@ -44,6 +44,11 @@ impl Warehouse {
         Ok(warehouse)
     }
 
+    /// A warehouse in memory, for what needs DuckDB's parser alone.
+    pub fn memory() -> Result<Self> {
+        Self::open(Path::new(":memory:"), "256MB")
+    }
+
     /// Another connection to the same file.
     pub fn another(&self) -> Result<Self> {
         let connection = self.connection.try_clone().map_err(|cause| lift(&cause))?;

@@ -1,0 +1,43 @@
+# The ways in: `make run` and `make test`. Everything else serves those two.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+PLUGINS := plugins/hubspot plugins/csv plugins/text plugins/canonicalize plugins/require plugins/dedupe
+EXAMPLES := examples/minimal-rule examples/minimal-source
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+PATIENTS ?= 2000
+
+.PHONY: help setup build run test lint bench clean
+
+help: ## Lists the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: ## Installs what is missing: the wasm target, DuckDB's library
+	@scripts/wasm-target.sh
+	@scripts/duckdb.sh
+
+build: setup ## Builds the release binary and the plugins
+	@echo "building host and plugins (about 12 minutes the first time on 2 cores, seconds afterwards)"
+	@cargo build --release -p host -p sandbox
+	@$(TARGET)/release/host --quiet plugin build $(PLUGINS) --profile plugin --output $(TARGET)/release/plugins
+
+run: build ## Runs the whole pipeline against the sandbox
+	@$(TARGET)/release/sandbox --patients $(PATIENTS) -- $(TARGET)/release/host run pipelines/hubspot.toml
+
+test: setup ## Runs all tests
+	@cargo build -p host
+	@$(TARGET)/debug/host --quiet plugin build $(PLUGINS) $(EXAMPLES) --profile plugin --output $(TARGET)/test-plugins
+	@HOST_TEST_PLUGINS=$(abspath $(TARGET)/test-plugins) cargo test --workspace
+
+lint: setup ## Format, clippy, docs
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+bench: build ## Times the pipeline at 100,000 patients against its floor
+	@cargo build --release -p bench
+	@$(TARGET)/release/bench --host $(TARGET)/release/host
+
+clean: ## Removes what was built, but not the warehouse
+	@cargo clean

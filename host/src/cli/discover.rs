@@ -1,0 +1,52 @@
+//! `host discover`: what the sources have.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Format, Shared, json};
+use crate::error::Result;
+use crate::run::Context;
+
+/// Lists streams and columns.
+#[derive(Args)]
+pub(super) struct Discover {
+    /// The pipeline file.
+    pub(super) pipeline: PathBuf,
+    /// Show this stream's columns.
+    #[arg(long, value_name = "STREAM")]
+    stream: Option<String>,
+}
+
+impl Discover {
+    pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
+        let prepared = context.prepare().await?;
+        let discovered = context.discover(&prepared.sources).await?;
+        let wanted = |name: &str| self.stream.as_ref().is_none_or(|stream| stream == name);
+        if shared.format == Format::Json {
+            let sources = discovered.iter().map(|found| {
+                let streams: Vec<_> = found.streams.iter().filter(|stream| wanted(&stream.name)).collect();
+                serde_json::json!({ "source": found.source.name, "account": found.identity, "streams": streams })
+            });
+            return json(&sources.collect::<Vec<_>>());
+        }
+        let mut lines = Vec::new();
+        for found in &discovered {
+            lines.push(format!("{}  {}", found.source.name, found.identity.as_deref().unwrap_or_default()));
+            for stream in found.streams.iter().filter(|stream| wanted(&stream.name)) {
+                let key = stream.schema.primary_key.join(", ");
+                let scope = stream.scope.as_ref().map(|scope| format!(" · scope {scope}")).unwrap_or_default();
+                let carrier = stream.read_with.as_ref().map(|carrier| format!(" · read with {carrier}")).unwrap_or_default();
+                lines.push(format!("  {:<20} {} columns · key {key}{carrier}{scope}", stream.name, stream.schema.fields.len()));
+                if self.stream.is_some() {
+                    let column = |field: &crate::schema::Field| {
+                        let description = field.metadata.get("description").cloned().unwrap_or_default();
+                        format!("    {:<36} {:<26} {description}", field.name, field.data_type.sql()).trim_end().to_owned()
+                    };
+                    lines.extend(stream.schema.fields.iter().map(column));
+                }
+            }
+        }
+        Ok(lines.join("\n") + "\n")
+    }
+}

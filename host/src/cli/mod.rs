@@ -1,0 +1,172 @@
+//! The command line: one file a command; this one has what they share.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
+
+mod check;
+mod discover;
+mod init;
+mod plan;
+mod plugin;
+mod progress;
+mod run;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::sync::watch;
+
+use crate::error::{Error, Kind, Result};
+use crate::pipeline::{Environment, Pipeline};
+use crate::plugin::{Engine, Search};
+use crate::progress::Progress;
+use crate::run::Context;
+
+/// Loads HubSpot through WebAssembly plugins into DuckDB, cleans it, and computes LTV:CAC.
+#[derive(Parser)]
+#[command(version, after_help = "Exit codes: 0 done, 2 mend the pipeline or the command, 3 run again later, 4 a plugin failed,\n\
+5 the data is not as it must be, 1 a defect of host, 130 stopped.\n\n\
+Examples:\n  host init clinic && cd clinic\n  host check pipelines/hubspot.toml\n  host run pipelines/hubspot.toml")]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// What every command takes.
+#[derive(Args)]
+struct Shared {
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// No progress, and no report but errors.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// A folder of plugins, looked in first.
+    #[arg(long, global = true, env = "HOST_PLUGINS", value_name = "FOLDER")]
+    plugins: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes a project in an empty folder.
+    Init(init::Init),
+    /// Loads, cleans, builds and reports.
+    Run(run::Run),
+    /// Shows what a run would do; asks nobody.
+    Plan(plan::Plan),
+    /// Tries secrets, scopes, plugins, rules and models before a long run; writes nothing.
+    Check(check::Check),
+    /// Replays the rules from raw and builds the marts; asks no source.
+    Clean(run::Clean),
+    /// Lists the streams and columns of the pipeline's sources.
+    Discover(discover::Discover),
+    /// JSON Schemas for editors.
+    #[command(subcommand)]
+    Schema(Schema),
+    /// Looks at plugins and builds them.
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
+}
+
+#[derive(Subcommand)]
+enum Schema {
+    /// Of a pipeline file.
+    Pipeline,
+}
+
+/// Runs a command, prints what it gives, and says how it ended.
+#[must_use]
+pub fn main(arguments: Arguments) -> ExitCode {
+    crate::install_crypto();
+    let Arguments { command, shared } = arguments;
+    match dispatch(&command, &shared) {
+        Ok(text) => {
+            if !text.is_empty() && !shared.quiet {
+                print!("{text}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            match shared.format {
+                Format::Text => eprintln!("error: {error}"),
+                Format::Json => eprintln!("{}", serde_json::json!({ "error": error })),
+            }
+            ExitCode::from(error.kind.exit_code())
+        }
+    }
+}
+
+fn dispatch(command: &Command, shared: &Shared) -> Result<String> {
+    match command {
+        Command::Init(init) => init.run(),
+        Command::Run(run) => on_pipeline(&run.pipeline, shared, async |context| run.run(context, shared).await),
+        Command::Plan(plan) => on_pipeline(&plan.pipeline, shared, async |context| plan.run(context, shared).await),
+        Command::Check(check) => on_pipeline(&check.pipeline, shared, async |context| check.run(context, shared).await),
+        Command::Clean(clean) => on_pipeline(&clean.pipeline, shared, async |context| clean.run(context, shared).await),
+        Command::Discover(discover) => {
+            on_pipeline(&discover.pipeline, shared, async |context| discover.run(context, shared).await)
+        }
+        Command::Schema(Schema::Pipeline) => json(&crate::pipeline::schema()),
+        Command::Plugin(plugin) => plugin.run(shared),
+    }
+}
+
+/// Loads a pipeline and runs work on it, which Ctrl-C asks to stop; a second Ctrl-C ends the process at once.
+fn on_pipeline(
+    path: &Path,
+    shared: &Shared,
+    work: impl AsyncFnOnce(&Context<'_>) -> Result<String>,
+) -> Result<String> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let environment = Environment::new(std::env::vars(), folder)?;
+    let pipeline = Pipeline::load(path, &environment)?;
+    let engine = engine()?;
+    let search = Search::new(shared.plugins.clone(), folder);
+    let progress = if shared.quiet || shared.format == Format::Json {
+        Progress::new(|_| {})
+    } else {
+        progress::on_terminal()
+    };
+    runtime()?.block_on(async {
+        let (sender, stop) = watch::channel(false);
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                sender.send_replace(true);
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    std::process::exit(i32::from(Kind::Interrupted.exit_code()));
+                }
+            }
+            // Without signals, the sender must outlive the work.
+            std::future::pending::<()>().await;
+        });
+        work(&Context { pipeline: &pipeline, engine: &engine, search: &search, progress: &progress, stop }).await
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    built.map_err(|cause| Error::internal(format!("the async runtime does not start: {cause}")))
+}
+
+/// An engine that keeps compiled plugins in the user's cache folder.
+fn engine() -> Result<Engine> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|cache| !cache.is_empty()).map(PathBuf::from).or_else(home);
+    Engine::new(cache.map(|cache| cache.join("host").join("plugins")))
+}
+
+/// A value as JSON text.
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(value);
+    text.map(|text| text + "\n").map_err(|cause| Error::internal(cause.to_string()))
+}

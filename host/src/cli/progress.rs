@@ -1,0 +1,69 @@
+//! Progress on standard error: a line a stream that moves on a terminal, plain lines elsewhere.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::progress::{Event, Progress};
+
+/// Progress for whoever watches standard error.
+pub(super) fn on_terminal() -> Progress {
+    if std::io::stderr().is_terminal() { moving() } else { plain() }
+}
+
+fn plain() -> Progress {
+    Progress::new(|event| match event {
+        Event::Extract { stream, rows, requests, done: true, .. } => {
+            eprintln!("extract  {stream}: {rows} rows, {requests} requests");
+        }
+        Event::Clean { stream, rows, done: true } => eprintln!("clean    {stream}: {rows} rows"),
+        Event::Model { done, of, .. } if done == of => eprintln!("marts    {of} models and checks"),
+        Event::Warning { message } => eprintln!("warning  {message}"),
+        _ => {}
+    })
+}
+
+fn moving() -> Progress {
+    let all = MultiProgress::new();
+    let bars: Mutex<BTreeMap<String, ProgressBar>> = Mutex::new(BTreeMap::new());
+    let spinner = ProgressStyle::with_template("{prefix:<9}{msg}  {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressStyle::with_template("{prefix:<9}{msg}  {wide_bar} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    Progress::new(move |event| {
+        let mut bars = bars.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = |key: String, prefix: &'static str, message: String, done: bool, total: Option<(u64, u64)>| {
+            let progress = bars.entry(key).or_insert_with(|| all.add(ProgressBar::new_spinner().with_prefix(prefix)));
+            match total {
+                Some((at, of)) => {
+                    progress.set_style(bar.clone());
+                    progress.set_length(of);
+                    progress.set_position(at);
+                }
+                None => progress.set_style(spinner.clone()),
+            }
+            progress.set_message(message);
+            if done {
+                progress.finish_and_clear();
+            } else {
+                progress.tick();
+            }
+        };
+        match event {
+            Event::Extract { stream, rows, requests, total, done } => {
+                let message = format!("{stream}: {rows} rows, {requests} requests");
+                line(format!("extract {stream}"), "extract", message, done, total.map(|total| (rows, total)));
+            }
+            Event::Clean { stream, rows, done } => {
+                line(format!("clean {stream}"), "clean", format!("{stream}: {rows} rows"), done, None);
+            }
+            Event::Model { model, done, of } => {
+                line("marts".to_owned(), "marts", model, done == of, Some((done as u64, of as u64)));
+            }
+            Event::Warning { message } => {
+                // Where the terminal is gone, so is its reader.
+                let _ = all.println(format!("warning  {message}"));
+            }
+        }
+    })
+}

@@ -1,0 +1,67 @@
+//! `host run` and `host clean`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Format, Shared, json};
+use crate::error::{Error, Result};
+use crate::report::{self, Report};
+use crate::run::{Context, Options};
+
+/// Loads, cleans, builds and reports.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  host run pipelines/hubspot.toml\n  host run pipelines/hubspot.toml --select deals --since 2026-10-01")]
+pub(super) struct Run {
+    /// The pipeline file.
+    pub(super) pipeline: PathBuf,
+    /// Load this stream alone, with those that its reader carries; may be given several times.
+    #[arg(long, value_name = "STREAM")]
+    select: Vec<String>,
+    /// Read everything again, and merge it over what is there.
+    #[arg(long, conflicts_with = "since")]
+    full_refresh: bool,
+    /// Read everything changed since this date or RFC 3339 instant.
+    #[arg(long, value_name = "DATE")]
+    since: Option<String>,
+}
+
+/// Replays the rules.
+#[derive(Args)]
+pub(super) struct Clean {
+    /// The pipeline file.
+    pub(super) pipeline: PathBuf,
+}
+
+impl Run {
+    pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
+        let since = self.since.as_ref().map(|since| instant(since, &context.pipeline.file.pipeline.timezone)).transpose()?;
+        let options = Options { select: self.select.clone(), full_refresh: self.full_refresh, since };
+        print(&context.run(&options).await?, shared)
+    }
+}
+
+impl Clean {
+    pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
+        print(&context.replay().await?, shared)
+    }
+}
+
+fn print(report: &Report, shared: &Shared) -> Result<String> {
+    match shared.format {
+        Format::Json => json(report),
+        Format::Text => Ok(report::print(report)),
+    }
+}
+
+/// A day, in the pipeline's time zone, or an instant.
+fn instant(text: &str, timezone: &str) -> Result<String> {
+    let wrong = |cause: jiff::Error| {
+        Error::config(format!("`--since {text}`: {cause}")).hint("write a day such as 2026-10-31 or an instant such as 2026-10-31T12:00:00Z")
+    };
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        return Ok(instant.to_string());
+    }
+    let day: jiff::civil::Date = text.parse().map_err(wrong)?;
+    Ok(day.in_tz(timezone).map_err(wrong)?.timestamp().to_string())
+}

@@ -1,0 +1,127 @@
+//! A report as text for people.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::{Report, ReportTable};
+
+/// The report, ending in a newline.
+#[must_use]
+pub fn print(report: &Report) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_report(&mut out, report);
+    out
+}
+
+fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
+    let width = report.extracted.iter().map(|stream| stream.stream.len()).max().unwrap_or(10);
+    for (index, stream) in report.extracted.iter().enumerate() {
+        let label = if index == 0 { "extract" } else { "" };
+        let requests = if stream.requests > 0 { format!("{:>5} requests", stream.requests) } else { " ".repeat(14) };
+        let (rows, changed) = (grouped(stream.rows), grouped(stream.changed));
+        write!(out, "{label:<9}{:<width$} {rows:>9} rows {changed:>9} changed {requests}", stream.stream)?;
+        writeln!(out, "{}", if stream.seconds > 0.0 { format!(" {:>6.1} s", stream.seconds) } else { String::new() })?;
+    }
+    write_clean(out, report)?;
+    if let Some(built) = &report.built {
+        if built.unchanged {
+            writeln!(out, "marts    unchanged: neither tables nor SQL changed since they were published")?;
+        } else {
+            let (models, seconds) = (built.models.len(), built.seconds);
+            writeln!(out, "marts    {models} built · {} checks passed · {seconds:.1} s", built.checks_passed)?;
+            built.warnings.iter().try_for_each(|warning| writeln!(out, "warning  {warning}"))?;
+        }
+    }
+    let sum = |count: fn(&super::Reconciled) -> u64| grouped(report.reconciliation.iter().map(count).sum());
+    writeln!(
+        out,
+        "rows     raw {} = clean {} + merged {} + rejected {}",
+        sum(|stream| stream.raw),
+        sum(|stream| stream.clean),
+        sum(|stream| stream.merged),
+        sum(|stream| stream.rejected),
+    )?;
+    for table in &report.tables {
+        writeln!(out, "\n{}\n{}", table.title, rendered(table))?;
+        if let Some(meaning) = &table.meaning {
+            writeln!(out, "{meaning}")?;
+        }
+    }
+    let path = report.warehouse.display();
+    writeln!(out, "\n{path} · run {} · {:.1} s", report.load_id, report.seconds)?;
+    if let Some(query) = report.tables.first().map(|table| table.query.trim()) {
+        writeln!(out, "try: duckdb {path} \"{}\"", query.split_whitespace().collect::<Vec<_>>().join(" "))?;
+    }
+    Ok(())
+}
+
+fn write_clean(out: &mut String, report: &Report) -> std::fmt::Result {
+    let mut label = "clean";
+    for stream in &report.cleaned {
+        for rule in &stream.rules {
+            let mut facts = vec![format!("{} checked", grouped(rule.checked))];
+            let counts = [
+                (rule.changed, "fields changed"),
+                (rule.merged, "merged"),
+                (rule.rejected, "rejected"),
+                (rule.notes, "notes"),
+            ];
+            facts.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{} {what}", grouped(*count))));
+            writeln!(out, "{label:<9}{} {}: {}", stream.stream, rule.rule, facts.join(" · "))?;
+            label = "";
+        }
+    }
+    if label == "clean" && !report.cleaned.is_empty() {
+        writeln!(out, "clean    unchanged: neither rows nor rules changed")?;
+    }
+    Ok(())
+}
+
+fn rendered(report: &ReportTable) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    let Some(first) = report.rows.first() else { return table };
+    table.set_header(first.keys());
+    for row in &report.rows {
+        table.add_row(row.values().map(|value| match value {
+            serde_json::Value::Null => "–".to_owned(),
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }));
+    }
+    let is_number = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.parse::<f64>().is_ok(),
+        other => other.is_number() || other.is_null(),
+    };
+    for (index, name) in first.keys().enumerate() {
+        let numeric = report.rows.iter().all(|row| row.get(name).is_none_or(is_number));
+        if let Some(column) = table.column_mut(index).filter(|_| numeric) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_are_grouped() {
+        assert_eq!([0, 12, 999, 1000, 1_234_567].map(grouped), ["0", "12", "999", "1,000", "1,234,567"]);
+    }
+}

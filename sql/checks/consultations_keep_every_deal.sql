@@ -1,0 +1,5 @@
+-- No deal is dropped, none fans out.
+SELECT deals.deal_id, count(facts.deal_id) AS facts
+FROM staging.deals AS deals
+LEFT JOIN core.fct_consultation AS facts ON facts.deal_id = deals.deal_id
+GROUP BY deals.deal_id HAVING count(facts.deal_id) <> 1

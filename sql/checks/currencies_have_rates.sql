@@ -1,0 +1,4 @@
+-- A missing exchange rate would price a consultation or a cost at nothing.
+SELECT DISTINCT closed_month AS month, currency FROM core.fct_consultation WHERE rate IS NULL AND amount_home IS NULL
+UNION
+SELECT DISTINCT month, currency FROM core.fct_spend WHERE amount_home IS NULL

@@ -1,0 +1,6 @@
+-- Every deal's stage is one of its pipeline's.
+-- severity: warn
+SELECT DISTINCT deals.pipeline, deals.stage
+FROM staging.deals AS deals
+LEFT JOIN staging.stages AS stages USING (pipeline, stage)
+WHERE stages.status IS NULL

@@ -1,0 +1,11 @@
+-- One row a channel that patients or spend name; −1 is Unknown.
+SELECT
+    CASE WHEN channel = 'Unknown' THEN -1 ELSE row_number() OVER (ORDER BY channel) END AS channel_key,
+    channel,
+    bool_or(is_paid) AS is_paid
+FROM (
+    SELECT channel, is_paid FROM seeds.channel_map
+    UNION ALL SELECT channel, false FROM staging.spend
+    UNION ALL SELECT 'Unknown', false
+)
+GROUP BY channel

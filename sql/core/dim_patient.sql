@@ -1,0 +1,32 @@
+-- One row a patient: whom it merged, the channel it came by, its first won consultation, its cohort.
+WITH merged AS (
+    SELECT survivor_key AS patient_id, list(key ORDER BY key) AS merged_ids
+    FROM _host.merges WHERE stream = 'hubspot.contacts' GROUP BY survivor_key
+),
+channels AS (
+    SELECT contacts.contact_id, channel_map.channel, channel_map.is_paid
+    FROM staging.contacts AS contacts
+    JOIN seeds.channel_map AS channel_map
+        ON channel_map.source = contacts.source
+        AND (channel_map.data_1 IS NULL OR channel_map.data_1 = contacts.source_data_1)
+    -- The row that names the detail wins over the one that holds for the whole source.
+    QUALIFY row_number() OVER (PARTITION BY contacts.contact_id ORDER BY channel_map.data_1 NULLS LAST) = 1
+),
+firsts AS (
+    SELECT patient_id, closed_at AS first_won_at, closed_month AS cohort_month, specialty AS first_specialty
+    FROM core.fct_consultation WHERE is_first
+)
+SELECT
+    contacts.contact_id AS patient_id,
+    coalesce(merged.merged_ids, []) AS merged_ids,
+    contacts.created_at,
+    coalesce(channels.channel, 'Unknown') AS channel,
+    coalesce(channels.is_paid, false) AS is_paid,
+    firsts.first_won_at,
+    firsts.cohort_month,
+    firsts.first_specialty,
+    coalesce(firsts.first_won_at < contacts.created_at, false) AS is_won_before_created
+FROM staging.contacts AS contacts
+LEFT JOIN merged ON merged.patient_id = contacts.contact_id
+LEFT JOIN channels ON channels.contact_id = contacts.contact_id
+LEFT JOIN firsts ON firsts.patient_id = contacts.contact_id

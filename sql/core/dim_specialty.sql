@@ -1,0 +1,5 @@
+-- One row a specialty; −1 is Unknown.
+SELECT
+    CASE WHEN specialty = 'Unknown' THEN -1 ELSE row_number() OVER (ORDER BY specialty) END AS specialty_key,
+    specialty
+FROM (SELECT specialty FROM core.dim_doctor UNION SELECT specialty FROM seeds.margin)

@@ -1,0 +1,41 @@
+-- Cohort month × channel × specialty × age in months: how many stay, what they bring.
+-- retention = active / size; ltv = cumulated margin / size (Gurley 2012: margin, not revenue; at equal age).
+WITH cohorts AS (
+    SELECT cohort_month, channel, first_specialty AS specialty, count(*) AS size
+    FROM core.dim_patient WHERE cohort_month IS NOT NULL GROUP BY ALL
+),
+ages AS (
+    SELECT
+        cohorts.*,
+        unnest(range(0, datediff('month', cohort_month, date_trunc('month', settings.last_closed_on)) + 1)) AS age,
+        settings.last_complete_month
+    FROM cohorts CROSS JOIN core.settings AS settings
+),
+facts AS (
+    SELECT
+        patients.cohort_month,
+        patients.channel,
+        patients.first_specialty AS specialty,
+        greatest(datediff('month', patients.cohort_month, consultations.closed_month), 0) AS age,
+        count(DISTINCT CASE WHEN consultations.status = 'won' THEN patients.patient_id END) AS active,
+        sum(consultations.margin) AS margin
+    FROM core.fct_consultation AS consultations
+    JOIN core.dim_patient AS patients ON patients.patient_id = consultations.patient_id
+    WHERE patients.cohort_month IS NOT NULL AND consultations.status IN ('won', 'refunded')
+    GROUP BY ALL
+)
+SELECT
+    ages.cohort_month,
+    ages.channel,
+    ages.specialty,
+    ages.age,
+    ages.size,
+    coalesce(facts.active, 0) AS active,
+    coalesce(facts.active, 0) / ages.size AS retention,
+    coalesce(facts.margin, 0) AS margin,
+    sum(coalesce(facts.margin, 0)) OVER curve AS cum_margin,
+    sum(coalesce(facts.margin, 0)) OVER curve / ages.size AS ltv,
+    ages.cohort_month + to_months(CAST(ages.age AS INTEGER)) <= ages.last_complete_month AS is_complete
+FROM ages
+LEFT JOIN facts USING (cohort_month, channel, specialty, age)
+WINDOW curve AS (PARTITION BY ages.cohort_month, ages.channel, ages.specialty ORDER BY ages.age)

@@ -1,0 +1,27 @@
+-- The month's figures. Revenue and margin are of won and refunded consultations, refunds taken off.
+-- repeat_rate = patients of the month who had been before / patients of the month.
+WITH consultations AS (
+    SELECT
+        closed_month AS month,
+        sum(amount_home - refund_home) AS revenue,
+        sum(margin) AS margin,
+        count(*) FILTER (WHERE status = 'won') AS consultations,
+        count(DISTINCT patient_id) FILTER (WHERE status = 'won') AS patients,
+        count(DISTINCT patient_id) FILTER (WHERE is_first) AS new_patients
+    FROM core.fct_consultation WHERE status IN ('won', 'refunded') GROUP BY ALL
+),
+spend AS (
+    SELECT month, sum(amount_home) AS spend FROM core.fct_spend GROUP BY month
+)
+SELECT
+    month,
+    coalesce(revenue, 0) AS revenue,
+    coalesce(margin, 0) AS margin,
+    spend,
+    coalesce(consultations, 0) AS consultations,
+    coalesce(new_patients, 0) AS new_patients,
+    (patients - new_patients) / nullif(patients, 0) AS repeat_rate,
+    spend / nullif(new_patients, 0) AS cac_blended
+FROM consultations
+FULL JOIN spend USING (month)
+ORDER BY month

@@ -1,0 +1,119 @@
+-- Slice × horizon in months: LTV at that age of the cohorts that are complete at it, CAC of the same cohorts.
+-- ltv = margin of the first `horizon` calendar months a patient; cac_blended = all spend / new patients;
+-- cac_paid = paid spend / new patients of paid channels; ratio = ltv / cac_blended of the slice.
+-- ratio_status says why a ratio is missing: no_spend, organic, no_customers, low_n.
+-- CAC by specialty is allocated: spend knows no specialty, so each patient bears the same share.
+WITH horizons AS (
+    SELECT unnest([3, 6, 12, 24]) AS horizon
+),
+patients AS (
+    SELECT
+        horizons.horizon,
+        patients.patient_id,
+        patients.cohort_month,
+        patients.channel,
+        patients.is_paid,
+        patients.first_specialty AS specialty
+    FROM core.dim_patient AS patients
+    CROSS JOIN horizons
+    CROSS JOIN core.settings AS settings
+    WHERE patients.cohort_month + to_months(CAST(horizons.horizon - 1 AS INTEGER)) <= settings.last_complete_month
+),
+margins AS (
+    SELECT patients.horizon, patients.patient_id, sum(consultations.margin) AS margin
+    FROM patients
+    JOIN core.fct_consultation AS consultations
+        ON consultations.patient_id = patients.patient_id
+        AND datediff('month', patients.cohort_month, consultations.closed_month) < patients.horizon
+    GROUP BY ALL
+),
+sliced AS (
+    SELECT patients.*, coalesce(margins.margin, 0) AS margin, slices.slice_type, slices.slice
+    FROM patients
+    LEFT JOIN margins USING (horizon, patient_id)
+    CROSS JOIN LATERAL (
+        SELECT unnest(['overall', 'cohort', 'channel', 'specialty']) AS slice_type,
+            unnest(['all', strftime(patients.cohort_month, '%Y-%m'), patients.channel, patients.specialty]) AS slice
+    ) AS slices
+),
+value AS (
+    SELECT
+        slice_type, slice, horizon,
+        count(*) AS new_patients,
+        count(*) FILTER (WHERE is_paid) AS new_patients_paid,
+        sum(margin) AS margin
+    FROM sliced GROUP BY ALL
+),
+spend AS (
+    SELECT horizons.horizon, spend.*
+    FROM core.fct_spend AS spend
+    CROSS JOIN horizons
+    CROSS JOIN core.settings AS settings
+    WHERE spend.month + to_months(CAST(horizons.horizon - 1 AS INTEGER)) <= settings.last_complete_month
+),
+spend_sliced AS (
+    SELECT 'overall' AS slice_type, 'all' AS slice, horizon, amount_home, is_paid FROM spend
+    UNION ALL SELECT 'cohort', strftime(month, '%Y-%m'), horizon, amount_home, is_paid FROM spend
+    UNION ALL SELECT 'channel', channel, horizon, amount_home, is_paid FROM spend
+),
+cost AS (
+    SELECT
+        slice_type, slice, horizon,
+        sum(amount_home) AS spend_loaded,
+        coalesce(sum(amount_home) FILTER (WHERE is_paid), 0) AS spend_paid
+    FROM spend_sliced GROUP BY ALL
+    UNION ALL
+    SELECT
+        'specialty', value.slice, value.horizon,
+        sum(spend.amount_home) * value.new_patients / overall.new_patients,
+        coalesce(sum(spend.amount_home) FILTER (WHERE spend.is_paid), 0) * value.new_patients / overall.new_patients
+    FROM value
+    JOIN value AS overall ON overall.slice_type = 'overall' AND overall.horizon = value.horizon
+    JOIN spend ON spend.horizon = value.horizon
+    WHERE value.slice_type = 'specialty'
+    GROUP BY value.slice, value.horizon, value.new_patients, overall.new_patients
+),
+joined AS (
+    SELECT
+        slice_type, slice, horizon,
+        coalesce(value.new_patients, 0) AS new_patients,
+        coalesce(value.new_patients_paid, 0) AS new_patients_paid,
+        CASE WHEN settings.has_spend THEN coalesce(cost.spend_paid, 0) END AS spend_paid,
+        CASE WHEN settings.has_spend THEN coalesce(cost.spend_loaded, 0) END AS spend_loaded,
+        value.margin / value.new_patients AS ltv,
+        settings.low_n,
+        settings.has_spend
+    FROM value
+    FULL JOIN cost USING (slice_type, slice, horizon)
+    CROSS JOIN core.settings AS settings
+),
+judged AS (
+    SELECT
+        *,
+        spend_loaded / nullif(new_patients, 0) AS cac_blended,
+        spend_paid / nullif(new_patients_paid, 0) AS cac_paid,
+        CASE
+            WHEN NOT has_spend THEN 'no_spend'
+            WHEN new_patients = 0 THEN 'no_customers'
+            WHEN spend_loaded = 0 THEN 'organic'
+            WHEN new_patients < low_n THEN 'low_n'
+            ELSE 'ok'
+        END AS ratio_status
+    FROM joined
+)
+SELECT
+    slice_type,
+    slice,
+    horizon,
+    new_patients,
+    new_patients_paid,
+    spend_paid,
+    spend_loaded,
+    cac_paid,
+    cac_blended,
+    CASE WHEN slice_type = 'specialty' THEN 'allocated' ELSE 'direct' END AS cac_basis,
+    ltv,
+    CASE WHEN ratio_status = 'ok' THEN ltv / nullif(cac_blended, 0) END AS ratio,
+    new_patients AS n,
+    ratio_status
+FROM judged

@@ -1,0 +1,12 @@
+-- Patients as HubSpot has them, after cleaning.
+SELECT
+    id AS contact_id,
+    firstname AS first_name,
+    lastname AS last_name,
+    email,
+    phone,
+    hs_analytics_source AS source,
+    hs_analytics_source_data_1 AS source_data_1,
+    created_at
+FROM clean_hubspot.contacts
+WHERE NOT coalesce(archived, false)
