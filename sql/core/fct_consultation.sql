@@ -36,14 +36,23 @@ rated AS (
     CROSS JOIN (SELECT value FROM _host.variables WHERE name = 'currency') AS home
     LEFT JOIN seeds.fx AS fx ON fx.month = deals.closed_month AND fx.currency = deals.currency
 ),
+margins AS (
+    SELECT
+        specialty,
+        gross_margin_pct,
+        valid_from,
+        lead(valid_from, 1, DATE '9999-12-31') OVER (PARTITION BY specialty ORDER BY valid_from) AS valid_to
+    FROM seeds.margin
+),
 priced AS (
     SELECT
         rated.*,
         CAST(coalesce(own.gross_margin_pct, other.gross_margin_pct) AS DECIMAL(6, 4)) AS gross_margin_pct
     FROM rated
-    ASOF LEFT JOIN seeds.margin AS own ON own.specialty = rated.specialty AND rated.closed_on >= own.valid_from
-    ASOF LEFT JOIN (SELECT * FROM seeds.margin WHERE specialty = 'Unknown') AS other
-        ON rated.closed_on >= other.valid_from
+    LEFT JOIN margins AS own
+        ON own.specialty = rated.specialty AND rated.closed_on >= own.valid_from AND rated.closed_on < own.valid_to
+    LEFT JOIN margins AS other
+        ON other.specialty = 'Unknown' AND rated.closed_on >= other.valid_from AND rated.closed_on < other.valid_to
 )
 SELECT
     deal_id,

@@ -10,7 +10,7 @@ costs AS (
         FROM core.dim_patient WHERE cohort_month IS NOT NULL GROUP BY ALL
     ) AS cohorts
     LEFT JOIN core.fct_spend AS spend ON spend.month = cohorts.cohort_month AND spend.channel = cohorts.channel
-    GROUP BY ALL
+    GROUP BY cohorts.cohort_month, cohorts.channel, cohorts.size
 )
 SELECT
     costs.cohort_month,
@@ -20,4 +20,4 @@ SELECT
     min(curves.age) FILTER (WHERE curves.ltv >= costs.cac) AS payback_months
 FROM costs
 LEFT JOIN curves USING (cohort_month, channel)
-GROUP BY ALL
+GROUP BY costs.cohort_month, costs.channel, costs.size, costs.cac

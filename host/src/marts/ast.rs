@@ -38,20 +38,51 @@ pub(super) fn references(sql: &str, warehouse: &Warehouse) -> Result<BTreeSet<Re
 }
 
 /// The query with each of these tables read as `name__next`, under its old name.
+///
+/// Edits the user's own text at the places that the parse tree tells: DuckDB's `json_deserialize_sql` (1.5) writes
+/// `a CROSS JOIN b LEFT JOIN c` as `a, b LEFT JOIN c`, which binds otherwise.
 pub(super) fn redirect(sql: &str, tables: &[&Table], warehouse: &Warehouse) -> Result<String> {
     let mut tree = parse(sql, warehouse)?;
+    let mut edits = Vec::new();
     walk(&mut tree, &BTreeSet::new(), &mut |node| {
         let table = Table::new(text(node, "schema_name"), text(node, "table_name"));
-        if !tables.contains(&&table) {
-            return;
+        let at = node.get("query_location").and_then(Value::as_u64).and_then(|at| usize::try_from(at).ok());
+        if let Some(at) = at.filter(|_| tables.contains(&&table)) {
+            edits.push((at, table, text(node, "alias").is_empty()));
         }
-        if text(node, "alias").is_empty() {
-            node["alias"] = Value::String(table.name.clone());
-        }
-        node["table_name"] = Value::String(table.suffixed("__next").name);
     });
-    let sql = warehouse.value("SELECT json_deserialize_sql(?::JSON)", &[&tree.to_string()])?;
-    sql.ok_or_else(|| Error::internal("DuckDB gave no query back"))
+    edits.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
+    let mut sql = sql.to_owned();
+    for (at, table, is_bare) in edits {
+        let end = name_end(&sql, at).ok_or_else(|| Error::internal(format!("no table name at byte {at}")))?;
+        let alias = if is_bare { format!(" AS {}", crate::warehouse::quote(&table.name)) } else { String::new() };
+        sql.replace_range(at..end, &format!("{}{alias}", table.suffixed("__next")));
+    }
+    Ok(sql)
+}
+
+/// Where a qualified name that starts at a byte ends: `schema . name`, each bare or quoted.
+fn name_end(sql: &str, at: usize) -> Option<usize> {
+    let first = identifier_end(sql, at)?;
+    let dot = first + sql.get(first..)?.find(|c: char| !c.is_whitespace())?;
+    let rest = sql.get(dot..)?.strip_prefix('.')?;
+    let second = sql.len() - rest.trim_start().len();
+    identifier_end(sql, second)
+}
+
+fn identifier_end(sql: &str, at: usize) -> Option<usize> {
+    let rest = sql.get(at..)?;
+    let Some(quoted) = rest.strip_prefix('"') else {
+        let length = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
+        return (length > 0).then_some(at + length);
+    };
+    let mut letters = quoted.char_indices().peekable();
+    while let Some((index, letter)) = letters.next() {
+        if letter == '"' && letters.next_if(|(_, next)| *next == '"').is_none() {
+            return Some(at + 1 + index + 1);
+        }
+    }
+    None
 }
 
 fn text(node: &Value, key: &str) -> String {
@@ -78,5 +109,38 @@ fn walk(node: &mut Value, scope: &BTreeSet<String>, visit: &mut dyn FnMut(&mut V
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{redirect, references};
+    use crate::warehouse::{Table, Warehouse};
+
+    fn check(sql: &str, expected: &str) {
+        let warehouse = Warehouse::memory().expect("DuckDB in memory");
+        let tables = [Table::new("core", "fct"), Table::new("my marts", "a \"b\"")];
+        let redirected = redirect(sql, &tables.iter().collect::<Vec<_>>(), &warehouse).expect("a query");
+        assert_eq!(redirected, expected);
+    }
+
+    #[test]
+    fn references_are_redirected_in_the_text_as_written() {
+        check("SELECT 1 FROM core.fct", "SELECT 1 FROM \"core\".\"fct__next\" AS \"fct\"");
+        check("-- ção\nFROM core . fct f", "-- ção\nFROM \"core\".\"fct__next\" f");
+        check(
+            "FROM \"my marts\".\"a \"\"b\"\"\" JOIN core.other USING (k)",
+            "FROM \"my marts\".\"a \"\"b\"\"__next\" AS \"a \"\"b\"\"\" JOIN core.other USING (k)",
+        );
+        check("WITH fct AS (SELECT 1) SELECT * FROM fct", "WITH fct AS (SELECT 1) SELECT * FROM fct");
+        check("SELECT 'core.fct'", "SELECT 'core.fct'");
+    }
+
+    #[test]
+    fn common_table_expressions_are_no_tables() {
+        let warehouse = Warehouse::memory().expect("DuckDB in memory");
+        let sql = "WITH a AS (FROM core.x), b AS (FROM a) FROM b ASOF JOIN core.y USING (k) WHERE k IN (FROM s.z)";
+        let found: Vec<_> = references(sql, &warehouse).expect("a query").into_iter().map(|t| format!("{}.{}", t.schema, t.name)).collect();
+        assert_eq!(found, ["core.x", "core.y", "s.z"]);
     }
 }
