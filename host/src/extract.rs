@@ -188,7 +188,10 @@ impl StreamTask {
         let mut rows = 0;
         for part in page.parts {
             if !self.streams.contains(&part.stream) {
-                return Err(Error::plugin(format!("the source sent rows of `{}`, which was not asked for", part.stream)));
+                return Err(Error::plugin(format!(
+                    "the source sent rows of `{}`, which was not asked for",
+                    part.stream
+                )));
             }
             if part.stream == self.stream.name {
                 rows += part.rows.as_ref().map_or(0, |rows| rows.num_rows() as u64);

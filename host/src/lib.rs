@@ -1,32 +1,32 @@
 //! The rooms of the host, in the order in which data flows.
 
+/// Raw tables → rules → clean tables.
+pub mod clean;
+/// Sources → raw tables.
+pub mod extract;
+/// Clean tables → SQL models.
+pub mod marts;
 /// TOML → a checked pipeline.
 pub mod pipeline;
 /// WebAssembly components: found, checked, run.
 pub mod plugin;
 /// Pipeline + plugins → what will run.
 pub mod prepare;
-/// Sources → raw tables.
-pub mod extract;
-/// Raw tables → rules → clean tables.
-pub mod clean;
-/// Clean tables → SQL models.
-pub mod marts;
 /// What a run did and means.
 pub mod report;
 /// All of the above in order.
 pub mod run;
 
-/// The DuckDB file behind it all.
-pub mod warehouse;
+/// The commands.
+pub mod cli;
+/// The one error.
+pub mod error;
 /// What a run tells while it runs.
 pub mod progress;
 /// Columns and their types.
 pub mod schema;
-/// The one error.
-pub mod error;
-/// The commands.
-pub mod cli;
+/// The DuckDB file behind it all.
+pub mod warehouse;
 
 /// Installs the TLS provider, once for the process.
 pub fn install_crypto() {

@@ -81,7 +81,8 @@ async fn source(
     let spec = &pipeline.file.source[index];
     let at = |key: &str| pipeline.places.at(&["source".into(), index.into(), key.into()]);
     let on = |error: Error| vec![error.on(at("plugin"))];
-    let component = load(engine, search, pipeline, &spec.plugin, spec.sha256.as_deref(), Contract::Source).map_err(on)?;
+    let component =
+        load(engine, search, pipeline, &spec.plugin, spec.sha256.as_deref(), Contract::Source).map_err(on)?;
     let config = serde_json::Value::Object(spec.config.clone());
     let bare = SourcePlugin::new(engine, &component, Grants::default(), &config);
     let description = bare.describe().await.map_err(on)?;
@@ -94,10 +95,12 @@ async fn source(
     for need in &description.needs {
         let wanted = &need.name;
         let result = match need.kind.as_str() {
-            "connection" => connection(pipeline, spec.connections.get(wanted), wanted, &buckets).map(|(connection, label)| {
-                grants.connections.insert(wanted.clone(), connection);
-                granted.push(label);
-            }),
+            "connection" => {
+                connection(pipeline, spec.connections.get(wanted), wanted, &buckets).map(|(connection, label)| {
+                    grants.connections.insert(wanted.clone(), connection);
+                    granted.push(label);
+                })
+            }
             "file" => file(pipeline, &spec.files, need).map(|path| {
                 granted.extend(path.as_ref().map(|path| format!("file {}", path.display())));
                 grants.files.extend(path.map(|path| (wanted.clone(), path)));
@@ -226,7 +229,9 @@ fn missing_secret(reference: &crate::pipeline::SecretReference, connection: &str
     match reference {
         crate::pipeline::SecretReference::Variable { secret } => {
             let error = Error::config(format!("connection `{connection}` has no secret `{secret}`"));
-            error.hint(format!("put {secret}=… into .env beside the pipeline, or run against the sandbox with `make run`"))
+            error.hint(format!(
+                "put {secret}=… into .env beside the pipeline, or run against the sandbox with `make run`"
+            ))
         }
         crate::pipeline::SecretReference::File { file } => {
             Error::config(format!("connection `{connection}`: the secret file `{file}` is empty"))
@@ -268,15 +273,20 @@ impl PreparedSource {
         for stream in &chosen {
             let carrier = stream.read_with.as_ref();
             if let Some(carrier) = carrier.filter(|carrier| !chosen.iter().any(|other| other.name == **carrier)) {
-                let error = Error::config(format!("stream `{}` is read with `{carrier}`, which is not asked for", stream.name));
+                let error =
+                    Error::config(format!("stream `{}` is read with `{carrier}`, which is not asked for", stream.name));
                 return Err(error.hint(format!("add \"{carrier}\" to the streams of source `{}`", self.name)));
             }
         }
         if !select.is_empty() {
             let named = |name: &str| select.iter().any(|s| *s == name || *s == format!("{}.{name}", self.name));
-            let carriers: Vec<_> = chosen.iter().filter(|s| named(&s.name)).filter_map(|s| s.read_with.clone()).collect();
+            let carriers: Vec<_> =
+                chosen.iter().filter(|s| named(&s.name)).filter_map(|s| s.read_with.clone()).collect();
             chosen.retain(|s| {
-                let carried = s.read_with.as_deref().is_some_and(|carrier| named(carrier) || carriers.iter().any(|c| c == carrier));
+                let carried = s
+                    .read_with
+                    .as_deref()
+                    .is_some_and(|carrier| named(carrier) || carriers.iter().any(|c| c == carrier));
                 named(&s.name) || carriers.contains(&s.name) || carried
             });
         }

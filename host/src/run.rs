@@ -96,8 +96,12 @@ impl Context<'_> {
         };
         for rule in rules {
             for stream in rule.streams.iter().filter(|stream| !known(stream)) {
-                let names: Vec<_> = sources.iter().flat_map(|(s, streams)| streams.iter().map(move |t| format!("{}.{}", s.name, t.name))).collect();
-                let error = Error::config(format!("rule `{}`: no stream `{stream}` is loaded", rule.name)).on(&rule.place);
+                let names: Vec<_> = sources
+                    .iter()
+                    .flat_map(|(s, streams)| streams.iter().map(move |t| format!("{}.{}", s.name, t.name)))
+                    .collect();
+                let error =
+                    Error::config(format!("rule `{}`: no stream `{stream}` is loaded", rule.name)).on(&rule.place);
                 let hint = crate::error::nearest(stream, names.iter().map(String::as_str));
                 problems.push(error.hint(hint.unwrap_or_else(|| "add it to the `streams` of its source".to_owned())));
             }
@@ -111,7 +115,8 @@ impl Context<'_> {
         let will_exist = |table: &Table| {
             sources.iter().any(|(source, streams)| {
                 streams.iter().any(|stream| {
-                    *table == Table::raw(&source.name, &stream.name) || *table == Table::clean(&source.name, &stream.name)
+                    *table == Table::raw(&source.name, &stream.name)
+                        || *table == Table::clean(&source.name, &stream.name)
                 })
             })
         };
@@ -160,7 +165,9 @@ impl Context<'_> {
             let extracted = extract::extract(&chosen, &warehouse, &extract_options, self.progress, &self.stop).await?;
             extracted.iter().try_for_each(|stream| warehouse.record_step(&load_id, &stream.step()))?;
             self.warn(&extracted);
-            self.clean_and_build(&warehouse, &prepared.rules, graph, &load_id, false).await.map(|rest| (extracted, rest))
+            self.clean_and_build(&warehouse, &prepared.rules, graph, &load_id, false)
+                .await
+                .map(|rest| (extracted, rest))
         };
         self.finish(&warehouse, &load_id, started, work.await)
     }
@@ -182,8 +189,10 @@ impl Context<'_> {
     }
 
     fn check_selection(&self, options: &Options, all: &[(PreparedSource, Vec<Stream>)]) -> Result<()> {
-        let names: Vec<_> = all.iter().flat_map(|(s, streams)| streams.iter().map(move |t| format!("{}.{}", s.name, t.name))).collect();
-        let unknown = |select: &&String| !names.iter().any(|name| name == *select || name.ends_with(&format!(".{select}")));
+        let names: Vec<_> =
+            all.iter().flat_map(|(s, streams)| streams.iter().map(move |t| format!("{}.{}", s.name, t.name))).collect();
+        let unknown =
+            |select: &&String| !names.iter().any(|name| name == *select || name.ends_with(&format!(".{select}")));
         match options.select.iter().find(unknown) {
             None => Ok(()),
             Some(select) => {
@@ -195,7 +204,10 @@ impl Context<'_> {
 
     fn warn(&self, extracted: &[Extracted]) {
         for stream in extracted.iter().filter(|stream| stream.unfit > 0) {
-            let message = format!("{}: {} rows have a value that does not fit its column; see `_unfit`", stream.stream, stream.unfit);
+            let message = format!(
+                "{}: {} rows have a value that does not fit its column; see `_unfit`",
+                stream.stream, stream.unfit
+            );
             self.progress.tell(Event::Warning { message });
         }
     }
@@ -209,7 +221,10 @@ impl Context<'_> {
         replay: bool,
     ) -> Result<(Vec<Cleaned>, Option<Built>)> {
         let cleaned = clean::clean(warehouse, rules, load_id, replay, self.progress, &self.stop).await?;
-        cleaned.iter().filter(|stream| !stream.unchanged).try_for_each(|stream| warehouse.record_step(load_id, &stream.step()))?;
+        cleaned
+            .iter()
+            .filter(|stream| !stream.unchanged)
+            .try_for_each(|stream| warehouse.record_step(load_id, &stream.step()))?;
         report::reconcile(warehouse)?;
         let Some(graph) = graph else { return Ok((cleaned, None)) };
         let variables = self.variables();
@@ -264,4 +279,3 @@ impl Context<'_> {
         }
     }
 }
-

@@ -127,7 +127,9 @@ impl Type {
     pub fn widen(self, other: Self) -> Self {
         match (self, other) {
             (a, b) if a == b => a,
-            (Self::Int64, Self::Decimal(38, s)) | (Self::Decimal(38, s), Self::Int64) if s <= 19 => Self::Decimal(38, s),
+            (Self::Int64, Self::Decimal(38, s)) | (Self::Decimal(38, s), Self::Int64) if s <= 19 => {
+                Self::Decimal(38, s)
+            }
             _ => Self::Text,
         }
     }

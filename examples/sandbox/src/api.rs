@@ -59,7 +59,9 @@ pub(crate) fn answer(network: &mut Network, call: &Call<'_>) -> Answer {
         ["objects", kind] if get => with_kind(kind, |kind| list(network, kind, call)),
         ["objects", kind, "search"] if post => with_kind(kind, |kind| find(network, kind, call)),
         ["objects", kind, "batch", "read"] if post => with_kind(kind, |kind| batch_read(network, kind, call)),
-        ["objects", kind, id] if *call.method == Method::PATCH => with_kind(kind, |kind| patch(network, kind, id, call)),
+        ["objects", kind, id] if *call.method == Method::PATCH => {
+            with_kind(kind, |kind| patch(network, kind, id, call))
+        }
         ["associations", from, to, "batch", "read"] if post => {
             with_kind(from, |from| with_kind(to, |to| associations(network, from, to, call)))
         }
@@ -90,16 +92,20 @@ fn invalid(message: &str) -> Answer {
 }
 
 fn with_kind(name: &str, answer: impl FnOnce(Kind) -> Answer) -> Answer {
-    let unknown = || error(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", &format!("Unable to infer object type from: {name}"));
+    let unknown =
+        || error(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", &format!("Unable to infer object type from: {name}"));
     Kind::parse(name).map_or_else(unknown, answer)
 }
 
 fn record(kind: Kind, object: &Object, wanted: &[String]) -> Value {
     let always = ["createdate", "hs_object_id", kind.modified()];
-    let pairs = kind.properties().iter().zip(&object.values).filter(|((name, ..), _)| {
-        always.contains(name) || wanted.iter().any(|wanted| wanted == name)
-    });
-    let properties: serde_json::Map<_, _> = pairs.map(|((name, ..), value)| ((*name).to_owned(), json!(value))).collect();
+    let pairs = kind
+        .properties()
+        .iter()
+        .zip(&object.values)
+        .filter(|((name, ..), _)| always.contains(name) || wanted.iter().any(|wanted| wanted == name));
+    let properties: serde_json::Map<_, _> =
+        pairs.map(|((name, ..), value)| ((*name).to_owned(), json!(value))).collect();
     json!({
         "id": object.id.to_string(),
         "properties": properties,
@@ -126,7 +132,8 @@ fn list(network: &Network, kind: Kind, call: &Call<'_>) -> Answer {
     let wanted = listed(call, "properties");
     let objects = network.objects.get(&kind);
     let range = objects.into_iter().flat_map(|objects| objects.range(after + 1..));
-    let mut found: Vec<_> = range.map(|(_, object)| object).filter(|o| o.archived == archived).take(limit + 1).collect();
+    let mut found: Vec<_> =
+        range.map(|(_, object)| object).filter(|o| o.archived == archived).take(limit + 1).collect();
     let more = found.len() > limit;
     found.truncate(limit);
     let last = found.last().map(|object| object.id.to_string());
@@ -172,7 +179,10 @@ fn inputs<'a>(call: &'a Call<'_>) -> Vec<&'a str> {
 fn batch_read(network: &Network, kind: Kind, call: &Call<'_>) -> Answer {
     let ids = inputs(call);
     if ids.len() > 100 {
-        return invalid(&format!("The maximum number of inputs supported in a batch request is 100, got {}", ids.len()));
+        return invalid(&format!(
+            "The maximum number of inputs supported in a batch request is 100, got {}",
+            ids.len()
+        ));
     }
     let wanted = listed(call, "properties");
     let find = |id: &&str| network.objects.get(&kind)?.get(&id.parse().ok()?);
@@ -183,9 +193,11 @@ fn batch_read(network: &Network, kind: Kind, call: &Call<'_>) -> Answer {
 }
 
 fn targets(network: &Network, from: Kind, to: Kind, id: u64) -> Vec<Value> {
-    let types: Vec<_> = from.association_types(to).iter().map(|(type_id, label)| {
-        json!({ "category": "HUBSPOT_DEFINED", "typeId": type_id, "label": label })
-    }).collect();
+    let types: Vec<_> = from
+        .association_types(to)
+        .iter()
+        .map(|(type_id, label)| json!({ "category": "HUBSPOT_DEFINED", "typeId": type_id, "label": label }))
+        .collect();
     let links = network.links.get(&(from, to)).and_then(|links| links.get(&id)).into_iter().flatten();
     links.map(|link| json!({ "toObjectId": link.to, "associationTypes": types })).collect()
 }
@@ -193,7 +205,10 @@ fn targets(network: &Network, from: Kind, to: Kind, id: u64) -> Vec<Value> {
 fn associations(network: &Network, from: Kind, to: Kind, call: &Call<'_>) -> Answer {
     let ids = inputs(call);
     if ids.len() > 1000 {
-        return invalid(&format!("The maximum number of inputs supported in a batch request is 1000, got {}", ids.len()));
+        return invalid(&format!(
+            "The maximum number of inputs supported in a batch request is 1000, got {}",
+            ids.len()
+        ));
     }
     let mut results = Vec::new();
     let mut errors = Vec::new();
@@ -281,9 +296,12 @@ fn owners() -> Answer {
 }
 
 fn details() -> Answer {
-    (StatusCode::OK, json!({
-        "portalId": PORTAL, "accountType": "SANDBOX", "timeZone": crate::clinic::TIME_ZONE, "companyCurrency": "BRL",
-        "additionalCurrencies": [], "utcOffset": "-03:00", "utcOffsetMilliseconds": -10_800_000,
-        "uiDomain": "app.hubspot.com", "dataHostingLocation": "na1",
-    }))
+    (
+        StatusCode::OK,
+        json!({
+            "portalId": PORTAL, "accountType": "SANDBOX", "timeZone": crate::clinic::TIME_ZONE, "companyCurrency": "BRL",
+            "additionalCurrencies": [], "utcOffset": "-03:00", "utcOffsetMilliseconds": -10_800_000,
+            "uiDomain": "app.hubspot.com", "dataHostingLocation": "na1",
+        }),
+    )
 }

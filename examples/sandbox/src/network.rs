@@ -246,16 +246,20 @@ impl Network {
                 1 if rng.random_bool(0.02) => amount / 2,
                 _ => 0,
             };
-            self.consultation(Consultation {
-                deal: 0,
-                patient,
-                doctor,
-                unlinked: rng.random_bool(options.unlinked),
-                closed: instant(day, 8, rng),
-                amount,
-                refund,
-                stage,
-            }, name, rng);
+            self.consultation(
+                Consultation {
+                    deal: 0,
+                    patient,
+                    doctor,
+                    unlinked: rng.random_bool(options.unlinked),
+                    closed: instant(day, 8, rng),
+                    amount,
+                    refund,
+                    stage,
+                },
+                name,
+                rng,
+            );
             if rng.random_range(0..100) >= retention {
                 break;
             }

@@ -77,7 +77,8 @@ pub(crate) fn sort(kind: Kind, objects: &mut [&Object], body: &Value) {
     let Some(index) = property.and_then(|property| kind.index(property)) else { return };
     let numeric = kind.properties()[index].2 == "number";
     if numeric {
-        let key = |object: &&Object| object.values[index].as_deref().and_then(|v| v.parse::<f64>().ok()).unwrap_or(f64::MIN);
+        let key =
+            |object: &&Object| object.values[index].as_deref().and_then(|v| v.parse::<f64>().ok()).unwrap_or(f64::MIN);
         objects.sort_by(|a, b| key(a).total_cmp(&key(b)));
     } else {
         objects.sort_by(|a, b| a.values[index].cmp(&b.values[index]));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -58,6 +58,7 @@ struct Shared {
 pub struct Server {
     address: SocketAddr,
     shared: Arc<Mutex<Shared>>,
+    requested: Arc<Condvar>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -70,7 +71,8 @@ impl Server {
         let address = listener.local_addr()?;
         let shared = Shared { network, options, recent: VecDeque::new(), log: Vec::new() };
         let shared = Arc::new(Mutex::new(shared));
-        let router = Router::new().fallback(handle).with_state(Arc::clone(&shared));
+        let requested = Arc::new(Condvar::new());
+        let router = Router::new().fallback(handle).with_state((Arc::clone(&shared), Arc::clone(&requested)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -83,7 +85,7 @@ impl Server {
                 }
             });
         });
-        Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, shared, requested, stop: Some(stop), thread: Some(thread) })
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -95,6 +97,19 @@ impl Server {
     /// Looks at the network, or changes it, between requests.
     pub fn with<T>(&self, work: impl FnOnce(&mut Network) -> T) -> T {
         work(&mut lock(&self.shared).network)
+    }
+
+    /// Waits until so many requests are in the log; false where they do not come within a minute.
+    #[must_use]
+    pub fn wait_for_requests(&self, count: usize) -> bool {
+        let minute = Duration::from_secs(60);
+        let waited = self.requested.wait_timeout_while(lock(&self.shared), minute, |shared| shared.log.len() < count);
+        waited.is_ok_and(|(_, timeout)| !timeout.timed_out())
+    }
+
+    /// Gives these answers instead of the right ones, once each.
+    pub fn inject(&self, faults: Vec<Fault>) {
+        lock(&self.shared).options.faults.extend(faults);
     }
 
     /// The requests so far, each `METHOD path?query`, and forgets them.
@@ -121,7 +136,7 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 async fn handle(
-    State(shared): State<Arc<Mutex<Shared>>>,
+    State((shared, requested)): State<(Arc<Mutex<Shared>>, Arc<Condvar>)>,
     method: Method,
     uri: Uri,
     Query(query): Query<BTreeMap<String, String>>,
@@ -130,6 +145,7 @@ async fn handle(
 ) -> Response {
     let mut shared = lock(&shared);
     shared.log.push(format!("{method} {uri}"));
+    requested.notify_all();
     if let Some(fault) = shared.fault(uri.path()) {
         let mut response = (StatusCode::from_u16(fault.status).unwrap_or_default(), fault.body).into_response();
         if let Some(seconds) = fault.retry_after {
@@ -190,8 +206,11 @@ impl Shared {
             self.recent.push_back(now);
             return None;
         }
-        let (status, mut body) =
-            api::error(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITS", "You have reached your ten_secondly_rolling limit.");
+        let (status, mut body) = api::error(
+            StatusCode::TOO_MANY_REQUESTS,
+            "RATE_LIMITS",
+            "You have reached your ten_secondly_rolling limit.",
+        );
         body["errorType"] = json!("RATE_LIMIT");
         body["policyName"] = json!("TEN_SECONDLY_ROLLING");
         Some((status, body))

@@ -41,7 +41,9 @@ impl<'a> Journal<'a> {
     /// An empty journal for a stream.
     pub(super) fn begin(warehouse: &'a Warehouse, stream: &'a str, load_id: &'a str) -> Result<Self> {
         for table in TABLES {
-            warehouse.execute(&format!("CREATE OR REPLACE TEMP TABLE staged_{table} AS SELECT * FROM _host.{table} LIMIT 0"))?;
+            warehouse.execute(&format!(
+                "CREATE OR REPLACE TEMP TABLE staged_{table} AS SELECT * FROM _host.{table} LIMIT 0"
+            ))?;
         }
         Ok(Self { warehouse, stream, load_id })
     }

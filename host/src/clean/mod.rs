@@ -115,7 +115,9 @@ impl Task<'_> {
         let counts = chain.counts();
         let key = &schema.primary_key;
         match &condition {
-            Some(condition) => publish::merge(self.warehouse, &raw, condition, &stage, key, &done, self.load_id, &counts)?,
+            Some(condition) => {
+                publish::merge(self.warehouse, &raw, condition, &stage, key, &done, self.load_id, &counts)?
+            }
             None => publish::replace(self.warehouse, &stage, &done, self.load_id, &counts)?,
         }
         self.progress.tell(Event::Clean { stream: name.clone(), rows, done: true });

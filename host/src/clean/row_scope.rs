@@ -31,7 +31,8 @@ pub(super) fn run(
     for link in chain.rules.iter().take(segment.rules.end) {
         link.run.plan.sets.iter().for_each(|field| set(&mut fields, field));
     }
-    let columns: Vec<_> = fields.iter().map(|field| format!("{} {}", quote(&field.name), field.data_type.sql())).collect();
+    let columns: Vec<_> =
+        fields.iter().map(|field| format!("{} {}", quote(&field.name), field.data_type.sql())).collect();
     warehouse.execute(&format!("CREATE OR REPLACE TABLE {target} ({})", columns.join(", ")))?;
     let order: Vec<_> = fields.into_iter().map(|field| field.name).collect();
     let links = &mut chain.rules[segment.rules.clone()];

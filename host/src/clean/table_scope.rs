@@ -36,7 +36,8 @@ pub(super) async fn run(
     let rule = link.counts.rule.clone();
     for field in &link.run.plan.sets {
         let column = quote(&field.name);
-        warehouse.execute(&format!("ALTER TABLE {stage} ADD COLUMN IF NOT EXISTS {column} {}", field.data_type.sql()))?;
+        warehouse
+            .execute(&format!("ALTER TABLE {stage} ADD COLUMN IF NOT EXISTS {column} {}", field.data_type.sql()))?;
     }
     while let Some(verdicts) = link.run.finish().await? {
         link.counts.rejected += verdicts.patch.rejects.len() as u64;
@@ -62,7 +63,8 @@ fn apply(
     for (name, array) in &verdicts.patch.set {
         stage_pairs(warehouse, &keys_of, array)?;
         let column = quote(name);
-        let differ = format!("FROM verdict WHERE verdict.key = {key} AND {stage}.{column} IS DISTINCT FROM verdict.value");
+        let differ =
+            format!("FROM verdict WHERE verdict.key = {key} AND {stage}.{column} IS DISTINCT FROM verdict.value");
         let (rule, name) = (literal(rule), literal(name));
         changed += warehouse.change(
             &format!(
@@ -79,16 +81,21 @@ fn apply(
     let rejected: Vec<_> = verdicts.patch.rejects.iter().filter_map(|note| keys_of.get(note.row).cloned()).collect();
     remove(warehouse, stage, &key, &rejected)?;
     journal.remarks("rejects", rule, &keys_of, &verdicts.patch.rejects)?;
-    let (sure, notes): (Vec<_>, Vec<_>) = verdicts.patch.notes.iter().cloned().partition(|note| note.confidence.is_some());
+    let (sure, notes): (Vec<_>, Vec<_>) =
+        verdicts.patch.notes.iter().cloned().partition(|note| note.confidence.is_some());
     journal.remarks("notes", rule, &keys_of, &notes)?;
     let Some(survivors) = &verdicts.merged_into else { return Ok((changed, 0)) };
     let survivors = keys(survivors, &schema.primary_key)?;
-    let mut merges: Vec<_> = keys_of.iter().zip(&survivors).map(|(key, survivor)| Merge {
-        key: key.clone(),
-        survivor: survivor.clone(),
-        code: String::new(),
-        confidence: None,
-    }).collect();
+    let mut merges: Vec<_> = keys_of
+        .iter()
+        .zip(&survivors)
+        .map(|(key, survivor)| Merge {
+            key: key.clone(),
+            survivor: survivor.clone(),
+            code: String::new(),
+            confidence: None,
+        })
+        .collect();
     for note in sure {
         merges[note.row].code = note.code;
         merges[note.row].confidence = note.confidence;

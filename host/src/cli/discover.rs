@@ -36,12 +36,19 @@ impl Discover {
             for stream in found.streams.iter().filter(|stream| wanted(&stream.name)) {
                 let key = stream.schema.primary_key.join(", ");
                 let scope = stream.scope.as_ref().map(|scope| format!(" · scope {scope}")).unwrap_or_default();
-                let carrier = stream.read_with.as_ref().map(|carrier| format!(" · read with {carrier}")).unwrap_or_default();
-                lines.push(format!("  {:<20} {} columns · key {key}{carrier}{scope}", stream.name, stream.schema.fields.len()));
+                let carrier =
+                    stream.read_with.as_ref().map(|carrier| format!(" · read with {carrier}")).unwrap_or_default();
+                lines.push(format!(
+                    "  {:<20} {} columns · key {key}{carrier}{scope}",
+                    stream.name,
+                    stream.schema.fields.len()
+                ));
                 if self.stream.is_some() {
                     let column = |field: &crate::schema::Field| {
                         let description = field.metadata.get("description").cloned().unwrap_or_default();
-                        format!("    {:<36} {:<26} {description}", field.name, field.data_type.sql()).trim_end().to_owned()
+                        format!("    {:<36} {:<26} {description}", field.name, field.data_type.sql())
+                            .trim_end()
+                            .to_owned()
                     };
                     lines.extend(stream.schema.fields.iter().map(column));
                 }

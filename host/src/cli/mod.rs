@@ -23,9 +23,12 @@ use crate::run::Context;
 
 /// Loads HubSpot through WebAssembly plugins into DuckDB, cleans it, and computes LTV:CAC.
 #[derive(Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 2 mend the pipeline or the command, 3 run again later, 4 a plugin failed,\n\
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 2 mend the pipeline or the command, 3 run again later, 4 a plugin failed,\n\
 5 the data is not as it must be, 1 a defect of host, 130 stopped.\n\n\
-Examples:\n  host init clinic && cd clinic\n  host check pipelines/hubspot.toml\n  host run pipelines/hubspot.toml")]
+Examples:\n  host init clinic && cd clinic\n  host check pipelines/hubspot.toml\n  host run pipelines/hubspot.toml"
+)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -121,22 +124,15 @@ fn dispatch(command: &Command, shared: &Shared) -> Result<String> {
 }
 
 /// Loads a pipeline and runs work on it, which Ctrl-C asks to stop; a second Ctrl-C ends the process at once.
-fn on_pipeline(
-    path: &Path,
-    shared: &Shared,
-    work: impl AsyncFnOnce(&Context<'_>) -> Result<String>,
-) -> Result<String> {
+fn on_pipeline(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<'_>) -> Result<String>) -> Result<String> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let environment = Environment::new(std::env::vars(), folder)?;
     let pipeline = Pipeline::load(path, &environment)?;
     let engine = engine()?;
     let search = Search::new(shared.plugins.clone(), folder);
-    let progress = if shared.quiet || shared.format == Format::Json {
-        Progress::new(|_| {})
-    } else {
-        progress::on_terminal()
-    };
+    let progress =
+        if shared.quiet || shared.format == Format::Json { Progress::new(|_| {}) } else { progress::on_terminal() };
     runtime()?.block_on(async {
         let (sender, stop) = watch::channel(false);
         tokio::spawn(async move {

@@ -21,11 +21,14 @@ impl Plan {
         let prepared = context.prepare().await?;
         let memory = Warehouse::memory()?;
         // Which streams a source has is known once it is asked: here any table of a known source counts as there.
-        let schemas: Vec<_> = prepared.sources.iter().flat_map(|s| [format!("raw_{}", s.name), format!("clean_{}", s.name)]).collect();
+        let schemas: Vec<_> =
+            prepared.sources.iter().flat_map(|s| [format!("raw_{}", s.name), format!("clean_{}", s.name)]).collect();
         let exists = |table: &Table| schemas.contains(&table.schema) || matches!(memory.columns(table), Ok(Some(_)));
         let marts = context.pipeline.file.marts.as_ref();
-        let graph = marts.map(|marts| crate::marts::load(&context.pipeline.path(&marts.path), &memory, &exists)).transpose()?;
-        let models: Vec<_> = graph.iter().flat_map(|graph| graph.models().map(|model| (model.name(), model.kind))).collect();
+        let graph =
+            marts.map(|marts| crate::marts::load(&context.pipeline.path(&marts.path), &memory, &exists)).transpose()?;
+        let models: Vec<_> =
+            graph.iter().flat_map(|graph| graph.models().map(|model| (model.name(), model.kind))).collect();
         let checks: Vec<_> = graph.iter().flat_map(|graph| graph.checks().map(crate::marts::Model::name)).collect();
         if shared.format == Format::Json {
             let sources = prepared.sources.iter().map(|source| {
@@ -44,14 +47,19 @@ impl Plan {
         let mut lines = vec![format!("warehouse {}", context.pipeline.warehouse().display())];
         for source in &prepared.sources {
             let streams = source.wanted.as_ref().map_or_else(|| "all streams".to_owned(), |streams| streams.join(", "));
-            lines.push(format!("extract   {} ({} {}): {streams}", source.name, source.description.name, source.description.version));
+            lines.push(format!(
+                "extract   {} ({} {}): {streams}",
+                source.name, source.description.name, source.description.version
+            ));
             lines.extend(source.granted.iter().map(|granted| format!("          granted {granted}")));
         }
         for (index, rule) in prepared.rules.iter().enumerate() {
             let granted = rule.granted.iter().map(|granted| format!(" · granted {granted}")).collect::<String>();
             lines.push(format!("clean {:>3} {}: {}{granted}", index + 1, rule.name, rule.streams.join(", ")));
         }
-        lines.extend(models.iter().map(|(name, kind)| format!("build     {name} ({})", format!("{kind:?}").to_lowercase())));
+        lines.extend(
+            models.iter().map(|(name, kind)| format!("build     {name} ({})", format!("{kind:?}").to_lowercase())),
+        );
         lines.extend(checks.iter().map(|name| format!("check     {name}")));
         Ok(lines.join("\n") + "\n")
     }

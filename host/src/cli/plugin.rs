@@ -65,7 +65,12 @@ fn inspect(plugin: &str, shared: &Shared) -> Result<String> {
         }));
     }
     let mut lines = vec![
-        format!("{} {} ({})", description.name, description.version, format!("{:?}", component.contract).to_lowercase()),
+        format!(
+            "{} {} ({})",
+            description.name,
+            description.version,
+            format!("{:?}", component.contract).to_lowercase()
+        ),
         format!("file     {}", path.display()),
         format!("sha256   {}", component.sha256),
     ];

@@ -28,8 +28,10 @@ fn plain() -> Progress {
 fn moving() -> Progress {
     let all = MultiProgress::new();
     let bars: Mutex<BTreeMap<String, ProgressBar>> = Mutex::new(BTreeMap::new());
-    let spinner = ProgressStyle::with_template("{prefix:<9}{msg}  {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressStyle::with_template("{prefix:<9}{msg}  {wide_bar} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let spinner =
+        ProgressStyle::with_template("{prefix:<9}{msg}  {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressStyle::with_template("{prefix:<9}{msg}  {wide_bar} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
     Progress::new(move |event| {
         let mut bars = bars.lock().unwrap_or_else(PoisonError::into_inner);
         let mut line = |key: String, prefix: &'static str, message: String, done: bool, total: Option<(u64, u64)>| {

@@ -11,7 +11,9 @@ use crate::run::{Context, Options};
 
 /// Loads, cleans, builds and reports.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  host run pipelines/hubspot.toml\n  host run pipelines/hubspot.toml --select deals --since 2026-10-01")]
+#[command(
+    after_help = "Examples:\n  host run pipelines/hubspot.toml\n  host run pipelines/hubspot.toml --select deals --since 2026-10-01"
+)]
 pub(super) struct Run {
     /// The pipeline file.
     pub(super) pipeline: PathBuf,
@@ -35,7 +37,8 @@ pub(super) struct Clean {
 
 impl Run {
     pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
-        let since = self.since.as_ref().map(|since| instant(since, &context.pipeline.file.pipeline.timezone)).transpose()?;
+        let since =
+            self.since.as_ref().map(|since| instant(since, &context.pipeline.file.pipeline.timezone)).transpose()?;
         let options = Options { select: self.select.clone(), full_refresh: self.full_refresh, since };
         print(&context.run(&options).await?, shared)
     }
@@ -57,7 +60,8 @@ fn print(report: &Report, shared: &Shared) -> Result<String> {
 /// A day, in the pipeline's time zone, or an instant.
 fn instant(text: &str, timezone: &str) -> Result<String> {
     let wrong = |cause: jiff::Error| {
-        Error::config(format!("`--since {text}`: {cause}")).hint("write a day such as 2026-10-31 or an instant such as 2026-10-31T12:00:00Z")
+        Error::config(format!("`--since {text}`: {cause}"))
+            .hint("write a day such as 2026-10-31 or an instant such as 2026-10-31T12:00:00Z")
     };
     if let Ok(instant) = text.parse::<jiff::Timestamp>() {
         return Ok(instant.to_string());

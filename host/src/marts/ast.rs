@@ -19,7 +19,8 @@ fn parse(sql: &str, warehouse: &Warehouse) -> Result<Value> {
     let message = tree.get("error_message").and_then(Value::as_str).unwrap_or("it does not parse");
     let position = tree.get("position").and_then(|at| at.as_str().map_or_else(|| at.as_u64(), |at| at.parse().ok()));
     let message = message.lines().next().unwrap_or(message).trim_end_matches('!');
-    let line = position.and_then(|at| sql.get(..usize::try_from(at).ok()?)).map(|before| before.matches('\n').count() + 1);
+    let line =
+        position.and_then(|at| sql.get(..usize::try_from(at).ok()?)).map(|before| before.matches('\n').count() + 1);
     let error = Error::config(message.to_owned());
     Err(match line {
         Some(line) => error.on(format!("line {line}")),
@@ -99,7 +100,8 @@ fn walk(node: &mut Value, scope: &BTreeSet<String>, visit: &mut dyn FnMut(&mut V
             let mut inner = scope.clone();
             inner.extend(names);
             if text(node, "type") == "BASE_TABLE" {
-                let is_cte = text(node, "schema_name").is_empty() && inner.contains(&text(node, "table_name").to_lowercase());
+                let is_cte =
+                    text(node, "schema_name").is_empty() && inner.contains(&text(node, "table_name").to_lowercase());
                 if !is_cte {
                     visit(node);
                 }
@@ -140,7 +142,11 @@ mod tests {
     fn common_table_expressions_are_no_tables() {
         let warehouse = Warehouse::memory().expect("DuckDB in memory");
         let sql = "WITH a AS (FROM core.x), b AS (FROM a) FROM b ASOF JOIN core.y USING (k) WHERE k IN (FROM s.z)";
-        let found: Vec<_> = references(sql, &warehouse).expect("a query").into_iter().map(|t| format!("{}.{}", t.schema, t.name)).collect();
+        let found: Vec<_> = references(sql, &warehouse)
+            .expect("a query")
+            .into_iter()
+            .map(|t| format!("{}.{}", t.schema, t.name))
+            .collect();
         assert_eq!(found, ["core.x", "core.y", "s.z"]);
     }
 }

@@ -88,8 +88,7 @@ fn model(folder: &Path, path: &Path, is_seed: bool) -> Result<Model> {
         _ => Kind::Table,
     };
     let table = Table::new(schema, name(path));
-    let mut model =
-        Model { table, kind, is_warning: false, path: path.to_path_buf(), text, depends_on: Vec::new() };
+    let mut model = Model { table, kind, is_warning: false, path: path.to_path_buf(), text, depends_on: Vec::new() };
     if !is_seed {
         header(&mut model)?;
         model.text = model.text.trim().trim_end_matches(';').to_owned();
@@ -100,7 +99,9 @@ fn model(folder: &Path, path: &Path, is_seed: bool) -> Result<Model> {
 /// Lines `-- key: value` before the query.
 fn header(model: &mut Model) -> Result<()> {
     let text = model.text.clone();
-    for (index, line) in text.lines().enumerate().take_while(|(_, line)| line.starts_with("--") || line.trim().is_empty()) {
+    for (index, line) in
+        text.lines().enumerate().take_while(|(_, line)| line.starts_with("--") || line.trim().is_empty())
+    {
         let comment = line.trim_start_matches('-').trim();
         let Some((key, value)) = comment.split_once(':') else { continue };
         let (key, value) = (key.trim(), value.trim());

@@ -66,7 +66,8 @@ fn dependencies(
     let references = ast::references(&model.text, warehouse).map_err(|error| vec![on(error)])?;
     let mut found = Vec::new();
     let mut problems = Vec::new();
-    let named = model.depends_on.iter().filter_map(|name| name.split_once('.')).map(|(schema, name)| Table::new(schema, name));
+    let named =
+        model.depends_on.iter().filter_map(|name| name.split_once('.')).map(|(schema, name)| Table::new(schema, name));
     for table in references.into_iter().chain(named) {
         let name = format!("{}.{}", table.schema, table.name);
         if known.contains(&table) {
@@ -77,7 +78,9 @@ fn dependencies(
             let names: Vec<_> = known.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
             let error = Error::config(format!("unknown table `{}`", name.trim_start_matches('.')));
             let hint = nearest(name.trim_start_matches('.'), names.iter().map(String::as_str));
-            problems.push(on(error.hint(hint.unwrap_or_else(|| "write it as `schema.name`; raw and clean tables exist once a run has loaded them".to_owned()))));
+            problems.push(on(error.hint(hint.unwrap_or_else(|| {
+                "write it as `schema.name`; raw and clean tables exist once a run has loaded them".to_owned()
+            }))));
         }
     }
     if problems.is_empty() { Ok(found) } else { Err(problems) }

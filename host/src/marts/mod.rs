@@ -52,6 +52,12 @@ pub fn load(folder: &Path, warehouse: &Warehouse, exists: &Exists<'_>) -> Result
     Graph::new(files::read(folder)?, warehouse, exists)
 }
 
+/// The tables that a query reads, each `schema.name`.
+pub fn reads(sql: &str, warehouse: &Warehouse) -> Result<Vec<String>> {
+    let tables = ast::references(sql, warehouse)?;
+    Ok(tables.into_iter().map(|table| format!("{}.{}", table.schema, table.name)).collect())
+}
+
 /// Builds, checks and publishes all models, unless nothing that they depend on changed.
 pub fn build(
     graph: &Graph,

@@ -43,7 +43,8 @@ pub(super) fn publish(
 /// Models published earlier whose files are gone.
 fn gone(graph: &Graph, warehouse: &Warehouse) -> Result<Vec<Table>> {
     let rows = warehouse.query("SELECT model_schema, model FROM _host.model_builds", &[])?;
-    let text = |row: &crate::warehouse::Row, key: &str| row.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
+    let text =
+        |row: &crate::warehouse::Row, key: &str| row.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
     let tables = rows.iter().map(|row| Table::new(text(row, "model_schema"), text(row, "model")));
     Ok(tables.filter(|table| !graph.models().any(|model| model.table == *table)).collect())
 }

@@ -215,4 +215,3 @@ pub struct Marts {
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
 }
-

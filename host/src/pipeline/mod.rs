@@ -49,7 +49,17 @@ impl Pipeline {
     /// A path of the file: relative ones start at the file's folder.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
-        self.folder.join(path)
+        let mut clean = PathBuf::new();
+        for part in self.folder.join(path).components() {
+            let climbs = part == std::path::Component::ParentDir
+                && matches!(clean.components().next_back(), Some(std::path::Component::Normal(_)));
+            if climbs {
+                clean.pop();
+            } else {
+                clean.push(part);
+            }
+        }
+        clean
     }
 
     /// The folder that holds the file.
@@ -83,7 +93,9 @@ impl Pipeline {
                     let place =
                         self.places.at(&["source".into(), index.into(), "connections".into(), wanted.as_str().into()]);
                     let error = Error::config(format!("source `{name}`: no connection `{connection}`"));
-                    problems.push(error.hint(format!("add `[connection.{connection}]` with `base_url` and `token`")).on(place));
+                    problems.push(
+                        error.hint(format!("add `[connection.{connection}]` with `base_url` and `token`")).on(place),
+                    );
                 }
             }
         }

@@ -119,8 +119,12 @@ impl Places {
                     let error = Error::config(format!("unknown key `{key}`"));
                     let known = allowed(schema, &pointer);
                     path.push(Step::Key(key.clone()));
-                    let hint = nearest(&key, known.iter().map(String::as_str).filter(|k| parent.is_none_or(|p| p.get(k).is_none())));
-                    let hint = hint.or_else(|| (!known.is_empty()).then(|| format!("the keys here are {}", list(&known))));
+                    let hint = nearest(
+                        &key,
+                        known.iter().map(String::as_str).filter(|k| parent.is_none_or(|p| p.get(k).is_none())),
+                    );
+                    let hint =
+                        hint.or_else(|| (!known.is_empty()).then(|| format!("the keys here are {}", list(&known))));
                     let error = match hint {
                         Some(hint) => error.hint(hint),
                         None => error,

@@ -13,7 +13,14 @@ pub fn build(folders: &[PathBuf], profile: &str, output: &Path) -> Result<Vec<Pa
     let names = folders.iter().map(|folder| package_name(folder)).collect::<Result<Vec<_>>>()?;
     let Some(first) = folders.first() else { return Ok(Vec::new()) };
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(first).args(["build", "--target", TARGET, "--profile", profile, "--message-format=json-render-diagnostics"]);
+    cargo.current_dir(first).args([
+        "build",
+        "--target",
+        TARGET,
+        "--profile",
+        profile,
+        "--message-format=json-render-diagnostics",
+    ]);
     for name in &names {
         cargo.args(["--package", name]);
     }
@@ -30,7 +37,8 @@ pub fn build(folders: &[PathBuf], profile: &str, output: &Path) -> Result<Vec<Pa
         let wanted = format!("{}.wasm", name.replace('-', "_"));
         let module = modules.iter().find(|path| path.file_name().is_some_and(|file| *file == *wanted));
         let module = module.ok_or_else(|| {
-            Error::config(format!("`{name}` made no module")).hint("its Cargo.toml needs `[lib] crate-type = [\"cdylib\"]`")
+            Error::config(format!("`{name}` made no module"))
+                .hint("its Cargo.toml needs `[lib] crate-type = [\"cdylib\"]`")
         })?;
         let stem = folder.file_name().unwrap_or(name.as_ref());
         let path = output.join(stem).with_extension("wasm");
@@ -62,8 +70,9 @@ fn artifacts(messages: &[u8]) -> Vec<PathBuf> {
 fn componentize(module: &Path) -> Result<Vec<u8>> {
     let bytes = std::fs::read(module).map_err(|cause| Error::config(format!("{}: {cause}", module.display())))?;
     let broken = |cause: String| {
-        Error::plugin(format!("the module does not make a component: {cause}"))
-            .hint("a plugin exports itself with `export_source!` or `export_rule!`, and imports nothing but the contract")
+        Error::plugin(format!("the module does not make a component: {cause}")).hint(
+            "a plugin exports itself with `export_source!` or `export_rule!`, and imports nothing but the contract",
+        )
     };
     let encoder = wit_component::ComponentEncoder::default().validate(true).module(&bytes);
     encoder.and_then(|mut encoder| encoder.encode()).map_err(|cause| broken(format!("{cause:#}")))

@@ -70,9 +70,7 @@ pub(crate) fn lift(column: wit::Column, data_type: Type, rows: usize) -> Result<
         Type::Int64 => Arc::new(Int64Array::new(fixed(&values, rows)?, nulls)),
         Type::Float64 => Arc::new(Float64Array::new(fixed(&values, rows)?, nulls)),
         Type::Date => Arc::new(Date32Array::new(fixed(&values, rows)?, nulls)),
-        Type::Timestamp => {
-            Arc::new(TimestampMicrosecondArray::new(fixed(&values, rows)?, nulls).with_timezone("UTC"))
-        }
+        Type::Timestamp => Arc::new(TimestampMicrosecondArray::new(fixed(&values, rows)?, nulls).with_timezone("UTC")),
         Type::Decimal(precision, scale) => {
             let array = Decimal128Array::new(fixed(&values, rows)?, nulls).with_precision_and_scale(precision, scale);
             let array = array.map_err(|cause| malformed(&cause.to_string()))?;

@@ -1,12 +1,10 @@
 //! A connection: base URL, secret and pace. The secret leaves this file in the Authorization header alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use governor::{DefaultDirectRateLimiter, Quota};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -19,7 +17,7 @@ pub struct Connection {
     pub(crate) client: reqwest::Client,
     pub(crate) base: Url,
     pub(crate) token: Option<Secret>,
-    limiters: Arc<BTreeMap<String, DefaultDirectRateLimiter>>,
+    windows: Arc<BTreeMap<String, Window>>,
 }
 
 impl Connection {
@@ -54,25 +52,46 @@ impl Connection {
             .no_proxy()
             .build()
             .map_err(|cause| Error::internal(format!("the HTTP client does not start: {cause}")))?;
-        let limiter = |(name, limit): (&String, &RateLimit)| Some((name.clone(), pace(limit)?));
-        Ok(Self { client, base, token, limiters: Arc::new(buckets.iter().filter_map(limiter).collect()) })
+        let window = |(name, limit): (&String, &RateLimit)| (name.clone(), Window::new(limit));
+        Ok(Self { client, base, token, windows: Arc::new(buckets.iter().map(window).collect()) })
     }
 
     /// Waits until the bucket allows another request.
     pub(crate) async fn wait(&self, bucket: Option<&str>) {
-        if let Some(limiter) = bucket.and_then(|bucket| self.limiters.get(bucket)) {
-            limiter.until_ready().await;
+        let Some(window) = bucket.and_then(|bucket| self.windows.get(bucket)) else { return };
+        while let Some(wait) = window.take(Instant::now()) {
+            tokio::time::sleep(wait).await;
         }
     }
 }
 
-/// A tenth of the window at once, then evenly: never more than the limit within any window, since the burst is taken
-/// off the rate.
-fn pace(limit: &RateLimit) -> Option<DefaultDirectRateLimiter> {
-    let burst = NonZeroU32::new((limit.requests / 10).max(1))?;
-    let rest = limit.requests.saturating_sub(burst.get()).max(1);
-    let quota = Quota::with_period(Duration::from_secs(limit.per_seconds.into()) / rest)?;
-    Some(DefaultDirectRateLimiter::direct(quota.allow_burst(burst)))
+/// A rolling window: so many requests within any stretch of its length, as HubSpot counts them. (A leaky bucket
+/// either bursts over such a limit or leaves a good part of it unused.)
+struct Window {
+    requests: usize,
+    length: Duration,
+    sent: Mutex<VecDeque<Instant>>,
+}
+
+impl Window {
+    fn new(limit: &RateLimit) -> Self {
+        // The server's window starts when a request arrives: a little longer here keeps jitter from counting twice.
+        let length = Duration::from_secs(limit.per_seconds.into()).mul_f64(1.02);
+        Self { requests: limit.requests.max(1) as usize, length, sent: Mutex::default() }
+    }
+
+    /// Takes a place, or says how long until one may be free.
+    fn take(&self, now: Instant) -> Option<Duration> {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        while sent.front().is_some_and(|then| now.duration_since(*then) >= self.length) {
+            sent.pop_front();
+        }
+        if sent.len() < self.requests {
+            sent.push_back(now);
+            return None;
+        }
+        sent.front().map(|then| self.length.saturating_sub(now.duration_since(*then)))
+    }
 }
 
 fn is_private(address: IpAddr) -> bool {
@@ -110,8 +129,10 @@ impl Resolve for PublicOnly {
 
 #[cfg(test)]
 mod tests {
-    use super::Connection;
+    use super::{Connection, Window};
+    use crate::pipeline::RateLimit;
     use std::collections::BTreeMap;
+    use std::time::{Duration, Instant};
 
     fn check(url: &str, why: Option<&str>) {
         crate::install_crypto();
@@ -124,6 +145,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn no_window_holds_more_than_its_limit() {
+        let window = Window::new(&RateLimit { requests: 3, per_seconds: 10 });
+        let start = Instant::now();
+        assert!((0..3).all(|_| window.take(start).is_none()));
+        let later = start + Duration::from_secs(9);
+        let wait = window.take(later).expect("the window is full");
+        assert!(wait > Duration::from_secs(1), "{wait:?}");
+        assert!(window.take(later + wait).is_none());
+    }
 
     #[test]
     fn base_urls_are_checked() {

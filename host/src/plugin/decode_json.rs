@@ -69,7 +69,8 @@ impl Decoder {
         for (index, column) in columns.iter().enumerate() {
             let trie = tries.get_mut(column.level);
             let trie = trie.ok_or_else(|| Error::plugin(format!("column `{}` is of no level", column.field.name)))?;
-            let node = column.path.split('/').skip(1).fold(trie, |node, key| node.children.entry(key.to_owned()).or_default());
+            let node =
+                column.path.split('/').skip(1).fold(trie, |node, key| node.children.entry(key.to_owned()).or_default());
             node.column = Some(index);
             by_level[column.level].push(index);
         }
@@ -130,9 +131,8 @@ impl Decoder {
     fn finish(mut self, columns: &[JsonColumn]) -> Result<RecordBatch> {
         let mut arrays: Vec<_> = self.builders.iter_mut().map(Builder::finish).collect();
         arrays.push(Arc::new(self.unfit.finish()));
-        let field = |column: &JsonColumn| {
-            arrow_schema::Field::new(&column.field.name, column.field.data_type.arrow(), true)
-        };
+        let field =
+            |column: &JsonColumn| arrow_schema::Field::new(&column.field.name, column.field.data_type.arrow(), true);
         let mut fields: Vec<_> = columns.iter().map(field).collect();
         fields.push(arrow_schema::Field::new(UNFIT, arrow_schema::DataType::Utf8, true));
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
@@ -312,7 +312,8 @@ mod tests {
         ];
         let levels = ["/results", "/to", "/types"].map(str::to_owned);
         let batch = decode(body.as_bytes(), &levels, &columns).expect("JSON");
-        let texts = |index: usize| batch.column(index).as_string::<i32>().iter().flatten().collect::<Vec<_>>().join(" ");
+        let texts =
+            |index: usize| batch.column(index).as_string::<i32>().iter().flatten().collect::<Vec<_>>().join(" ");
         assert_eq!((texts(0), texts(1), texts(2)), ("1 1 1".into(), "7 7 8".into(), "5 341 341".into()));
     }
 

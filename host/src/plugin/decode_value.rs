@@ -31,7 +31,8 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
 }
 
 pub(crate) fn integer(text: &str) -> Option<i64> {
-    let whole = text.split_once('.').map_or(Some(text), |(whole, rest)| rest.bytes().all(|b| b == b'0').then_some(whole));
+    let whole =
+        text.split_once('.').map_or(Some(text), |(whole, rest)| rest.bytes().all(|b| b == b'0').then_some(whole));
     whole?.parse().ok()
 }
 

@@ -127,16 +127,17 @@ impl Engine {
         let bytes = std::fs::read(path).map_err(|cause| Error::config(format!("plugin `{name}`: {shown}: {cause}")))?;
         let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         if let Some(pin) = pin.filter(|pin| !pin.eq_ignore_ascii_case(&sha256)) {
-            let error = Error::plugin(format!("plugin `{name}`: {shown} has SHA-256 {sha256}, the pipeline pins {pin}"));
+            let error =
+                Error::plugin(format!("plugin `{name}`: {shown} has SHA-256 {sha256}, the pipeline pins {pin}"));
             return Err(error.hint("if you trust the new file, pin its hash"));
         }
         if !wasmparser::Parser::is_component(&bytes) {
             let error = Error::plugin(format!("plugin `{name}`: {shown} is no WebAssembly component"));
             return Err(error.hint("make one with `host plugin build FOLDER`"));
         }
-        let compiled = self.compile(&bytes, &sha256).map_err(|cause| {
-            Error::plugin(format!("plugin `{name}`: {shown} does not compile: {cause:#}"))
-        })?;
+        let compiled = self
+            .compile(&bytes, &sha256)
+            .map_err(|cause| Error::plugin(format!("plugin `{name}`: {shown} does not compile: {cause:#}")))?;
         let component_type = compiled.component_type();
         let exports: Vec<_> = component_type.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
         let imports: Vec<_> = component_type
@@ -155,7 +156,10 @@ impl Engine {
         let compatibility = std::hash::Hasher::finish(&hasher);
         let path = cache.join(format!("{sha256}-{compatibility:016x}.cwasm"));
         if path.is_file() {
-            #[expect(unsafe_code, reason = "the folder is writable by this user alone, who could as well replace the host")]
+            #[expect(
+                unsafe_code,
+                reason = "the folder is writable by this user alone, who could as well replace the host"
+            )]
             // SAFETY: only this code writes there, and the name holds the engine's compatibility hash.
             let cached = unsafe { wasmtime::component::Component::deserialize_file(&self.engine, &path) };
             if cached.is_ok() {
@@ -175,7 +179,11 @@ impl Engine {
         store
     }
 
-    pub(crate) async fn source(&self, component: &Component, store: &mut Store<State>) -> Result<source_world::SourcePlugin> {
+    pub(crate) async fn source(
+        &self,
+        component: &Component,
+        store: &mut Store<State>,
+    ) -> Result<source_world::SourcePlugin> {
         arm(store);
         let made = source_world::SourcePlugin::instantiate_async(&mut *store, &component.compiled, &self.sources).await;
         made.map_err(|cause| trap(&component.name, "instantiate", store, &cause))
@@ -216,7 +224,9 @@ fn contract(exports: &[String]) -> Result<Contract> {
         let Some(version) = exports.iter().find_map(|export| export.strip_prefix(&prefix)) else { continue };
         if version != VERSION {
             let error = Error::plugin(format!("it speaks contract {version}, this host speaks {VERSION}"));
-            return Err(error.hint(format!("build it against `elt:plugin@{VERSION}`, or use a host that speaks {version}")));
+            return Err(
+                error.hint(format!("build it against `elt:plugin@{VERSION}`, or use a host that speaks {version}"))
+            );
         }
         return Ok(contract);
     }

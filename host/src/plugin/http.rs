@@ -41,9 +41,9 @@ pub(crate) async fn send(
     let mut delays = backoff.build();
     loop {
         connection.wait(request.bucket.as_deref()).await;
-        let copy = prepared.try_clone().ok_or_else(|| {
-            error(wit::ErrorKind::Internal, "request", "a request cannot be repeated".to_owned())
-        })?;
+        let copy = prepared
+            .try_clone()
+            .ok_or_else(|| error(wit::ErrorKind::Internal, "request", "a request cannot be repeated".to_owned()))?;
         let answer = once(connection, copy).await;
         let again = match &answer {
             Ok(response) => response.status == 429 || response.status >= 500 || statuses.contains(&response.status),
@@ -112,7 +112,8 @@ async fn once(connection: &Connection, request: reqwest::Request) -> Result<Resp
         error(kind, "no_answer", format!("`{host}` did not answer: {message}"))
     };
     let mut response = connection.client.execute(request).await.map_err(failed)?;
-    let mut body = Vec::with_capacity(response.content_length().and_then(|l| usize::try_from(l).ok()).unwrap_or(0).min(1 << 22));
+    let mut body =
+        Vec::with_capacity(response.content_length().and_then(|l| usize::try_from(l).ok()).unwrap_or(0).min(1 << 22));
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > BODY_LIMIT {
             let message = format!("`{host}` answered with more than {BODY_LIMIT} bytes");

@@ -90,9 +90,11 @@ impl wit::Host for State {}
 
 impl wit_http::Host for State {
     async fn fetch(&mut self, conn: String, req: wit_http::Request) -> Answer<Resource<Response>> {
-        Ok(self.fetch_all(conn, vec![req]).await?.pop().unwrap_or_else(|| {
-            Err(Error::internal("a request has no answer").into())
-        }))
+        Ok(self
+            .fetch_all(conn, vec![req])
+            .await?
+            .pop()
+            .unwrap_or_else(|| Err(Error::internal("a request has no answer").into())))
     }
 
     async fn fetch_all(
@@ -141,7 +143,8 @@ impl wit_http::HostResponse for State {
                 Ok(index) => sonic_rs::PointerNode::Index(index),
                 Err(_) => sonic_rs::PointerNode::Key((*step).to_owned().into()),
             });
-            let found = sonic_rs::get(body.as_slice(), steps.collect::<Vec<_>>()).ok().filter(|found| !found.is_null())?;
+            let found =
+                sonic_rs::get(body.as_slice(), steps.collect::<Vec<_>>()).ok().filter(|found| !found.is_null())?;
             Some(found.as_str().map_or_else(|| found.as_raw_str().to_owned(), str::to_owned))
         };
         Ok(pointers.iter().map(find).collect())

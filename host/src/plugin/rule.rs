@@ -172,7 +172,8 @@ impl RuleRun {
         let fields: Vec<_> = self.schema.primary_key.iter().filter_map(|key| self.schema.field(key).cloned()).collect();
         let on = |error: Error| error.on(format!("plugin `{}`", self.name));
         let keys = codec::lift_batch(verdicts.keys, &fields).map_err(on)?;
-        let merged_into = verdicts.merged_into.map(|batch| codec::lift_batch(batch, &fields)).transpose().map_err(on)?;
+        let merged_into =
+            verdicts.merged_into.map(|batch| codec::lift_batch(batch, &fields)).transpose().map_err(on)?;
         if merged_into.as_ref().is_some_and(|survivors| survivors.num_rows() != keys.num_rows()) {
             return Err(on(Error::plugin("its survivors do not run beside its keys")));
         }

@@ -74,10 +74,12 @@ pub(crate) fn lift_error(error: wit::Error) -> Error {
 
 pub(crate) fn lift_spec(spec: wit::Spec, plugin: &str) -> Result<Description> {
     let json = |text: &str, what: &str| {
-        serde_json::from_str(text).map_err(|cause| Error::plugin(format!("plugin `{plugin}`: its {what} is not JSON: {cause}")))
+        serde_json::from_str(text)
+            .map_err(|cause| Error::plugin(format!("plugin `{plugin}`: its {what} is not JSON: {cause}")))
     };
     let config_schema = json(&spec.config_schema, "config schema")?;
-    let need = |need: wit::Need| Ok(Need { details: json(&need.details_json, "need")?, kind: need.kind, name: need.name });
+    let need =
+        |need: wit::Need| Ok(Need { details: json(&need.details_json, "need")?, kind: need.kind, name: need.name });
     let needs = spec.needs.into_iter().map(need).collect::<Result<_>>()?;
     Ok(Description { name: spec.name, version: spec.version, config_schema, needs })
 }

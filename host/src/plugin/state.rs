@@ -36,7 +36,8 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(grants: Grants) -> Self {
-        let limits = StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).instances(8).trap_on_grow_failure(true).build();
+        let limits =
+            StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).instances(8).trap_on_grow_failure(true).build();
         Self { grants, handles: ResourceTable::new(), limits, log: VecDeque::new(), requests: 0 }
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::clean::Cleaned;
 use crate::error::{Error, Result};
 use crate::extract::Extracted;
-use crate::marts::Built;
+use crate::marts::{self, Built};
 use crate::pipeline;
 use crate::warehouse::{Row, Table, Warehouse};
 
@@ -56,8 +56,8 @@ pub struct Reconciled {
 pub struct ReportTable {
     /// What it shows.
     pub title: String,
-    /// The query that made it.
-    pub query: String,
+    /// The tables that it reads.
+    pub reads: Vec<String>,
     /// Its rows, by column.
     pub rows: Vec<Row>,
     /// What the figures mean.
@@ -84,7 +84,9 @@ pub fn reconcile(warehouse: &Warehouse) -> Result<Vec<Reconciled>> {
         };
         if found.raw != found.clean + found.merged + found.rejected {
             let Reconciled { stream, raw, clean, merged, rejected } = &found;
-            let message = format!("`{stream}` does not reconcile: raw {raw} ≠ clean {clean} + merged {merged} + rejected {rejected}");
+            let message = format!(
+                "`{stream}` does not reconcile: raw {raw} ≠ clean {clean} + merged {merged} + rejected {rejected}"
+            );
             return Err(Error::internal(message));
         }
         reconciled.push(found);
@@ -97,7 +99,8 @@ pub fn tables(warehouse: &Warehouse, reports: &[pipeline::Report]) -> Result<Vec
     let table = |report: &pipeline::Report| {
         let rows = warehouse.query(&report.query, &[]);
         let rows = rows.map_err(|error| Error::config(error.message).on(format!("report `{}`", report.title)))?;
-        Ok(ReportTable { title: report.title.clone(), query: report.query.clone(), rows, meaning: report.meaning.clone() })
+        let reads = marts::reads(&report.query, warehouse)?;
+        Ok(ReportTable { title: report.title.clone(), reads, rows, meaning: report.meaning.clone() })
     };
     reports.iter().map(table).collect()
 }

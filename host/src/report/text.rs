@@ -51,8 +51,8 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     let path = report.warehouse.display();
     writeln!(out, "\n{path} · run {} · {:.1} s", report.load_id, report.seconds)?;
-    if let Some(query) = report.tables.first().map(|table| table.query.trim()) {
-        writeln!(out, "try: duckdb {path} \"{}\"", query.split_whitespace().collect::<Vec<_>>().join(" "))?;
+    if let Some(table) = report.tables.first().and_then(|table| table.reads.first()) {
+        writeln!(out, "try: duckdb {path} \"FROM {table}\"")?;
     }
     Ok(())
 }
@@ -68,7 +68,12 @@ fn write_clean(out: &mut String, report: &Report) -> std::fmt::Result {
                 (rule.rejected, "rejected"),
                 (rule.notes, "notes"),
             ];
-            facts.extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{} {what}", grouped(*count))));
+            facts.extend(
+                counts
+                    .iter()
+                    .filter(|(count, _)| *count > 0)
+                    .map(|(count, what)| format!("{} {what}", grouped(*count))),
+            );
             writeln!(out, "{label:<9}{} {}: {}", stream.stream, rule.rule, facts.join(" · "))?;
             label = "";
         }

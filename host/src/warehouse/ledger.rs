@@ -114,7 +114,8 @@ impl Warehouse {
     /// The streams that have raw tables.
     pub fn loaded_streams(&self) -> Result<Vec<LoadedStream>> {
         let rows = self.query("SELECT * FROM _host.streams ORDER BY source, stream", &[])?;
-        let text = |row: &super::Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+        let text =
+            |row: &super::Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
         let stream = |row: &super::Row| LoadedStream {
             source: text(row, "source"),
             stream: text(row, "stream"),
@@ -126,8 +127,10 @@ impl Warehouse {
 
     /// With which rules, and from which version of its raw table, a stream was last cleaned.
     pub fn last_clean(&self, stream: &str) -> Result<Option<(String, String)>> {
-        let row = self.query("SELECT fingerprint, load_id FROM _host.cleans WHERE stream = ?", &[stream])?.into_iter().next();
-        let text = |row: &super::Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+        let row =
+            self.query("SELECT fingerprint, load_id FROM _host.cleans WHERE stream = ?", &[stream])?.into_iter().next();
+        let text =
+            |row: &super::Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
         Ok(row.map(|row| (text(&row, "fingerprint"), text(&row, "load_id"))))
     }
 

@@ -40,6 +40,7 @@ pub struct StreamLoader {
     pending: BTreeMap<String, Pending>,
     pending_rows: usize,
     columns: BTreeMap<String, Vec<Field>>,
+    keys: BTreeMap<String, Vec<String>>,
 }
 
 impl StreamLoader {
@@ -55,8 +56,19 @@ impl StreamLoader {
         let stored = warehouse.cursor(source, stream)?;
         let cursor = stored.unwrap_or(Cursor { state: None, is_initial: true });
         let (source, stream, load_id) = (source.to_owned(), stream.to_owned(), load_id.to_owned());
-        let (pending, columns) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { warehouse, source, stream, load_id, extracted_at, disposition, cursor, pending, pending_rows: 0, columns })
+        Ok(Self {
+            warehouse,
+            source,
+            stream,
+            load_id,
+            extracted_at,
+            disposition,
+            cursor,
+            pending: BTreeMap::new(),
+            pending_rows: 0,
+            columns: BTreeMap::new(),
+            keys: BTreeMap::new(),
+        })
     }
 
     /// The state to read on from.
@@ -75,6 +87,7 @@ impl StreamLoader {
         let table = Table::raw(&self.source, stream);
         let columns = self.warehouse.evolve(&table, schema, &self.load_id)?;
         self.columns.insert(stream.to_owned(), columns);
+        self.keys.insert(stream.to_owned(), schema.primary_key.clone());
         Ok(())
     }
 
@@ -120,9 +133,8 @@ impl StreamLoader {
             Ok(counts)
         })?;
         if self.cursor.is_initial && done && self.is_incremental() {
-            self.warehouse.transaction(|| {
-                pending.iter().try_for_each(|(stream, pending)| self.keep_last(stream, &pending.schema))
-            })?;
+            self.warehouse
+                .transaction(|| self.keys.iter().try_for_each(|(stream, key)| self.keep_last(stream, key)))?;
         }
         self.cursor = next;
         Ok(counts)
@@ -211,9 +223,9 @@ impl StreamLoader {
     }
 
     /// After the first full reading, which only appends: keeps the last row of each key.
-    fn keep_last(&self, stream: &str, schema: &Schema) -> Result<()> {
+    fn keep_last(&self, stream: &str, key: &[String]) -> Result<()> {
         let table = Table::raw(&self.source, stream);
-        let keys = quote_all(schema.primary_key.iter().map(String::as_str), "");
+        let keys = quote_all(key.iter().map(String::as_str), "");
         if keys.is_empty() {
             return Ok(());
         }
@@ -226,6 +238,7 @@ impl StreamLoader {
 }
 
 fn same_key(keys: &[String], left: &str, right: &str) -> String {
-    let same: Vec<_> = keys.iter().map(|key| format!("{left}.{0} = {right}.{0}", quote(key))).collect();
+    let same: Vec<_> =
+        keys.iter().map(|key| format!("{left}.{0} IS NOT DISTINCT FROM {right}.{0}", quote(key))).collect();
     same.join(" AND ")
 }

@@ -42,7 +42,8 @@ CREATE TABLE _host.variables (name VARCHAR, value VARCHAR);
 
 /// Brings `_host` up to date.
 pub(super) fn run(warehouse: &Warehouse) -> Result<()> {
-    warehouse.execute("CREATE SCHEMA IF NOT EXISTS _host; CREATE TABLE IF NOT EXISTS _host.migrations (version BIGINT)")?;
+    warehouse
+        .execute("CREATE SCHEMA IF NOT EXISTS _host; CREATE TABLE IF NOT EXISTS _host.migrations (version BIGINT)")?;
     let done = warehouse.value("SELECT coalesce(max(version), 0) FROM _host.migrations", &[])?;
     let done: usize = done.and_then(|done| done.parse().ok()).unwrap_or_default();
     if done > MIGRATIONS.len() {

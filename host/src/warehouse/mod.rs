@@ -232,10 +232,12 @@ pub(crate) fn lift(cause: &duckdb::Error) -> Error {
         return error.hint("close the other program (a running `host`, the DuckDB shell, a BI tool), then run again");
     }
     if text.contains("No space left") || text.contains("could not write") || text.contains("Could not write") {
-        return Error::config(text.to_owned()).hint("make room on the disk; running again goes on where this run stopped");
+        return Error::config(text.to_owned())
+            .hint("make room on the disk; running again goes on where this run stopped");
     }
     if text.starts_with("IO Error") || text.contains("Cannot open") {
-        return Error::config(text.to_owned()).hint("the warehouse's path must be writable, and its file a DuckDB file");
+        return Error::config(text.to_owned())
+            .hint("the warehouse's path must be writable, and its file a DuckDB file");
     }
     if text.contains("INTERRUPT") {
         return Error::new(Kind::Interrupted, "interrupted");

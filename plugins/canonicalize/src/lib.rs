@@ -79,7 +79,9 @@ fn parse(text: &str) -> Result<HashMap<String, String>> {
         let known = map.insert(fold(&raw), canonical.clone());
         if let Some(known) = known.filter(|known| *known != canonical) {
             let line = index + 2;
-            return Err(Error::config(format!("file `{MAP}`: line {line}: `{raw}` is `{canonical}` here, `{known}` elsewhere")));
+            return Err(Error::config(format!(
+                "file `{MAP}`: line {line}: `{raw}` is `{canonical}` here, `{known}` elsewhere"
+            )));
         }
     }
     Ok(map)

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use plugin_sdk::prelude::*;
 use plugin_sdk::files::is_granted;
+use plugin_sdk::prelude::*;
 use plugin_sdk::source::CsvReader;
 
 /// Settings of the CSV source.

@@ -117,7 +117,8 @@ impl Dedupe {
                 log::warn(&format!("{} records share a key and are left apart: {}, …", group.len(), ids.join(", ")));
                 continue;
             }
-            let age = |record: &usize| self.records[*record].iter().map(|id| (id.len(), id.clone())).collect::<Vec<_>>();
+            let age =
+                |record: &usize| self.records[*record].iter().map(|id| (id.len(), id.clone())).collect::<Vec<_>>();
             let Some(survivor) = group.iter().copied().min_by_key(age) else { continue };
             verdicts.extend(group.into_iter().filter(|record| *record != survivor).map(|record| (record, survivor)));
         }

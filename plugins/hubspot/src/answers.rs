@@ -25,6 +25,8 @@ pub(crate) fn checked(answer: Response, scope: &str) -> Result<Response> {
                 .hint("what was read is kept; run again later to go on")
         }
         400..=499 => Error::new(ErrorKind::Data, "refused", message),
-        _ => Error::new(ErrorKind::Transient, "server", message).hint("what was read is kept; run again later to go on"),
+        _ => {
+            Error::new(ErrorKind::Transient, "server", message).hint("what was read is kept; run again later to go on")
+        }
     })
 }

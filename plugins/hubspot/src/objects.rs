@@ -99,7 +99,10 @@ impl ObjectReader {
             ids.extend(page_ids);
             done = next.is_none();
             if !done && next == after {
-                return Err(Error::data(format!("HubSpot's list does not move on after {}", after.unwrap_or_default())));
+                return Err(Error::data(format!(
+                    "HubSpot's list does not move on after {}",
+                    after.unwrap_or_default()
+                )));
             }
             after = next;
             if done {
@@ -171,10 +174,7 @@ impl ObjectReader {
         }
         let prefixes: Vec<_> = ids.iter().map(|id| vec![id.clone()]).collect();
         for (stream, to) in &self.associations {
-            let path = format!(
-                "/crm/associations/{}/{}/{to}/batch/read",
-                self.config.api_version, self.object.plural
-            );
+            let path = format!("/crm/associations/{}/{}/{to}/batch/read", self.config.api_version, self.object.plural);
             page = page.replace(stream, &schema, &prefixes);
             let mut inputs: Vec<_> = ids.iter().map(|id| serde_json::json!({ "id": id })).collect();
             while !inputs.is_empty() {

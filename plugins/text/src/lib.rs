@@ -48,7 +48,12 @@ impl Rule for Text {
             }
             for value in rows.text(*column)?.iter() {
                 if value.is_some_and(|value| unreadable.iter().any(|bad| bad == value)) {
-                    patch.note(row, Some(name), "unreadable", format!("`{}` is left as it is", value.unwrap_or_default()));
+                    patch.note(
+                        row,
+                        Some(name),
+                        "unreadable",
+                        format!("`{}` is left as it is", value.unwrap_or_default()),
+                    );
                 }
                 row += 1;
             }

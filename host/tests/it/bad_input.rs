@@ -1,0 +1,228 @@
+//! Every bad input gets one clear error with a fitting exit code, and leaves the warehouse as it was.
+
+use std::process::Output;
+
+use sandbox::{Fault, ServerOptions};
+
+use crate::support::{Project, root, stderr};
+
+/// The shipped pipeline, with its paths made absolute.
+fn shipped() -> String {
+    let text = std::fs::read_to_string(root().join("pipelines/hubspot.toml")).expect("the pipeline");
+    text.replace("\"../sql", &format!("\"{}/sql", root().display()))
+}
+
+fn check(output: &Output, code: i32, parts: &[&str]) {
+    let text = stderr(output);
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+    for part in parts {
+        assert!(text.contains(part), "no `{part}` in: {text}");
+    }
+}
+
+/// The shipped pipeline with one thing changed.
+fn check_edit(from: &str, to: &str, code: i32, parts: &[&str]) {
+    let project = Project::new(20);
+    let text = shipped();
+    assert!(text.contains(from), "{from}");
+    check(&project.run_text(&text.replacen(from, to, 1)), code, parts);
+    let rows = project.warehouse_path().is_file().then(|| project.query("SELECT * FROM _host.streams"));
+    assert_eq!(rows.unwrap_or_default().len(), 0, "nothing is loaded");
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place() {
+    check_edit(
+        "currency = ",
+        "curency = ",
+        2,
+        &["pipeline.toml:8:1: unknown key `curency`", "hint: did you mean `currency`"],
+    );
+}
+
+#[test]
+fn a_wrong_type_is_named_with_its_place() {
+    check_edit("currency = \"BRL\"", "currency = 5", 2, &["pipeline.toml:8:1: 5 is not of type `string`"]);
+}
+
+#[test]
+fn a_syntax_error_is_named_with_its_place() {
+    check_edit("currency = \"BRL\"", "currency = ", 2, &["pipeline.toml:8:"]);
+}
+
+#[test]
+fn plugin_config_is_checked_against_the_plugins_schema() {
+    check_edit("action = \"flag\"", "action = \"drop\"", 2, &["pipeline.toml:", "`drop` is not"]);
+    check_edit("config = { column = ", "config = { colum = ", 2, &["unknown key `colum`"]);
+}
+
+#[test]
+fn unknown_plugins_streams_and_columns_are_named_with_the_nearest() {
+    check_edit(
+        "plugin = \"canonicalize\"",
+        "plugin = \"canonicalise\"",
+        2,
+        &["no plugin `canonicalise`", "did you mean `canonicalize`?"],
+    );
+    check_edit("\"owners\"", "\"ownres\"", 2, &["source `hubspot` has no stream `ownres`", "did you mean `owners`?"]);
+    check_edit(
+        "column = \"especialidade_medica\"",
+        "column = \"especialidade\"",
+        2,
+        &["rule `specialties`", "no column `especialidade`", "`especialidade_medica`"],
+    );
+}
+
+#[test]
+fn what_is_no_component_is_refused() {
+    let project = Project::new(20);
+    let path = project.write("bad.wasm", "not wasm");
+    let text = shipped().replacen("plugin = \"require\"", &format!("plugin = \"{}\"", path.display()), 1);
+    check(&project.run_text(&text), 4, &["is no WebAssembly component", "host plugin build"]);
+}
+
+#[test]
+fn a_rule_is_no_source() {
+    check_edit("plugin = \"csv\"", "plugin = \"text\"", 2, &["plugin `text` is a rule", "[[rule]]"]);
+}
+
+#[test]
+fn a_missing_grant_names_the_line_to_add() {
+    check_edit(
+        "connections = { hubspot = \"hubspot\" }\n",
+        "",
+        2,
+        &["needs the connection `hubspot`", "connections = { hubspot = "],
+    );
+}
+
+#[test]
+fn a_missing_secret_names_its_place() {
+    let project = Project::new(20);
+    let path = project.write("pipeline.toml", &shipped());
+    let mut command = project.command(&["run", path.to_str().expect("a path")]);
+    let output = command.env_remove("HUBSPOT_ACCESS_TOKEN").output().expect("the binary runs");
+    check(
+        &output,
+        2,
+        &["pipeline.toml:13:1", "has no secret `HUBSPOT_ACCESS_TOKEN`", "hint: put HUBSPOT_ACCESS_TOKEN="],
+    );
+}
+
+#[test]
+fn a_wrong_token_is_said_and_not_shown() {
+    let project = Project::new(20);
+    let path = project.write("pipeline.toml", &shipped());
+    let mut command = project.command(&["run", path.to_str().expect("a path")]);
+    let output = command.env("HUBSPOT_ACCESS_TOKEN", "pat-wrong-secret").output().expect("the binary runs");
+    check(&output, 2, &["HubSpot answered 401", "the token is not valid"]);
+    assert!(!stderr(&output).contains("pat-wrong-secret"));
+}
+
+#[test]
+fn a_missing_scope_is_named() {
+    let missing_scopes = vec!["crm.objects.deals.read".to_owned()];
+    let project = Project::with(20, ServerOptions { missing_scopes, ..ServerOptions::default() });
+    check(&project.run_text(&shipped()), 2, &["HubSpot answered 403", "scope `crm.objects.deals.read`"]);
+}
+
+#[test]
+fn base_urls_are_refused_or_do_not_answer() {
+    let url = "${HUBSPOT_BASE_URL:-https://api.hubapi.com}";
+    check_edit(
+        url,
+        "http://api.hubapi.com",
+        2,
+        &["pipeline.toml:12:1", "is refused: http would send the token in the clear"],
+    );
+    check_edit(url, "https://10.1.2.3", 2, &["the address is private"]);
+}
+
+#[test]
+fn answers_that_are_not_json_or_end_early_are_data_errors() {
+    for body in ["<html>maintenance</html>", r#"{"results":[{"id":"1","properties":{"#] {
+        let fault = Fault {
+            path: "/objects/2026-03/contacts".to_owned(),
+            skip: 0,
+            status: 200,
+            body: body.to_owned(),
+            retry_after: None,
+        };
+        let project = Project::with(20, ServerOptions { faults: vec![fault], ..ServerOptions::default() });
+        check(&project.run_text(&shipped()), 5, &["stream `hubspot.contacts`: page 1", "running again is safe"]);
+        let output = project.run_text(&shipped());
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn models_are_checked_before_anything_is_loaded() {
+    for (sql, part) in [
+        ("SELECT FROM WHERE", "syntax error"),
+        ("SELECT * FROM marts.nowhere", "unknown table `marts.nowhere`"),
+        ("SELECT * FROM marts.b", "circle: marts.a → marts.b → marts.a"),
+    ] {
+        let project = Project::new(20);
+        project.write("sql/marts/a.sql", sql);
+        project.write("sql/marts/b.sql", "SELECT * FROM marts.a");
+        let start = shipped().find("[marts]").expect("marts");
+        let text = format!("{}[marts]\npath = \"sql\"\n", &shipped()[..start]);
+        check(&project.run_text(&text), 2, &[part]);
+        assert_eq!(project.query("SELECT * FROM _host.streams").len(), 0);
+    }
+}
+
+#[test]
+fn a_failing_check_publishes_nothing() {
+    let project = Project::new(20);
+    let start = shipped().find("[marts]").expect("marts");
+    let text = format!("{}[marts]\npath = \"sql\"\n", &shipped()[..start]);
+    project.write("sql/marts/a.sql", "SELECT 1 AS good");
+    assert!(project.run_text(&text).status.success());
+    project.write("sql/marts/a.sql", "SELECT 2 AS bad");
+    project.write("sql/checks/never.sql", "SELECT * FROM marts.a WHERE bad = 2");
+    check(&project.run_text(&text), 5, &["check `checks.never` returned rows: {\"bad\":2}", "nothing was published"]);
+    assert_eq!(project.query("SELECT good FROM marts.a")[0]["good"], 1);
+}
+
+#[test]
+fn a_bad_spend_file_names_its_line() {
+    for (text, code, part) in [
+        ("month,chanel,campaign,cost_type,amount,currency\n", 5, "the header has no column `channel`"),
+        (
+            "month,channel,campaign,cost_type,amount,currency\n2026-01,google_ads,a,media,\"1.234,50\",BRL\n",
+            5,
+            "line 2: column `amount`",
+        ),
+    ] {
+        let mut project = Project::new(20);
+        project.spend = Some(project.write("bad.csv", text));
+        check(&project.run_text(&shipped()), code, &[part]);
+    }
+}
+
+#[test]
+fn a_locked_or_unwritable_warehouse_is_said() {
+    let project = Project::new(20);
+    let held = host::warehouse::Warehouse::open(&project.warehouse_path(), "256MB").expect("a warehouse");
+    check(&project.run_text(&shipped()), 3, &["another process has it open"]);
+    drop(held);
+    let text = shipped().replacen("${WAREHOUSE:-../warehouse.duckdb}", "/proc/nowhere/warehouse.duckdb", 1);
+    check(&project.run_text(&text), 2, &["warehouse /proc/nowhere/warehouse.duckdb"]);
+}
+
+#[test]
+fn interrupting_is_safe() {
+    let project = Project::new(400);
+    let path = project.write("pipeline.toml", &shipped());
+    let mut command = project.command(&["run", path.to_str().expect("a path")]);
+    let child = command.stderr(std::process::Stdio::piped()).spawn().expect("the binary runs");
+    assert!(project.server.wait_for_requests(8), "the run sends requests");
+    let interrupted =
+        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(interrupted.success());
+    let output = child.wait_with_output().expect("it ends");
+    check(&output, 130, &["stopped"]);
+    assert!(project.run_text(&shipped()).status.success());
+}

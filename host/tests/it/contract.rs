@@ -1,0 +1,50 @@
+//! The SDK's promise: a rule in 20 lines, a source in 40, and both do what they say.
+
+use sandbox::{Fault, ServerOptions};
+
+use crate::support::{Project, root, stderr};
+
+/// Lines that hold code.
+fn code_lines(path: &str) -> usize {
+    let text = std::fs::read_to_string(root().join(path)).expect("an example");
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+}
+
+#[test]
+fn a_minimal_plugin_is_small() {
+    assert!(code_lines("examples/minimal-rule/src/lib.rs") <= 20);
+    assert!(code_lines("examples/minimal-source/src/lib.rs") <= 40);
+}
+
+#[test]
+fn the_minimal_source_and_rule_work() {
+    let body = r#"{"rates":[{"month":"2026-10-01","currency":" usd ","rate":5.4},{"month":"2026-09-01","currency":"USD","rate":"x"}]}"#;
+    let fault = || Fault { path: "/rates".to_owned(), skip: 0, status: 200, body: body.to_owned(), retry_after: None };
+    let project = Project::with(10, ServerOptions { faults: vec![fault()], ..ServerOptions::default() });
+    let output = project.run_text(
+        r#"
+[pipeline]
+name = "rates"
+warehouse = "warehouse.duckdb"
+[connection.rates]
+base_url = "${HUBSPOT_BASE_URL}"
+[[source]]
+plugin = "minimal-source"
+name = "fx"
+connections = { rates = "rates" }
+config = { path = "/rates" }
+[[rule]]
+plugin = "minimal-rule"
+streams = ["fx.rates"]
+config = { column = "currency" }
+"#,
+    );
+    assert!(output.status.success(), "{}", stderr(&output));
+    let rows = project.query("SELECT month::VARCHAR AS month, currency, rate::VARCHAR AS rate, _unfit FROM clean_fx.rates ORDER BY month DESC");
+    assert_eq!(rows[0]["currency"], "usd");
+    assert_eq!(rows[0]["rate"], "5.400000000");
+    assert_eq!(rows[1]["_unfit"], r#"{"rate":"x"}"#);
+    let changes = project.query("SELECT * FROM _host.changes ORDER BY key");
+    assert_eq!(changes.len(), 2, "{changes:?}");
+    assert_eq!(changes[1]["value_before"], " usd ");
+}

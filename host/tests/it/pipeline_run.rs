@@ -1,0 +1,242 @@
+//! The shipped pipeline against the sandbox's ground truth: first runs, second runs, edits, kills.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sandbox::clinic::SPECIALTIES;
+use sandbox::kinds::Kind;
+use sandbox::{Fault, Network, Options, Server, ServerOptions, spend, truth};
+
+use crate::support::{Project, root, stderr};
+
+#[test]
+fn ltv_and_cac_equal_the_ground_truth_to_the_cent() {
+    let project = Project::new(600);
+    project.run(&[]);
+    let spend = spend::generate(&project.options);
+    let expected = project.server.with(|network| truth::compute(network, &spend));
+    let rows = project.query(
+        "SELECT slice_type, slice, horizon, new_patients, new_patients_paid, ltv::DOUBLE AS ltv, \
+         cac_blended::DOUBLE AS cac, spend_paid::DOUBLE AS spend_paid FROM marts.mart_ltv_cac \
+         WHERE slice_type IN ('overall', 'channel')",
+    );
+    let mut compared = 0;
+    for row in rows.iter().filter(|row| row["slice"] != "unallocated") {
+        let slice = if row["slice_type"] == "overall" { "overall" } else { row["slice"].as_str().expect("a slice") };
+        let truth = &expected[&(slice.to_owned(), row["horizon"].as_i64().expect("a horizon"))];
+        assert_eq!(i128::from(row["new_patients"].as_i64().expect("a count")), truth.new_patients, "{row:?}");
+        assert_eq!(i128::from(row["new_patients_paid"].as_i64().expect("a count")), truth.paid_patients, "{row:?}");
+        if truth.new_patients > 0 {
+            let near = |name: &str, expected: f64| (row[name].as_f64().expect("a figure") - expected).abs() < 0.005;
+            assert!(near("ltv", truth.ltv()), "{row:?} but the LTV is {}", truth.ltv());
+            assert!(near("cac", truth.cac_blended()), "{row:?} but the CAC is {}", truth.cac_blended());
+        }
+        compared += 1;
+    }
+    assert_eq!(compared, expected.len());
+}
+
+#[test]
+fn duplicates_and_specialties_equal_the_ground_truth() {
+    let project = Project::new(400);
+    project.run(&[]);
+    let merges = project.query("SELECT stream, key, survivor_key FROM _host.merges");
+    let found: BTreeSet<(String, String, String)> = merges
+        .iter()
+        .map(|row| ["stream", "key", "survivor_key"].map(|name| row[name].as_str().expect("text").to_owned()))
+        .map(|[stream, key, survivor]| (stream, key, survivor))
+        .collect();
+    let expected: BTreeSet<(String, String, String)> = project.server.with(|network| {
+        let pairs = |stream: &str, ids: &[u64]| {
+            let first = ids[0].to_string();
+            let stream = stream.to_owned();
+            ids[1..].iter().map(move |id| (stream.clone(), id.to_string(), first.clone())).collect::<Vec<_>>()
+        };
+        let patients = network.patients.iter().flat_map(|patient| pairs("hubspot.contacts", &patient.contacts));
+        let doctors = network.doctors.iter().flat_map(|doctor| pairs("hubspot.companies", &doctor.companies));
+        patients.chain(doctors).collect()
+    });
+    assert!(!expected.is_empty());
+    assert_eq!(found, expected);
+
+    let specialties = project.query("SELECT id, especialidade_medica FROM clean_hubspot.companies");
+    let found: BTreeMap<String, String> = specialties
+        .iter()
+        .map(|row| ["id", "especialidade_medica"].map(|name| row[name].as_str().expect("text").to_owned()))
+        .map(|[id, specialty]| (id, specialty))
+        .collect();
+    let expected: BTreeMap<String, String> = project.server.with(|network| {
+        let doctors = network.doctors.iter();
+        doctors.map(|doctor| (doctor.companies[0].to_string(), SPECIALTIES[doctor.specialty].0.to_owned())).collect()
+    });
+    assert_eq!(found, expected);
+
+    let nameless = project.query(
+        "SELECT count(*) AS raw, (SELECT count(*) FROM _host.notes WHERE code = 'missing' AND column_name = 'lastname') AS noted \
+         FROM raw_hubspot.contacts WHERE lastname IS NULL",
+    );
+    assert_eq!(nameless[0]["raw"], nameless[0]["noted"]);
+}
+
+#[test]
+fn raw_tables_hold_every_record_and_link() {
+    let project = Project::new(300);
+    project.run(&[]);
+    for kind in Kind::ALL {
+        let stream = kind.plural();
+        let count = project.server.with(|network| network.objects[&kind].len());
+        let rows = project.query(&format!(
+            "SELECT count(*) AS rows, count(DISTINCT id) AS ids, count(_unfit) AS unfit FROM raw_hubspot.{stream}"
+        ));
+        assert_eq!(rows[0]["rows"], count, "{stream}");
+        assert_eq!(rows[0]["ids"], count, "{stream}");
+        assert_eq!(rows[0]["unfit"], 0, "{stream}");
+    }
+    for (stream, from, to) in [
+        ("deals_companies", Kind::Deal, Kind::Company),
+        ("deals_contacts", Kind::Deal, Kind::Contact),
+        ("contacts_companies", Kind::Contact, Kind::Company),
+    ] {
+        let links: usize = project.server.with(|network| network.links[&(from, to)].values().map(Vec::len).sum());
+        let rows = project.query(&format!("SELECT count(*) AS rows FROM raw_hubspot.{stream}"));
+        assert_eq!(rows[0]["rows"], links * from.association_types(to).len(), "{stream}");
+    }
+}
+
+#[test]
+fn a_second_run_asks_what_changed_and_writes_no_row() {
+    let project = Project::new(200);
+    project.run(&[]);
+    let before = project.fingerprint();
+    let _ = project.server.take_log();
+    let report = project.run(&[]);
+    let log = project.server.take_log();
+    let pages = log.iter().filter(|line| line.contains("after=") || line.contains("associations"));
+    assert_eq!(pages.count(), 0, "{log:#?}");
+    assert_eq!(log.iter().filter(|line| line.contains("/search")).count(), 3, "{log:#?}");
+    let changed = report["extracted"].as_array().expect("streams").iter().map(|stream| stream["changed"].as_u64());
+    assert_eq!(changed.flatten().sum::<u64>(), 0, "{report:#}");
+    assert!(
+        report["cleaned"].as_array().expect("streams").iter().all(|stream| stream["unchanged"] == true),
+        "{report:#}"
+    );
+    assert_eq!(report["built"]["unchanged"], true);
+    assert_eq!(project.fingerprint(), before);
+}
+
+#[test]
+fn an_edit_arrives_alone() {
+    let project = Project::new(200);
+    project.run(&[]);
+    let now = jiff::Timestamp::now().as_millisecond();
+    let (id, edited) = project.server.with(|network| {
+        let id = *network.objects[&Kind::Contact].keys().next().expect("a contact");
+        (id, network.edit(Kind::Contact, id, "firstname", Some("  ZÉLIA  "), now))
+    });
+    assert!(edited);
+    let report = project.run(&[]);
+    let changed: BTreeMap<&str, u64> = report["extracted"]
+        .as_array()
+        .expect("streams")
+        .iter()
+        .map(|stream| (stream["stream"].as_str().expect("a name"), stream["changed"].as_u64().expect("a count")))
+        .filter(|(_, changed)| *changed > 0)
+        .collect();
+    assert_eq!(changed, BTreeMap::from([("hubspot.contacts", 1)]));
+    let rows = project.query(&format!("SELECT firstname FROM clean_hubspot.contacts WHERE id = '{id}'"));
+    assert_eq!(rows[0]["firstname"], "Zélia");
+    let again = project.run(&[]);
+    let contacts =
+        again["extracted"].as_array().expect("streams").iter().find(|stream| stream["stream"] == "hubspot.contacts");
+    assert_eq!(contacts.expect("contacts")["changed"], 0, "the overlap reads it again, the merge writes nothing");
+}
+
+#[test]
+fn a_killed_run_ends_in_the_same_tables() {
+    let undisturbed = Project::new(1500);
+    undisturbed.run(&[]);
+    let expected = undisturbed.fingerprint();
+    for requests in [5, 25, 40] {
+        let project = Project::new(1500);
+        let pipeline = root().join("pipelines/hubspot.toml");
+        let mut command = project.command(&["run", pipeline.to_str().expect("a path"), "--quiet"]);
+        let mut child = command.stderr(std::process::Stdio::null()).spawn().expect("the binary runs");
+        assert!(project.server.wait_for_requests(requests), "the run sends {requests} requests");
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        project.run(&[]);
+        assert_eq!(project.fingerprint(), expected, "killed at request {requests}");
+        let runs = project.query("SELECT status FROM _host.runs ORDER BY started_at");
+        assert_eq!(runs.last().expect("a run")["status"], "ok");
+    }
+}
+
+#[test]
+fn what_may_pass_is_tried_again() {
+    let fault = |path: &str, status, body: &str, retry_after| Fault {
+        path: path.to_owned(),
+        skip: 0,
+        status,
+        body: body.to_owned(),
+        retry_after,
+    };
+    let faults = vec![
+        fault("/objects/2026-03/contacts", 429, "{}", Some(1)),
+        fault("/objects/2026-03/deals", 503, "<html>", None),
+        fault("/associations/", 502, "", None),
+        fault("/owners", 423, "{}", None),
+    ];
+    let project = Project::with(60, ServerOptions { faults, ..ServerOptions::default() });
+    project.run(&[]);
+    let rows = project.query("SELECT count(*) AS rows FROM raw_hubspot.contacts");
+    assert_eq!(rows[0]["rows"], project.server.with(|network| network.objects[&Kind::Contact].len()));
+}
+
+#[test]
+fn without_a_spend_file_cac_is_null() {
+    let mut project = Project::new(100);
+    project.spend = None;
+    project.run(&[]);
+    let rows = project.query("SELECT DISTINCT ratio_status, cac_blended IS NULL AS no_cac, ratio IS NULL AS no_ratio FROM marts.mart_ltv_cac");
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0]["ratio_status"], "no_spend");
+    assert_eq!(rows[0]["no_cac"], true);
+    assert_eq!(rows[0]["no_ratio"], true);
+}
+
+#[test]
+fn a_warehouse_refuses_another_portal() {
+    let mut project = Project::new(60);
+    project.run(&[]);
+    let before = project.fingerprint();
+    let options = Options { patients: 60, ..Options::default() };
+    let other = ServerOptions { portal: Some(777), ..ServerOptions::default() };
+    project.server = Server::start(Network::generate(&options), other, 0).expect("a loopback port");
+    let pipeline = root().join("pipelines/hubspot.toml");
+    let output = project.command(&["run", pipeline.to_str().expect("a path")]).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2));
+    let text = stderr(&output);
+    assert!(text.contains("was filled from HubSpot portal 50000001") && text.contains("HubSpot portal 777"), "{text}");
+    assert_eq!(project.fingerprint(), before);
+}
+
+#[test]
+fn the_seed_holds_the_margins_of_the_truth() {
+    let text = std::fs::read_to_string(root().join("sql/seeds/margin.csv")).expect("the seed");
+    for (specialty, basis_points, _) in SPECIALTIES {
+        let line = format!("{specialty},2000-01-01,0.{basis_points}");
+        assert!(text.lines().any(|known| known == line), "{line}");
+    }
+}
+
+#[test]
+fn cleaning_can_be_replayed_without_the_source() {
+    let project = Project::new(100);
+    project.run(&[]);
+    let before = project.fingerprint();
+    let _ = project.server.take_log();
+    let pipeline = root().join("pipelines/hubspot.toml");
+    let output = project.command(&["clean", pipeline.to_str().expect("a path")]).output().expect("the binary runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(project.server.take_log(), Vec::<String>::new());
+    assert_eq!(project.fingerprint(), before);
+}

@@ -1,0 +1,124 @@
+//! A sandbox and a warehouse of one's own, and the binary to run on them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use host::warehouse::{Row, Warehouse};
+use sandbox::{Network, Options, Server, ServerOptions, TOKEN, spend};
+use tempfile::TempDir;
+
+/// The repository's root.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the repository")
+}
+
+/// Where the test plugins were built.
+fn plugins() -> PathBuf {
+    PathBuf::from(std::env::var("HOST_TEST_PLUGINS").expect("HOST_TEST_PLUGINS: run the tests with `make test`"))
+}
+
+/// A sandbox with a warehouse folder.
+pub(crate) struct Project {
+    pub(crate) folder: TempDir,
+    pub(crate) server: Server,
+    pub(crate) options: Options,
+    pub(crate) spend: Option<PathBuf>,
+}
+
+impl Project {
+    /// A small clinic network.
+    pub(crate) fn new(patients: usize) -> Self {
+        Self::with(patients, ServerOptions::default())
+    }
+
+    /// A small clinic network on a server that behaves so.
+    pub(crate) fn with(patients: usize, server: ServerOptions) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = Options { patients, ..Options::default() };
+        let path = folder.path().join("spend.csv");
+        let file = std::fs::File::create(&path).expect("a file");
+        spend::write(&spend::generate(&options), file).expect("a spend file");
+        let server = Server::start(Network::generate(&options), server, 0).expect("a loopback port");
+        Self { folder, server, options, spend: Some(path) }
+    }
+
+    pub(crate) fn warehouse_path(&self) -> PathBuf {
+        self.folder.path().join("warehouse.duckdb")
+    }
+
+    /// The binary with this project's environment, and no other.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("XDG_CACHE_HOME", root().join("target/test-cache"))
+            .env("HOST_PLUGINS", plugins())
+            .env("HUBSPOT_BASE_URL", self.server.url())
+            .env("HUBSPOT_ACCESS_TOKEN", TOKEN)
+            .env("WAREHOUSE", self.warehouse_path());
+        if let Some(spend) = &self.spend {
+            command.env("MARKETING_SPEND_CSV", spend);
+        }
+        command
+    }
+
+    /// Runs the shipped pipeline and expects it to succeed; gives back its report.
+    pub(crate) fn run(&self, arguments: &[&str]) -> serde_json::Value {
+        let pipeline = root().join("pipelines/hubspot.toml");
+        let pipeline = pipeline.to_str().expect("a path in UTF-8");
+        let output = self
+            .command(&[&["run", pipeline, "--format", "json"], arguments].concat())
+            .output()
+            .expect("the binary runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).expect("a report")
+    }
+
+    /// Runs a pipeline text written into the project's folder.
+    pub(crate) fn run_text(&self, pipeline: &str) -> Output {
+        let path = self.write("pipeline.toml", pipeline);
+        self.command(&["run", path.to_str().expect("a path in UTF-8")]).output().expect("the binary runs")
+    }
+
+    /// Writes a file into the project's folder.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(&path, text).expect("a file");
+        path
+    }
+
+    /// The rows of a query on the warehouse.
+    pub(crate) fn query(&self, sql: &str) -> Vec<Row> {
+        let warehouse = Warehouse::open(&self.warehouse_path(), "512MB").expect("a warehouse");
+        warehouse.query(sql, &[]).expect("a query")
+    }
+
+    /// Every table's rows but for `_load_id` and `_extracted_at`, as one text a table.
+    pub(crate) fn fingerprint(&self) -> Vec<Row> {
+        let tables = self.query(
+            "SELECT schema_name || '.' || table_name AS name FROM duckdb_tables() \
+             WHERE schema_name IN ('core', 'seeds') OR schema_name LIKE 'raw_%' OR schema_name LIKE 'clean_%' ORDER BY 1",
+        );
+        let name = |row: &Row| row["name"].as_str().expect("a name").to_owned();
+        let hash = |row: &Row| {
+            let table = name(row);
+            let columns = if table.starts_with("raw_") || table.starts_with("clean_") {
+                "* EXCLUDE (_load_id, _extracted_at)"
+            } else {
+                "*"
+            };
+            format!(
+                "SELECT '{table}' AS name, count(*) AS rows, sum(hash(t)::HUGEINT)::VARCHAR AS sum FROM (SELECT {columns} FROM {table}) t"
+            )
+        };
+        tables.iter().flat_map(|row| self.query(&hash(row))).collect()
+    }
+}
+
+/// What a command wrote to standard error.
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
