@@ -132,8 +132,8 @@ impl<R: Rule> wit::GuestCleaner for Cleaner<R> {
 #[macro_export]
 macro_rules! export_rule {
     ($rule:ty) => {
-        #[doc(hidden)]
-        pub struct Component;
+        #[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "a component is made for wasm alone"))]
+        struct Component;
 
         #[doc(hidden)]
         const _: () = {

@@ -292,8 +292,8 @@ pub fn spec<S: Source>(name: &str, version: &str) -> types::Spec {
 #[macro_export]
 macro_rules! export_source {
     ($source:ty) => {
-        #[doc(hidden)]
-        pub struct Component;
+        #[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "a component is made for wasm alone"))]
+        struct Component;
 
         #[doc(hidden)]
         const _: () = {
