@@ -132,8 +132,14 @@ impl<R: Rule> wit::GuestCleaner for Cleaner<R> {
 #[macro_export]
 macro_rules! export_rule {
     ($rule:ty) => {
-        #[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "a component is made for wasm alone"))]
         struct Component;
+
+        /// Keeps the plugin alive in native builds, which have no entry points.
+        #[doc(hidden)]
+        #[cfg(not(target_arch = "wasm32"))]
+        pub fn component() {
+            let _ = Component;
+        }
 
         #[doc(hidden)]
         const _: () = {

@@ -292,8 +292,14 @@ pub fn spec<S: Source>(name: &str, version: &str) -> types::Spec {
 #[macro_export]
 macro_rules! export_source {
     ($source:ty) => {
-        #[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "a component is made for wasm alone"))]
         struct Component;
+
+        /// Keeps the plugin alive in native builds, which have no entry points.
+        #[doc(hidden)]
+        #[cfg(not(target_arch = "wasm32"))]
+        pub fn component() {
+            let _ = Component;
+        }
 
         #[doc(hidden)]
         const _: () = {
