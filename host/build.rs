@@ -1,6 +1,5 @@
 //! Tells the linked binary where DuckDB's shared library is, so that it starts without LD_LIBRARY_PATH:
 //! beside itself, else where it was built against.
-#![expect(clippy::print_stdout, reason = "a build script speaks to cargo")]
 
 fn main() {
     println!("cargo:rerun-if-env-changed=DUCKDB_LIB_DIR");

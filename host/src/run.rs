@@ -53,6 +53,9 @@ pub struct Discovered {
     pub streams: Vec<Stream>,
 }
 
+/// What cleaning did, and what was built from it.
+type CleanedAndBuilt = (Vec<Cleaned>, Option<Built>);
+
 impl Context<'_> {
     /// Finds, compiles and checks the plugins.
     pub async fn prepare(&self) -> Result<Prepared> {
@@ -219,7 +222,7 @@ impl Context<'_> {
         graph: Option<Graph>,
         load_id: &str,
         replay: bool,
-    ) -> Result<(Vec<Cleaned>, Option<Built>)> {
+    ) -> Result<CleanedAndBuilt> {
         let cleaned = clean::clean(warehouse, rules, load_id, replay, self.progress, &self.stop).await?;
         cleaned
             .iter()
@@ -248,7 +251,7 @@ impl Context<'_> {
         warehouse: &Warehouse,
         load_id: &str,
         started: Instant,
-        outcome: Result<(Vec<Extracted>, (Vec<Cleaned>, Option<Built>))>,
+        outcome: Result<(Vec<Extracted>, CleanedAndBuilt)>,
     ) -> Result<Report> {
         match outcome {
             Ok((extracted, (cleaned, built))) => {

@@ -14,6 +14,7 @@ fn table() -> JsonTable {
     JsonTable::rows_at("/rates")
         .column(Field::new("month", Type::Date), "/month")
         .column(Field::text("currency"), "/currency")
+        .column(Field::text("bank"), "/bank")
         .column(Field::new("rate", Type::Decimal), "/rate")
 }
 

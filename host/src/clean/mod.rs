@@ -116,7 +116,7 @@ impl Task<'_> {
         let key = &schema.primary_key;
         match &condition {
             Some(condition) => {
-                publish::merge(self.warehouse, &raw, condition, &stage, key, &done, self.load_id, &counts)?
+                publish::merge(self.warehouse, &raw, condition, &stage, key, &done, self.load_id, &counts)?;
             }
             None => publish::replace(self.warehouse, &stage, &done, self.load_id, &counts)?,
         }

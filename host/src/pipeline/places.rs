@@ -152,6 +152,8 @@ fn plain(message: &str) -> String {
 /// The property names that a JSON Schema allows at a pointer of the instance.
 fn allowed(schema: &Value, pointer: &str) -> Vec<String> {
     let resolve = |node: &Value| -> Value {
+        // A reference with a description beside it stands inside `allOf`.
+        let node = node.pointer("/allOf/0").unwrap_or(node);
         let reference = node.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
         reference.and_then(|reference| schema.pointer(reference)).unwrap_or(node).clone()
     };

@@ -65,7 +65,7 @@ fn unknown_plugins_streams_and_columns_are_named_with_the_nearest() {
         2,
         &["no plugin `canonicalise`", "did you mean `canonicalize`?"],
     );
-    check_edit("\"owners\"", "\"ownres\"", 2, &["source `hubspot` has no stream `ownres`", "did you mean `owners`?"]);
+    check_edit("\"owners\"", "\"ownres\"", 2, &["source `hubspot` has no stream `ownres`", "did you mean `owners`"]);
     check_edit(
         "column = \"especialidade_medica\"",
         "column = \"especialidade\"",

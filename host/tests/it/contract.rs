@@ -18,7 +18,7 @@ fn a_minimal_plugin_is_small() {
 
 #[test]
 fn the_minimal_source_and_rule_work() {
-    let body = r#"{"rates":[{"month":"2026-10-01","currency":" usd ","rate":5.4},{"month":"2026-09-01","currency":"USD","rate":"x"}]}"#;
+    let body = r#"{"rates":[{"month":"2026-10-01","currency":"USD","bank":" BCB ","rate":5.4},{"month":"2026-09-01","currency":"USD","bank":"FED","rate":"x"}]}"#;
     let fault = || Fault { path: "/rates".to_owned(), skip: 0, status: 200, body: body.to_owned(), retry_after: None };
     let project = Project::with(10, ServerOptions { faults: vec![fault()], ..ServerOptions::default() });
     let output = project.run_text(
@@ -36,15 +36,17 @@ config = { path = "/rates" }
 [[rule]]
 plugin = "minimal-rule"
 streams = ["fx.rates"]
-config = { column = "currency" }
+config = { column = "bank" }
 "#,
     );
     assert!(output.status.success(), "{}", stderr(&output));
-    let rows = project.query("SELECT month::VARCHAR AS month, currency, rate::VARCHAR AS rate, _unfit FROM clean_fx.rates ORDER BY month DESC");
-    assert_eq!(rows[0]["currency"], "usd");
+    let rows = project.query(
+        "SELECT month::VARCHAR AS month, bank, rate::VARCHAR AS rate, _unfit FROM clean_fx.rates ORDER BY month DESC",
+    );
+    assert_eq!(rows[0]["bank"], "bcb");
     assert_eq!(rows[0]["rate"], "5.400000000");
     assert_eq!(rows[1]["_unfit"], r#"{"rate":"x"}"#);
     let changes = project.query("SELECT * FROM _host.changes ORDER BY key");
     assert_eq!(changes.len(), 2, "{changes:?}");
-    assert_eq!(changes[1]["value_before"], " usd ");
+    assert_eq!(changes[1]["value_before"], " BCB ");
 }

@@ -4,6 +4,7 @@ mod steps;
 
 use std::collections::BTreeMap;
 
+use plugin_sdk::column::TextBuilder;
 use plugin_sdk::prelude::*;
 
 use steps::Step;
@@ -34,29 +35,19 @@ impl Rule for Text {
 
     fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()> {
         for (column, name, steps) in &self.columns {
-            let mut unreadable = Vec::new();
-            let mut row = 0;
-            patch.map(*column, rows, |value| {
+            let mut built = TextBuilder::new();
+            for (row, value) in rows.text(*column)?.iter().enumerate() {
+                let Some(value) = value else {
+                    built.push(None);
+                    continue;
+                };
                 let (text, readable) = steps::run(steps, value);
                 if !readable {
-                    unreadable.push(value.to_owned());
+                    patch.note(row, Some(name), "unreadable", format!("`{value}` is left as it is"));
                 }
-                (!text.is_empty()).then_some(text)
-            })?;
-            if unreadable.is_empty() {
-                continue;
+                built.push(Some(text.as_str()).filter(|text| !text.is_empty()));
             }
-            for value in rows.text(*column)?.iter() {
-                if value.is_some_and(|value| unreadable.iter().any(|bad| bad == value)) {
-                    patch.note(
-                        row,
-                        Some(name),
-                        "unreadable",
-                        format!("`{}` is left as it is", value.unwrap_or_default()),
-                    );
-                }
-                row += 1;
-            }
+            patch.set(*column, built);
         }
         Ok(())
     }
