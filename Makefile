@@ -36,8 +36,7 @@ lint: setup ## Format, clippy, docs
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
 bench: build ## Times the pipeline at 100,000 patients against its floor
-	@cargo build --release -p bench
-	@$(TARGET)/release/bench --host $(TARGET)/release/host
+	@HOST_PLUGINS=$(abspath $(TARGET)/release/plugins) cargo bench -p host --bench pipeline
 
 clean: ## Removes what was built, but not the warehouse
 	@cargo clean

@@ -243,3 +243,17 @@ fn store(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::write(&partial, bytes)?;
     std::fs::rename(&partial, path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Contract, contract};
+
+    #[test]
+    fn another_version_of_the_contract_is_refused() {
+        assert_eq!(contract(&["elt:plugin/rule@0.1.0".to_owned()]).ok(), Some(Contract::Rule));
+        let error = contract(&["elt:plugin/source@0.2.0".to_owned()]).expect_err("another version");
+        assert_eq!(error.message, "it speaks contract 0.2.0, this host speaks 0.1.0");
+        let error = contract(&["wasi:cli/run@0.2.0".to_owned()]).expect_err("another world");
+        assert!(error.message.starts_with("it exports wasi:cli/run@0.2.0, but neither"), "{error}");
+    }
+}

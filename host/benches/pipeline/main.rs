@@ -1,0 +1,127 @@
+//! What the pipeline costs at 100,000 patients, beside its floor in the same run: a program that fetches the same
+//! pages with plain `reqwest` to disk and loads the same columns, typed, with DuckDB. Rows and sums are compared
+//! before any time is printed.
+//!
+//! `make bench`, or `cargo bench -p host -- --patients 10000`; HOST_PLUGINS names the folder of components.
+#![expect(clippy::print_stdout, reason = "a benchmark prints")]
+
+mod floor;
+mod measure;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use host::warehouse::Warehouse;
+use measure::{Cost, measured};
+use sandbox::{Network, Options, Server, ServerOptions, TOKEN, spend};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("--measure") => return measure::child(&arguments[1..]),
+        Some("--floor") => return floor::run(&arguments[1], Path::new(&arguments[2])),
+        _ => {}
+    }
+    let given = arguments.iter().position(|argument| argument == "--patients").and_then(|at| arguments.get(at + 1));
+    let patients = given.and_then(|given| given.parse().ok()).unwrap_or(100_000);
+    bench(patients)
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    server: Server,
+}
+
+fn bench(patients: usize) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let options = Options { patients, ..Options::default() };
+    spend::write(&spend::generate(&options), std::fs::File::create(folder.path().join("spend.csv"))?)?;
+    println!("generating {patients} patients");
+    let server = Server::start(Network::generate(&options), ServerOptions::default(), 0)?;
+    let bench = Bench { folder, server };
+    let shipped = std::fs::read_to_string(root().join("pipelines/hubspot.toml"))?;
+    let shipped = shipped.replace("\"../sql", &format!("\"{}/sql", root().display()));
+    // The limits of a real account would hide what the work costs.
+    let shipped = shipped.replacen(
+        "[[source]]",
+        "[connection.hubspot.rate_limits]\ngeneral = { requests = 1000000, per_seconds = 1 }\nsearch = { requests = 1000000, per_seconds = 1 }\n\n[[source]]",
+        1,
+    );
+    let cut = |mark: &str| shipped.find(mark).map(|at| &shipped[..at]).unwrap_or(&shipped).to_owned();
+    bench.write("extract.toml", &cut("[[rule]]"))?;
+    bench.write("clean.toml", &cut("[marts]"))?;
+    bench.write("whole.toml", &shipped)?;
+
+    let floor_file = bench.folder.path().join("floor.duckdb");
+    let floor =
+        measured(Command::new(std::env::current_exe()?).args(["--floor", &bench.server.url()]).arg(&floor_file))?;
+    let extract = bench.host("run", "extract.toml", "steps.duckdb")?;
+    let clean = bench.host("clean", "clean.toml", "steps.duckdb")?;
+    let marts = bench.host("run", "whole.toml", "steps.duckdb")?;
+    let whole = bench.host("run", "whole.toml", "whole.duckdb")?;
+    let records = bench.compare(&floor_file)?;
+
+    println!("\n{:<22}{:>9}{:>9}{:>14}{:>20}{:>10}", "", "wall s", "CPU s", "records/s", "CPU ms / 1000", "peak MB");
+    let rows = [("floor", &floor), ("extract", &extract), ("clean", &clean), ("marts", &marts), ("whole run", &whole)];
+    for (name, cost) in rows {
+        #[expect(clippy::cast_precision_loss, reason = "shown to a digit")]
+        let records = records as f64;
+        let (rate, each) = (records / cost.wall, cost.cpu * 1_000_000.0 / records);
+        println!("{name:<22}{:>9.1}{:>9.1}{rate:>14.0}{each:>20.1}{:>10.0}", cost.wall, cost.cpu, cost.peak_mb);
+    }
+    let ratio = |name: &str, cost: &Cost, aim: f64| {
+        let (wall, cpu) = (cost.wall / floor.wall, cost.cpu / floor.cpu);
+        println!("{name} / floor: wall {wall:.2}, CPU {cpu:.2} (aim {aim})");
+    };
+    println!("\n{records} records of companies, contacts and deals");
+    ratio("extract", &extract, 0.75);
+    ratio("whole run", &whole, 2.0);
+    Ok(())
+}
+
+impl Bench {
+    fn write(&self, name: &str, text: &str) -> Result<()> {
+        Ok(std::fs::write(self.folder.path().join(name), text)?)
+    }
+
+    fn host(&self, command: &str, pipeline: &str, warehouse: &str) -> Result<Cost> {
+        measured(
+            Command::new(env!("CARGO_BIN_EXE_host"))
+                .args([command, pipeline, "--quiet"])
+                .current_dir(self.folder.path())
+                .env("HUBSPOT_BASE_URL", self.server.url())
+                .env("HUBSPOT_ACCESS_TOKEN", TOKEN)
+                .env("MARKETING_SPEND_CSV", self.folder.path().join("spend.csv"))
+                .env("WAREHOUSE", self.folder.path().join(warehouse)),
+        )
+    }
+
+    /// Rows and sums of both must be the same; gives back the number of records.
+    fn compare(&self, floor: &Path) -> Result<u64> {
+        let ours = Warehouse::open(&self.folder.path().join("whole.duckdb"), "1GB")?;
+        let theirs = Warehouse::open(floor, "1GB")?;
+        let facts = |schema: &str, warehouse: &Warehouse| -> Result<Vec<host::warehouse::Row>> {
+            Ok(warehouse.query(
+                &format!(
+                    "SELECT (SELECT count(*) FROM {schema}.companies) AS companies, (SELECT count(*) FROM {schema}.contacts) AS contacts, \
+                     count(*) AS deals, sum(amount)::VARCHAR AS amount, sum(epoch_ms(closedate)::HUGEINT)::VARCHAR AS closed, \
+                     (SELECT count(*) FROM {schema}.deals_contacts) AS deals_contacts, \
+                     (SELECT count(*) FROM {schema}.deals_companies) AS deals_companies FROM {schema}.deals"
+                ),
+                &[],
+            )?)
+        };
+        let (ours, theirs) = (facts("raw_hubspot", &ours)?, facts("main", &theirs)?);
+        if ours != theirs {
+            return Err(format!("the floor loaded other data: {ours:?} against {theirs:?}").into());
+        }
+        let count = |name: &str| ours[0][name].as_u64().unwrap_or_default();
+        Ok(count("companies") + count("contacts") + count("deals"))
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}

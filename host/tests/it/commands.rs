@@ -1,0 +1,100 @@
+//! The commands beside `run`: each does what its help says.
+
+use std::process::Output;
+
+use crate::support::{Project, root, stderr};
+
+fn succeed(project: &Project, arguments: &[&str]) -> String {
+    let output: Output = project.command(arguments).output().expect("the binary runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn shipped() -> String {
+    root().join("pipelines/hubspot.toml").display().to_string()
+}
+
+#[test]
+fn init_makes_a_project_that_checks() {
+    let project = Project::new(20);
+    let folder = project.folder.path().join("clinic");
+    let folder = folder.to_str().expect("a path");
+    assert!(succeed(&project, &["init", folder]).contains("host run pipelines/hubspot.toml"));
+    let pipeline = format!("{folder}/pipelines/hubspot.toml");
+    assert!(succeed(&project, &["check", &pipeline]).ends_with("all good\n"));
+    let again = project.command(&["init", folder]).output().expect("the binary runs");
+    assert_eq!(again.status.code(), Some(2), "{}", stderr(&again));
+}
+
+#[test]
+fn check_and_discover_write_nothing() {
+    let project = Project::new(20);
+    let check = succeed(&project, &["check", &shipped()]);
+    assert!(check.contains("HubSpot portal 50000001 (SANDBOX)"), "{check}");
+    let discover = succeed(&project, &["discover", &shipped(), "--stream", "companies"]);
+    assert!(discover.contains("especialidade_medica") && discover.contains("Especialidade Médica"), "{discover}");
+    assert!(!project.warehouse_path().exists());
+}
+
+#[test]
+fn the_plan_names_everything_and_asks_nobody() {
+    let project = Project::new(20);
+    let plan = succeed(&project, &["plan", &shipped()]);
+    assert_eq!(project.server.take_log(), Vec::<String>::new());
+    let root = root().display().to_string();
+    let plan = plan.replace(&root, "ROOT").replace(&project.server.url(), "URL");
+    let plan = plan.replace(&project.folder.path().display().to_string(), "FOLDER");
+    insta::assert_snapshot!(plan);
+}
+
+#[test]
+fn schemas_and_plugins_can_be_looked_at() {
+    let project = Project::new(20);
+    let schema: serde_json::Value = serde_json::from_str(&succeed(&project, &["schema", "pipeline"])).expect("JSON");
+    assert!(schema.pointer("/properties/pipeline").is_some());
+    let inspect = succeed(&project, &["plugin", "inspect", "dedupe", "--format", "json"]);
+    let inspect: serde_json::Value = serde_json::from_str(&inspect).expect("JSON");
+    assert_eq!(inspect["contract"], "rule");
+    assert_eq!(
+        inspect["imports"].as_array().map(|imports| imports.iter().any(|import| import.to_string().contains("wasi"))),
+        Some(false)
+    );
+    assert!(inspect.pointer("/description/config_schema/properties/keys").is_some());
+}
+
+#[test]
+fn one_stream_can_be_selected() {
+    let project = Project::new(20);
+    project.run(&[]);
+    let report = project.run(&["--select", "deals", "--full-refresh"]);
+    let streams: Vec<_> = report["extracted"]
+        .as_array()
+        .expect("streams")
+        .iter()
+        .map(|stream| stream["stream"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(streams, ["hubspot.deals", "hubspot.deals_companies", "hubspot.deals_contacts"]);
+    let changed: u64 =
+        report["extracted"].as_array().expect("streams").iter().filter_map(|stream| stream["changed"].as_u64()).sum();
+    assert_eq!(changed, 0, "a full refresh of the same data writes no row");
+    let unknown = project.command(&["run", &shipped(), "--select", "quotes"]).output().expect("the binary runs");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stderr(&unknown).contains("no such stream"), "{}", stderr(&unknown));
+}
+
+#[test]
+fn a_run_asks_again_for_everything_since_a_day() {
+    let project = Project::new(60);
+    project.run(&[]);
+    let report = project.run(&["--since", "2026-06-01"]);
+    let deals = report["extracted"]
+        .as_array()
+        .expect("streams")
+        .iter()
+        .find(|stream| stream["stream"] == "hubspot.deals")
+        .expect("deals")
+        .clone();
+    let expected = project.query("SELECT count(*) AS rows FROM raw_hubspot.deals WHERE hs_lastmodifieddate >= TIMESTAMPTZ '2026-06-01 03:00:00+00'");
+    assert_eq!(deals["rows"], expected[0]["rows"]);
+    assert_eq!(deals["changed"], 0);
+}
