@@ -34,6 +34,7 @@ lint: setup ## Format, clippy, docs
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	@if command -v cargo-deny > /dev/null; then cargo deny --log-level warn check; else echo "cargo-deny is not installed: licenses and advisories were not checked"; fi
 
 bench: build ## Times the pipeline at 100,000 patients against its floor
 	@HOST_PLUGINS=$(abspath $(TARGET)/release/plugins) cargo bench -p host --bench pipeline

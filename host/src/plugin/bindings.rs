@@ -8,9 +8,9 @@ pub mod source_world {
         imports: { default: async | trappable },
         exports: { default: async },
         with: {
-            "elt:plugin/http.response": crate::plugin::http::Response,
-            "elt:plugin/files.file": crate::plugin::imports::GrantedFile,
-            "elt:plugin/decode.table": crate::plugin::imports::Table,
+            "elt:plugin/http.response": crate::plugin::resources::Response,
+            "elt:plugin/files.file": crate::plugin::resources::GrantedFile,
+            "elt:plugin/decode.table": crate::plugin::resources::Table,
             "elt:plugin/decode.csv-reader": crate::plugin::decode_csv::CsvReader,
         },
     });

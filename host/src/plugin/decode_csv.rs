@@ -9,7 +9,7 @@ use arrow_array::builder::{
 use arrow_array::{ArrayRef, RecordBatch};
 
 use super::decode_value::{self as parse, Forms};
-use super::imports::GrantedFile;
+use super::resources::GrantedFile;
 use crate::error::{Error, Result, nearest};
 use crate::schema::{Field, Schema, Type};
 

@@ -8,19 +8,12 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_A
 use super::bindings::source_world::elt::plugin::http as wit_http;
 use super::bindings::types as wit;
 use super::connection::Connection;
+use super::resources::Response;
 
 /// Bodies over this are refused: a page of 100 records with a 5 MB property each still fits.
 const BODY_LIMIT: usize = 512 * 1024 * 1024;
 /// Tries after the first. With waits of 0.5 s doubling to 30 s this rides out about two minutes.
 const RETRIES: usize = 8;
-
-/// An answer, kept in the host.
-#[expect(unreachable_pub, reason = "the generated bindings name it")]
-pub struct Response {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
 
 fn error(kind: wit::ErrorKind, code: &str, message: String) -> wit::Error {
     wit::Error { kind, code: code.to_owned(), message, retry_after_ms: None, details_json: None }

@@ -1,8 +1,5 @@
 //! What plugins may call: requests over granted connections, granted files, the decoders, the log.
 
-use std::path::PathBuf;
-
-use arrow_array::RecordBatch;
 use futures_util::future::join_all;
 use wasmtime::component::Resource;
 
@@ -12,25 +9,13 @@ use super::codec;
 use super::connection::Connection;
 use super::decode_csv::CsvReader;
 use super::decode_json::{self, JsonColumn};
-use super::http::{self, Response};
+use super::http;
+use super::resources::{GrantedFile, Response, Table};
 use super::state::State;
 use crate::error::{Error, Kind};
 use crate::schema::{Field, Schema, Type};
 
 type Answer<T> = wasmtime::Result<Result<T, wit::Error>>;
-
-/// A file that the pipeline granted.
-#[expect(unreachable_pub, reason = "the generated bindings name it")]
-pub struct GrantedFile {
-    pub(crate) path: PathBuf,
-    pub(crate) handle: std::fs::File,
-}
-
-/// Decoded rows, kept in the host.
-#[expect(unreachable_pub, reason = "the generated bindings name it")]
-pub struct Table {
-    pub(crate) batch: RecordBatch,
-}
 
 impl From<Error> for wit::Error {
     fn from(error: Error) -> Self {

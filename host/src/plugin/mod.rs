@@ -11,6 +11,7 @@ mod decode_value;
 mod engine;
 mod http;
 mod imports;
+mod resources;
 mod rule;
 mod source;
 mod state;
