@@ -33,7 +33,7 @@ pub struct Options {
 }
 
 /// What one stream brought.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Extracted {
     /// `source.stream`.
     pub stream: String,
@@ -45,6 +45,9 @@ pub struct Extracted {
     pub unfit: u64,
     /// Requests sent; counted with the stream whose reader sent them.
     pub requests: u64,
+    /// What the plugin warned of, and what did not fit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Duration in seconds.
     pub seconds: f64,
 }
@@ -179,7 +182,7 @@ impl StreamTask {
                 committed = Instant::now();
             }
             if done {
-                return Ok(self.summary(&counts, reader.requests(), started.elapsed()));
+                return Ok(self.summary(&counts, &reader, started.elapsed()));
             }
         }
     }
@@ -209,7 +212,7 @@ impl StreamTask {
         self.progress.tell(Event::Extract { stream, rows, requests: reader.requests(), total, done });
     }
 
-    fn summary(&self, counts: &BTreeMap<String, LoadCounts>, requests: u64, elapsed: Duration) -> Vec<Extracted> {
+    fn summary(&self, counts: &BTreeMap<String, LoadCounts>, reader: &Reader, elapsed: Duration) -> Vec<Extracted> {
         let own = |stream: &str| stream == self.stream.name;
         let mut names: Vec<_> = counts.keys().cloned().collect();
         if !names.contains(&self.stream.name) {
@@ -217,9 +220,24 @@ impl StreamTask {
         }
         let extracted = names.into_iter().map(|stream| {
             let LoadCounts { rows, changed, unfit } = counts.get(&stream).copied().unwrap_or_default();
-            let requests = if own(&stream) { requests } else { 0 };
-            let seconds = if own(&stream) { elapsed.as_secs_f64() } else { 0.0 };
-            Extracted { stream: format!("{}.{stream}", self.source.name), rows, changed, unfit, requests, seconds }
+            let mut extracted = Extracted {
+                stream: format!("{}.{stream}", self.source.name),
+                rows,
+                changed,
+                unfit,
+                ..Extracted::default()
+            };
+            if unfit > 0 {
+                extracted
+                    .warnings
+                    .push(format!("{unfit} rows hold a value that does not fit its column: see `_unfit`"));
+            }
+            if own(&stream) {
+                extracted.requests = reader.requests();
+                extracted.seconds = elapsed.as_secs_f64();
+                extracted.warnings.extend_from_slice(reader.warnings());
+            }
+            extracted
         });
         extracted.collect()
     }

@@ -19,6 +19,8 @@ pub mod run;
 
 /// The commands.
 pub mod cli;
+/// The time and the ids of runs.
+pub mod clock;
 /// The one error.
 pub mod error;
 /// What a run tells while it runs.

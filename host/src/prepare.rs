@@ -246,7 +246,12 @@ fn file(
 ) -> Result<Option<std::path::PathBuf>> {
     let optional = need.details.get("optional").and_then(serde_json::Value::as_bool).unwrap_or_default();
     match files.get(&need.name).filter(|path| !path.is_empty()) {
-        Some(path) => Ok(Some(pipeline.path(path))),
+        Some(path) => {
+            let path = pipeline.path(path);
+            let opened = std::fs::File::open(&path);
+            opened.map_err(|cause| Error::config(format!("file `{}`: {}: {cause}", need.name, path.display())))?;
+            Ok(Some(path))
+        }
         None if optional => Ok(None),
         None => {
             let error = Error::config(format!("it needs the file `{}`, which is not granted", need.name));

@@ -37,11 +37,6 @@ pub enum Event {
         /// Of how many.
         of: usize,
     },
-    /// Something the reader should know.
-    Warning {
-        /// What.
-        message: String,
-    },
 }
 
 /// Where events go; shared by the tasks of a run.

@@ -7,13 +7,14 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use crate::clean::{self, Cleaned};
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::extract::{self, Extracted};
 use crate::marts::{self, Built, Graph};
 use crate::pipeline::Pipeline;
 use crate::plugin::{Engine, Search};
 use crate::prepare::{Prepared, PreparedRule, PreparedSource, prepare};
-use crate::progress::{Event, Progress};
+use crate::progress::Progress;
 use crate::report::{self, Report};
 use crate::schema::Stream;
 use crate::warehouse::{Table, Warehouse};
@@ -41,6 +42,8 @@ pub struct Context<'a> {
     pub progress: &'a Progress,
     /// Turns true when the run should stop.
     pub stop: watch::Receiver<bool>,
+    /// Tells the time and makes ids.
+    pub clock: Clock,
 }
 
 /// A source with its account and its streams.
@@ -155,19 +158,16 @@ impl Context<'_> {
         for (source, streams) in &chosen {
             warehouse.record_streams(&source.name, streams)?;
         }
-        let now = jiff::Timestamp::now();
-        let load_id = ulid::Ulid::new().to_string();
-        warehouse.begin_run(&load_id, &self.pipeline.file.pipeline.name, "run")?;
+        let load_id = self.begin(&warehouse, "run")?;
         let extract_options = extract::Options {
             load_id: load_id.clone(),
-            extracted_at: now.as_microsecond(),
+            extracted_at: self.clock.now().as_microsecond(),
             full_refresh: options.full_refresh,
             since: options.since.clone(),
         };
         let work = async {
             let extracted = extract::extract(&chosen, &warehouse, &extract_options, self.progress, &self.stop).await?;
             extracted.iter().try_for_each(|stream| warehouse.record_step(&load_id, &stream.step()))?;
-            self.warn(&extracted);
             self.clean_and_build(&warehouse, &prepared.rules, graph, &load_id, false)
                 .await
                 .map(|rest| (extracted, rest))
@@ -185,10 +185,16 @@ impl Context<'_> {
             return Err(error.hint("`host run PIPELINE` loads it"));
         }
         let graph = self.models(&warehouse, &[])?;
-        let load_id = ulid::Ulid::new().to_string();
-        warehouse.begin_run(&load_id, &self.pipeline.file.pipeline.name, "clean")?;
+        let load_id = self.begin(&warehouse, "clean")?;
         let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, true).await;
         self.finish(&warehouse, &load_id, started, rest.map(|rest| (Vec::new(), rest)))
+    }
+
+    /// Notes that a run begins; gives back its id.
+    fn begin(&self, warehouse: &Warehouse, command: &str) -> Result<String> {
+        let load_id = self.clock.load_id(warehouse.last_load_id()?.as_deref());
+        warehouse.begin_run(&load_id, &self.pipeline.file.pipeline.name, command)?;
+        Ok(load_id)
     }
 
     fn check_selection(&self, options: &Options, all: &[(PreparedSource, Vec<Stream>)]) -> Result<()> {
@@ -205,16 +211,6 @@ impl Context<'_> {
         }
     }
 
-    fn warn(&self, extracted: &[Extracted]) {
-        for stream in extracted.iter().filter(|stream| stream.unfit > 0) {
-            let message = format!(
-                "{}: {} rows have a value that does not fit its column; see `_unfit`",
-                stream.stream, stream.unfit
-            );
-            self.progress.tell(Event::Warning { message });
-        }
-    }
-
     async fn clean_and_build(
         &self,
         warehouse: &Warehouse,
@@ -223,6 +219,7 @@ impl Context<'_> {
         load_id: &str,
         replay: bool,
     ) -> Result<CleanedAndBuilt> {
+        let _stopping = warehouse.stop_when(&self.stop);
         let cleaned = clean::clean(warehouse, rules, load_id, replay, self.progress, &self.stop).await?;
         cleaned
             .iter()

@@ -13,4 +13,4 @@ pub mod spend;
 pub mod truth;
 
 pub use network::{Link, Network, Object, Options};
-pub use server::{Fault, Server, ServerOptions, TOKEN};
+pub use server::{Fault, Server, ServerOptions, TOKEN, now};

@@ -26,6 +26,8 @@ pub struct ServerOptions {
     pub rate_limit: Option<usize>,
     /// Scopes that the token lacks.
     pub missing_scopes: Vec<String>,
+    /// Properties that the portal does not have.
+    pub missing_properties: Vec<String>,
     /// The portal's id, instead of the usual one.
     pub portal: Option<u64>,
     /// Answers to give instead, once each, in order: path part, status, body, Retry-After in seconds.
@@ -107,6 +109,11 @@ impl Server {
         waited.is_ok_and(|(_, timeout)| !timeout.timed_out())
     }
 
+    /// Changes how the server behaves from now on.
+    pub fn configure(&self, work: impl FnOnce(&mut ServerOptions)) {
+        work(&mut lock(&self.shared).options);
+    }
+
     /// Gives these answers instead of the right ones, once each.
     pub fn inject(&self, faults: Vec<Fault>) {
         lock(&self.shared).options.faults.extend(faults);
@@ -172,14 +179,21 @@ async fn handle(
         return json_answer((status, body));
     }
     let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap_or_default() };
-    let now = jiff::Timestamp::now().as_millisecond();
+    let now = now();
     let call = Call { method: &method, path: uri.path(), query, body, now };
     let portal = shared.options.portal;
     let mut answer = api::answer(&mut shared.network, &call);
     if let (Some(portal), Some(id)) = (portal, answer.1.get_mut("portalId")) {
         *id = json!(portal);
     }
+    shared.hide_properties(uri.path(), &mut answer.1);
     json_answer(answer)
+}
+
+/// Milliseconds since 1970. The sandbox stands for a server, whose clock is its own.
+#[expect(clippy::disallowed_methods, reason = "the sandbox's one clock")]
+pub fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
 }
 
 fn json_answer((status, body): api::Answer) -> Response {
@@ -194,6 +208,18 @@ impl Shared {
             return None;
         }
         Some(self.options.faults.remove(at))
+    }
+
+    /// Takes what the portal does not have out of an answer.
+    fn hide_properties(&self, path: &str, body: &mut Value) {
+        let missing = &self.options.missing_properties;
+        let Some(results) = body.get_mut("results").and_then(Value::as_array_mut) else { return };
+        if path.contains("/properties/") {
+            results.retain(|property| missing.iter().all(|name| property["name"] != name.as_str()));
+        }
+        for values in results.iter_mut().filter_map(|record| record.get_mut("properties")?.as_object_mut()) {
+            values.retain(|name, _| !missing.contains(name));
+        }
     }
 
     fn over_limit(&mut self) -> Option<api::Answer> {

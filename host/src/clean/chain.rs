@@ -67,6 +67,14 @@ impl Chain {
         segments
     }
 
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let of = |link: &Link| {
+            let rule = link.counts.rule.clone();
+            link.run.warnings().iter().map(move |warning| format!("{rule}: {warning}")).collect::<Vec<_>>()
+        };
+        self.rules.iter().flat_map(of).collect()
+    }
+
     pub(super) fn counts(&self) -> Vec<RuleCounts> {
         self.rules.iter().map(|link| link.counts.clone()).collect()
     }

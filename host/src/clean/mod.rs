@@ -20,7 +20,7 @@ pub use chain::{Chain, open};
 use journal::Journal;
 
 /// What cleaning did to one stream.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Cleaned {
     /// `source.stream`.
     pub stream: String,
@@ -30,6 +30,9 @@ pub struct Cleaned {
     pub rows: u64,
     /// What each rule did, in order.
     pub rules: Vec<RuleCounts>,
+    /// What plugins warned of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Duration in seconds.
     pub seconds: f64,
 }
@@ -87,23 +90,22 @@ impl Task<'_> {
         let started = Instant::now();
         let name = self.stream.name();
         let (raw, clean) = self.tables();
-        let fingerprint: Vec<_> = self.rules.iter().map(|rule| format!("{}={}", rule.name, rule.fingerprint)).collect();
-        let fingerprint = fingerprint.join("\n");
+        let schema = self.schema(&raw)?;
+        let fingerprint = self.fingerprint(&schema);
         let version = self.warehouse.table_version(&raw)?.unwrap_or_default();
         let before = self.warehouse.last_clean(&name)?;
         let exists = self.warehouse.columns(&clean)?.is_some();
         let same_rules = exists && before.as_ref().is_some_and(|before| before.0 == fingerprint);
         if !self.replay && same_rules && before.as_ref().is_some_and(|before| before.1 == version) {
-            let (rows, rules, seconds) = (0, Vec::new(), started.elapsed().as_secs_f64());
-            return Ok(Cleaned { stream: name, unchanged: true, rows, rules, seconds });
+            let seconds = started.elapsed().as_secs_f64();
+            return Ok(Cleaned { stream: name, unchanged: true, seconds, ..Cleaned::default() });
         }
         let done = publish::Done { stream: &name, clean: &clean, fingerprint: &fingerprint, version: &version };
         if self.rules.is_empty() {
             publish::view(self.warehouse, &raw, &done, self.load_id)?;
             let seconds = started.elapsed().as_secs_f64();
-            return Ok(Cleaned { stream: name, unchanged: false, rows: 0, rules: Vec::new(), seconds });
+            return Ok(Cleaned { stream: name, seconds, ..Cleaned::default() });
         }
-        let schema = self.schema(&raw)?;
         let mut chain = open(self.rules, &name, &schema).await?;
         // Rows are deleted in streams that are replaced or carried; those are cleaned whole.
         let incremental = !self.replay && same_rules && chain.is_row_scope() && self.stream.only_grows();
@@ -122,7 +124,14 @@ impl Task<'_> {
         }
         self.progress.tell(Event::Clean { stream: name.clone(), rows, done: true });
         let seconds = started.elapsed().as_secs_f64();
-        Ok(Cleaned { stream: name, unchanged: false, rows, rules: counts, seconds })
+        Ok(Cleaned { stream: name, unchanged: false, rows, rules: counts, warnings: chain.warnings(), seconds })
+    }
+
+    /// What the clean table depends on beside raw's rows: raw's columns, and the rules in their order.
+    fn fingerprint(&self, schema: &Schema) -> String {
+        let columns = schema.fields.iter().map(|field| format!("{} {}", field.name, field.data_type.sql()));
+        let rules = self.rules.iter().map(|rule| format!("{}={}", rule.name, rule.fingerprint));
+        columns.chain(rules).collect::<Vec<_>>().join("\n")
     }
 
     /// Runs the chain into the stage table: row rules batch by batch, each table rule over the stage so far.

@@ -33,7 +33,10 @@ impl Init {
             std::fs::create_dir_all(&folder).and_then(|()| files.extract(&folder)).map_err(broken)?;
         }
         let write = |path: &Path, text: &str| std::fs::write(path, text).map_err(broken);
-        write(&folder.join(".env.example"), "HUBSPOT_ACCESS_TOKEN=pat-…\nMARKETING_SPEND_CSV=marketing_spend.csv\n")?;
+        write(
+            &folder.join(".env.example"),
+            "HUBSPOT_ACCESS_TOKEN=pat-…\n# Paths start at the pipeline's folder.\n# MARKETING_SPEND_CSV=../marketing_spend.csv\n",
+        )?;
         write(&folder.join(".gitignore"), ".env\nwarehouse.duckdb*\n")?;
         let shown = folder.display();
         Ok(format!(

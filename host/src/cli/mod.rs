@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::sync::watch;
 
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::{Environment, Pipeline};
 use crate::plugin::{Engine, Search};
@@ -145,7 +146,8 @@ fn on_pipeline(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<'_>
             // Without signals, the sender must outlive the work.
             std::future::pending::<()>().await;
         });
-        work(&Context { pipeline: &pipeline, engine: &engine, search: &search, progress: &progress, stop }).await
+        let clock = Clock::system();
+        work(&Context { pipeline: &pipeline, engine: &engine, search: &search, progress: &progress, stop, clock }).await
     })
 }
 

@@ -20,7 +20,6 @@ fn plain() -> Progress {
         }
         Event::Clean { stream, rows, done: true } => eprintln!("clean    {stream}: {rows} rows"),
         Event::Model { done, of, .. } if done == of => eprintln!("marts    {of} models and checks"),
-        Event::Warning { message } => eprintln!("warning  {message}"),
         _ => {}
     })
 }
@@ -61,10 +60,6 @@ fn moving() -> Progress {
             }
             Event::Model { model, done, of } => {
                 line("marts".to_owned(), "marts", model, done == of, Some((done as u64, of as u64)));
-            }
-            Event::Warning { message } => {
-                // Where the terminal is gone, so is its reader.
-                let _ = all.println(format!("warning  {message}"));
             }
         }
     })

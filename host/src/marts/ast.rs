@@ -1,16 +1,26 @@
 //! Queries as DuckDB itself parses them: which tables they read, and the same query reading others.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::warehouse::{Table, Warehouse};
 
-/// A table that a query reads; the schema is empty where the query names none.
-pub(super) type Reference = Table;
+/// Why a query does not parse, and on which of its lines.
+#[derive(Debug)]
+pub(super) struct Syntax {
+    pub(super) line: Option<usize>,
+    pub(super) error: Error,
+}
 
-fn parse(sql: &str, warehouse: &Warehouse) -> Result<Value> {
+impl From<Error> for Syntax {
+    fn from(error: Error) -> Self {
+        Self { line: None, error }
+    }
+}
+
+fn parse(sql: &str, warehouse: &Warehouse) -> Result<Value, Syntax> {
     let text = warehouse.value("SELECT json_serialize_sql(?::VARCHAR)", &[sql])?.unwrap_or_default();
     let tree: Value = serde_json::from_str(&text).map_err(|cause| Error::internal(cause.to_string()))?;
     if tree.get("error").and_then(Value::as_bool) != Some(true) {
@@ -19,21 +29,22 @@ fn parse(sql: &str, warehouse: &Warehouse) -> Result<Value> {
     let message = tree.get("error_message").and_then(Value::as_str).unwrap_or("it does not parse");
     let position = tree.get("position").and_then(|at| at.as_str().map_or_else(|| at.as_u64(), |at| at.parse().ok()));
     let message = message.lines().next().unwrap_or(message).trim_end_matches('!');
-    let line =
-        position.and_then(|at| sql.get(..usize::try_from(at).ok()?)).map(|before| before.matches('\n').count() + 1);
-    let error = Error::config(message.to_owned());
-    Err(match line {
-        Some(line) => error.on(format!("line {line}")),
-        None => error,
-    })
+    let line = position.and_then(|at| line_at(sql, at));
+    Err(Syntax { line, error: Error::config(message.to_owned()) })
 }
 
-/// The tables that a query reads, its own CTEs left out.
-pub(super) fn references(sql: &str, warehouse: &Warehouse) -> Result<BTreeSet<Reference>> {
+fn line_at(sql: &str, byte: u64) -> Option<usize> {
+    Some(sql.get(..usize::try_from(byte).ok()?)?.matches('\n').count() + 1)
+}
+
+/// The tables that a query reads, its own CTEs left out, with the line that names each first. The schema is empty
+/// where the query names none.
+pub(super) fn references(sql: &str, warehouse: &Warehouse) -> Result<BTreeMap<Table, Option<usize>>, Syntax> {
     let mut tree = parse(sql, warehouse)?;
-    let mut found = BTreeSet::new();
+    let mut found = BTreeMap::new();
     walk(&mut tree, &BTreeSet::new(), &mut |node| {
-        found.insert(Table::new(text(node, "schema_name"), text(node, "table_name")));
+        let line = node.get("query_location").and_then(Value::as_u64).and_then(|at| line_at(sql, at));
+        found.entry(Table::new(text(node, "schema_name"), text(node, "table_name"))).or_insert(line);
     });
     Ok(found)
 }
@@ -42,7 +53,7 @@ pub(super) fn references(sql: &str, warehouse: &Warehouse) -> Result<BTreeSet<Re
 ///
 /// Edits the user's own text at the places that the parse tree tells: DuckDB's `json_deserialize_sql` (1.5) writes
 /// `a CROSS JOIN b LEFT JOIN c` as `a, b LEFT JOIN c`, which binds otherwise.
-pub(super) fn redirect(sql: &str, tables: &[&Table], warehouse: &Warehouse) -> Result<String> {
+pub(super) fn redirect(sql: &str, tables: &[&Table], warehouse: &Warehouse) -> Result<String, Syntax> {
     let mut tree = parse(sql, warehouse)?;
     let mut edits = Vec::new();
     walk(&mut tree, &BTreeSet::new(), &mut |node| {
@@ -142,11 +153,17 @@ mod tests {
     fn common_table_expressions_are_no_tables() {
         let warehouse = Warehouse::memory().expect("DuckDB in memory");
         let sql = "WITH a AS (FROM core.x), b AS (FROM a) FROM b ASOF JOIN core.y USING (k) WHERE k IN (FROM s.z)";
-        let found: Vec<_> = references(sql, &warehouse)
-            .expect("a query")
-            .into_iter()
-            .map(|t| format!("{}.{}", t.schema, t.name))
-            .collect();
-        assert_eq!(found, ["core.x", "core.y", "s.z"]);
+        let found = references(sql, &warehouse).expect("a query");
+        let names: Vec<_> = found.keys().map(|table| format!("{}.{}", table.schema, table.name)).collect();
+        assert_eq!(names, ["core.x", "core.y", "s.z"]);
+    }
+
+    #[test]
+    fn problems_name_their_line() {
+        let warehouse = Warehouse::memory().expect("DuckDB in memory");
+        let syntax = references("SELECT 1\nFROM WHERE", &warehouse).expect_err("a syntax error");
+        assert_eq!(syntax.line, Some(2), "{}", syntax.error);
+        let found = references("SELECT 1\n\nFROM core.x JOIN\ncore.y USING (k)", &warehouse).expect("a query");
+        assert_eq!(found.values().copied().collect::<Vec<_>>(), [Some(3), Some(4)]);
     }
 }

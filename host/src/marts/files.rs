@@ -8,7 +8,7 @@ use crate::warehouse::Table;
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum Materialized {
     /// A CSV file as a table.
     Seed,
     /// A query kept as a query.
@@ -25,7 +25,7 @@ pub struct Model {
     /// What it becomes: the folder's name and the file's.
     pub table: Table,
     /// What it is.
-    pub kind: Kind,
+    pub kind: Materialized,
     /// Whether a check that returns rows only warns.
     pub is_warning: bool,
     /// The file.
@@ -41,6 +41,12 @@ impl Model {
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}.{}", self.table.schema, self.table.name)
+    }
+
+    /// An error of this model, at a line of its file.
+    pub(super) fn error(&self, line: Option<usize>, error: Error) -> Error {
+        let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+        error.on(format!("{}{line}: model `{}`", self.path.display(), self.name()))
     }
 }
 
@@ -82,16 +88,17 @@ fn model(folder: &Path, path: &Path, is_seed: bool) -> Result<Model> {
     let text = std::fs::read_to_string(path).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
     let schema = name(folder);
     let kind = match schema.as_str() {
-        _ if is_seed => Kind::Seed,
-        "checks" => Kind::Check,
-        "staging" => Kind::View,
-        _ => Kind::Table,
+        _ if is_seed => Materialized::Seed,
+        "checks" => Materialized::Check,
+        "staging" => Materialized::View,
+        _ => Materialized::Table,
     };
     let table = Table::new(schema, name(path));
     let mut model = Model { table, kind, is_warning: false, path: path.to_path_buf(), text, depends_on: Vec::new() };
     if !is_seed {
         header(&mut model)?;
-        model.text = model.text.trim().trim_end_matches(';').to_owned();
+        // The start stays as it is, so that lines of errors are lines of the file.
+        model.text = model.text.trim_end().trim_end_matches(';').to_owned();
     }
     Ok(model)
 }
@@ -110,8 +117,8 @@ fn header(model: &mut Model) -> Result<()> {
         match key {
             "materialized" => {
                 model.kind = match value {
-                    "view" => Kind::View,
-                    "table" => Kind::Table,
+                    "view" => Materialized::View,
+                    "table" => Materialized::Table,
                     _ => return Err(wrong("`view` or `table`")),
                 }
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ast;
-use super::files::{Kind, Model};
+use super::files::{Materialized, Model};
 use crate::error::{Error, Result, nearest};
 use crate::warehouse::{Table, Warehouse};
 
@@ -23,10 +23,10 @@ impl Graph {
     /// Parses every query; all problems are one error.
     pub(super) fn new(files: Vec<Model>, warehouse: &Warehouse, exists: &Exists<'_>) -> Result<Self> {
         let known: BTreeSet<Table> =
-            files.iter().filter(|file| file.kind != Kind::Check).map(|file| file.table.clone()).collect();
+            files.iter().filter(|file| file.kind != Materialized::Check).map(|file| file.table.clone()).collect();
         let mut problems = Vec::new();
         let mut edges = BTreeMap::new();
-        for model in files.iter().filter(|file| file.kind != Kind::Seed) {
+        for model in files.iter().filter(|file| file.kind != Materialized::Seed) {
             match dependencies(model, &known, warehouse, exists) {
                 Ok(found) => {
                     edges.insert(model.name(), found);
@@ -35,7 +35,7 @@ impl Graph {
             }
         }
         Error::all(problems).map_or(Ok(()), Err)?;
-        let (checks, models): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.kind == Kind::Check);
+        let (checks, models): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| file.kind == Materialized::Check);
         let models = sort(models, &edges)?;
         Ok(Self { models, checks, edges })
     }
@@ -62,13 +62,16 @@ fn dependencies(
     warehouse: &Warehouse,
     exists: &Exists<'_>,
 ) -> Result<Vec<String>, Vec<Error>> {
-    let on = |error: Error| error.on(format!("{}: model `{}`", model.path.display(), model.name()));
-    let references = ast::references(&model.text, warehouse).map_err(|error| vec![on(error)])?;
+    let references = ast::references(&model.text, warehouse);
+    let references = references.map_err(|syntax| vec![model.error(syntax.line, syntax.error)])?;
     let mut found = Vec::new();
     let mut problems = Vec::new();
-    let named =
-        model.depends_on.iter().filter_map(|name| name.split_once('.')).map(|(schema, name)| Table::new(schema, name));
-    for table in references.into_iter().chain(named) {
+    let named = model
+        .depends_on
+        .iter()
+        .filter_map(|name| name.split_once('.'))
+        .map(|(schema, name)| (Table::new(schema, name), None));
+    for (table, line) in references.into_iter().chain(named) {
         let name = format!("{}.{}", table.schema, table.name);
         if known.contains(&table) {
             found.push(name);
@@ -78,9 +81,10 @@ fn dependencies(
             let names: Vec<_> = known.iter().map(|table| format!("{}.{}", table.schema, table.name)).collect();
             let error = Error::config(format!("unknown table `{}`", name.trim_start_matches('.')));
             let hint = nearest(name.trim_start_matches('.'), names.iter().map(String::as_str));
-            problems.push(on(error.hint(hint.unwrap_or_else(|| {
+            let hint = hint.unwrap_or_else(|| {
                 "write it as `schema.name`; raw and clean tables exist once a run has loaded them".to_owned()
-            }))));
+            });
+            problems.push(model.error(line, error.hint(hint)));
         }
     }
     if problems.is_empty() { Ok(found) } else { Err(problems) }
@@ -91,8 +95,8 @@ fn sort(models: Vec<Model>, edges: &BTreeMap<String, Vec<String>>) -> Result<Vec
     let names: Vec<_> = models.iter().map(Model::name).collect();
     let mut order = Vec::new();
     let mut path = Vec::new();
-    for name in &names {
-        visit(name, edges, &mut order, &mut path)?;
+    for (name, model) in names.iter().zip(&models) {
+        visit(name, edges, &mut order, &mut path).map_err(|error| error.on(model.path.display()))?;
     }
     let mut by_name: BTreeMap<_, _> = models.into_iter().map(|model| (model.name(), model)).collect();
     Ok(order.iter().filter_map(|name| by_name.remove(name)).collect())

@@ -12,11 +12,11 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::progress::{Event, Progress};
 use crate::warehouse::{Table, Warehouse, literal};
 
-pub use files::{Kind, Model};
+pub use files::{Materialized, Model};
 pub use graph::{Exists, Graph};
 
 /// What was built and checked.
@@ -40,7 +40,7 @@ pub struct BuiltModel {
     /// `schema.name`.
     pub model: String,
     /// What it is.
-    pub kind: Kind,
+    pub kind: Materialized,
     /// Rows; none for views.
     pub rows: Option<u64>,
     /// Duration in seconds.
@@ -54,8 +54,8 @@ pub fn load(folder: &Path, warehouse: &Warehouse, exists: &Exists<'_>) -> Result
 
 /// The tables that a query reads, each `schema.name`.
 pub fn reads(sql: &str, warehouse: &Warehouse) -> Result<Vec<String>> {
-    let tables = ast::references(sql, warehouse)?;
-    Ok(tables.into_iter().map(|table| format!("{}.{}", table.schema, table.name)).collect())
+    let tables = ast::references(sql, warehouse).map_err(|syntax| syntax.error)?;
+    Ok(tables.into_keys().map(|table| format!("{}.{}", table.schema, table.name)).collect())
 }
 
 /// Builds, checks and publishes all models, unless nothing that they depend on changed.
@@ -119,7 +119,7 @@ impl Builder<'_> {
         let of = self.graph.models().count() + self.graph.checks().count();
         for model in self.graph.models() {
             if stopped() {
-                return Err(Error::new(crate::error::Kind::Interrupted, "stopped"));
+                return Err(Error::new(Kind::Interrupted, "stopped"));
             }
             built.models.push(self.model(model)?);
             let name = model.name();
@@ -143,21 +143,21 @@ impl Builder<'_> {
     fn model(&self, model: &Model) -> Result<BuiltModel> {
         let started = Instant::now();
         let next = model.table.suffixed("__next");
-        let on = |error: Error| self.on_model(model, error);
+        let on = |error: Error| on_model(model, error);
         self.warehouse.execute(&format!("CREATE SCHEMA IF NOT EXISTS {}", crate::warehouse::quote(&next.schema)))?;
         self.warehouse.drop_table_or_view(&next)?;
         let (create, body) = match model.kind {
-            Kind::View => ("VIEW", self.redirected(model)?),
-            Kind::Table => ("TABLE", self.redirected(model)?),
-            Kind::Seed => {
+            Materialized::View => ("VIEW", self.redirected(model)?),
+            Materialized::Table => ("TABLE", self.redirected(model)?),
+            Materialized::Seed => {
                 let path = literal(&model.path.display().to_string());
                 ("TABLE", format!("SELECT * FROM read_csv({path}, header = true, auto_detect = true)"))
             }
-            Kind::Check => return Err(Error::internal("a check is no model")),
+            Materialized::Check => return Err(Error::internal("a check is no model")),
         };
         self.warehouse.execute(&format!("CREATE {create} {next} AS {body}")).map_err(on)?;
         let rows = match model.kind {
-            Kind::View => None,
+            Materialized::View => None,
             _ => self.warehouse.value(&format!("SELECT count(*) FROM {next}"), &[])?.and_then(|rows| rows.parse().ok()),
         };
         Ok(BuiltModel { model: model.name(), kind: model.kind, rows, seconds: started.elapsed().as_secs_f64() })
@@ -167,7 +167,7 @@ impl Builder<'_> {
     fn check(&self, check: &Model) -> Result<Option<String>> {
         let sql = self.redirected(check)?;
         let rows = self.warehouse.query(&format!("SELECT * FROM ({sql}) LIMIT 3"), &[]);
-        let rows = rows.map_err(|error| self.on_model(check, error))?;
+        let rows = rows.map_err(|error| on_model(check, error))?;
         if rows.is_empty() {
             return Ok(None);
         }
@@ -178,15 +178,24 @@ impl Builder<'_> {
     /// The model's query with references to other models led to what is being built.
     fn redirected(&self, model: &Model) -> Result<String> {
         let names: Vec<&Table> = self.graph.models().map(|model| &model.table).collect();
-        ast::redirect(&model.text, &names, self.warehouse).map_err(|error| self.on_model(model, error))
-    }
-
-    fn on_model(&self, model: &Model, error: Error) -> Error {
-        let first = error.message.lines().next().unwrap_or_default().to_owned();
-        Error::config(first.replace("__next", "")).on(format!("{}: model `{}`", model.path.display(), model.name()))
+        ast::redirect(&model.text, &names, self.warehouse).map_err(|syntax| model.error(syntax.line, syntax.error))
     }
 
     fn clear(&self) -> Result<()> {
         self.graph.models().try_for_each(|model| self.warehouse.drop_table_or_view(&model.table.suffixed("__next")))
     }
+}
+
+/// DuckDB's error on a model's query: what it cannot bind is for the model's author to mend, what it cannot compute is
+/// in the data; a full disk or an interruption is neither.
+fn on_model(model: &Model, error: Error) -> Error {
+    if error.kind != Kind::Internal {
+        return model.error(None, error);
+    }
+    // `LINE 3: SELECT …` counts the lines of the statement, which starts on the model's first line.
+    let line = error.message.lines().find_map(|line| line.strip_prefix("LINE ")?.split(':').next()?.parse().ok());
+    let message = error.message.lines().next().unwrap_or_default().replace("__next", "");
+    let of_data = ["Conversion", "Invalid Input", "Out of Range", "Constraint"];
+    let kind = if of_data.iter().any(|start| message.starts_with(start)) { Kind::Data } else { Kind::Config };
+    model.error(line, Error::new(kind, message))
 }

@@ -1,6 +1,6 @@
 //! Publishes what was built aside: one transaction of drops, renames and views made from their own text.
 
-use super::files::Kind;
+use super::files::Materialized;
 use super::{BuiltModel, Graph};
 use crate::error::Result;
 use crate::warehouse::{Table, Warehouse};
@@ -19,13 +19,13 @@ pub(super) fn publish(
         for model in graph.models() {
             let next = model.table.suffixed("__next");
             warehouse.drop_table_or_view(&model.table)?;
-            if model.kind == Kind::View {
+            if model.kind == Materialized::View {
                 warehouse.execute(&format!("DROP VIEW {next}"))?;
             } else {
                 warehouse.rename(&next, &model.table.name)?;
             }
         }
-        for model in graph.models().filter(|model| model.kind == Kind::View) {
+        for model in graph.models().filter(|model| model.kind == Materialized::View) {
             warehouse.execute(&format!("CREATE VIEW {} AS {}", model.table, model.text))?;
         }
         warehouse.execute("DELETE FROM _host.model_builds; DELETE FROM _host.publications")?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ pub struct Connection {
     pub(crate) base: Url,
     pub(crate) token: Option<Secret>,
     windows: Arc<BTreeMap<String, Window>>,
+    answered: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -53,7 +55,17 @@ impl Connection {
             .build()
             .map_err(|cause| Error::internal(format!("the HTTP client does not start: {cause}")))?;
         let window = |(name, limit): (&String, &RateLimit)| (name.clone(), Window::new(limit));
-        Ok(Self { client, base, token, windows: Arc::new(buckets.iter().map(window).collect()) })
+        let windows = Arc::new(buckets.iter().map(window).collect());
+        Ok(Self { client, base, token, windows, answered: Arc::default() })
+    }
+
+    /// Whether the server has answered at least once.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn note_answer(&self) {
+        self.answered.store(true, Ordering::Relaxed);
     }
 
     /// Waits until the bucket allows another request.

@@ -1,5 +1,6 @@
 //! Granted CSV files to typed columns, strictly: a missing header or a value that does not fit is an error with its line.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::builder::{
@@ -24,6 +25,10 @@ pub struct CsvReader {
     schema: Schema,
     /// Where each field stands in the file.
     positions: Vec<usize>,
+    /// Where each column of the primary key stands in the file.
+    key: Vec<usize>,
+    /// The line of each key so far.
+    seen: HashMap<Vec<String>, u64>,
 }
 
 impl CsvReader {
@@ -42,15 +47,19 @@ impl CsvReader {
                 error.hint(nearest(&field.name, headers.iter().map(String::as_str)).unwrap_or(found))
             })
         };
-        let positions = schema.fields.iter().map(find).collect::<Result<_>>()?;
-        Ok(Self { path, reader, schema, positions })
+        let positions: Vec<usize> = schema.fields.iter().map(find).collect::<Result<_>>()?;
+        let position = |name: &String| schema.fields.iter().zip(&positions).find(|(field, _)| field.name == *name);
+        let key = schema.primary_key.iter().filter_map(position).map(|(_, position)| *position).collect();
+        Ok(Self { path, reader, schema, positions, key, seen: HashMap::new() })
     }
 
     /// The next rows; none at the end.
     pub(crate) fn next(&mut self) -> Result<Option<RecordBatch>> {
         let mut rows = Vec::new();
         for record in self.reader.records().take(ROWS) {
-            rows.push(record.map_err(|cause| Error::data(format!("{}: {cause}", self.path)))?);
+            let record = record.map_err(|cause| Error::data(format!("{}: {cause}", self.path)))?;
+            unique(&record, &self.key, &mut self.seen, &self.schema).map_err(|error| error.on(&self.path))?;
+            rows.push(record);
         }
         if rows.is_empty() {
             return Ok(None);
@@ -61,6 +70,25 @@ impl CsvReader {
         let batch = RecordBatch::try_new(Arc::new(self.schema.arrow()), arrays);
         batch.map(Some).map_err(|cause| Error::internal(cause.to_string()))
     }
+}
+
+/// Of two rows with one key the merge would keep one: better no load than a lost cost.
+fn unique(
+    record: &csv::StringRecord,
+    key: &[usize],
+    seen: &mut HashMap<Vec<String>, u64>,
+    schema: &Schema,
+) -> Result<()> {
+    if key.is_empty() {
+        return Ok(());
+    }
+    let line = record.position().map_or(0, csv::Position::line);
+    let values: Vec<_> = key.iter().map(|at| record.get(*at).unwrap_or_default().to_owned()).collect();
+    let shown = values.join(", ");
+    let Some(first) = seen.insert(values, line) else { return Ok(()) };
+    let columns = schema.primary_key.join(", ");
+    let error = Error::data(format!("line {line}: {columns} = `{shown}` again, as in line {first}"));
+    Err(error.hint("sum the two rows, or add a column that tells them apart to `primary_key`"))
 }
 
 fn column(field: &Field, rows: &[csv::StringRecord], at: usize) -> Result<ArrayRef> {

@@ -14,6 +14,8 @@ use super::resources::Response;
 const BODY_LIMIT: usize = 512 * 1024 * 1024;
 /// Tries after the first. With waits of 0.5 s doubling to 30 s this rides out about two minutes.
 const RETRIES: usize = 8;
+/// Tries after the first while the server has never answered: more likely the address is wrong.
+const RETRIES_UNANSWERED: usize = 3;
 
 fn error(kind: wit::ErrorKind, code: &str, message: String) -> wit::Error {
     wit::Error { kind, code: code.to_owned(), message, retry_after_ms: None, details_json: None }
@@ -29,7 +31,7 @@ pub(crate) async fn send(
     let backoff = backon::ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))
         .with_max_delay(Duration::from_secs(30))
-        .with_max_times(RETRIES)
+        .with_max_times(if connection.has_answered() { RETRIES } else { RETRIES_UNANSWERED })
         .with_jitter();
     let mut delays = backoff.build();
     loop {
@@ -102,9 +104,15 @@ async fn once(connection: &Connection, request: reqwest::Request) -> Result<Resp
             source = inner.source();
         }
         let kind = if refused { wit::ErrorKind::Config } else { wit::ErrorKind::Transient };
-        error(kind, "no_answer", format!("`{host}` did not answer: {message}"))
+        let mut failed = error(kind, "no_answer", format!("`{host}` did not answer: {message}"));
+        if !connection.has_answered() {
+            let hint = "is `base_url` right, and does this machine reach it?";
+            failed.details_json = Some(serde_json::json!({ "hint": hint }).to_string());
+        }
+        failed
     };
     let mut response = connection.client.execute(request).await.map_err(failed)?;
+    connection.note_answer();
     let mut body =
         Vec::with_capacity(response.content_length().and_then(|l| usize::try_from(l).ok()).unwrap_or(0).min(1 << 22));
     while let Some(chunk) = response.chunk().await.map_err(failed)? {

@@ -1,6 +1,6 @@
 //! What plugins may call: requests over granted connections, granted files, the decoders, the log.
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use wasmtime::component::Resource;
 
 use super::bindings::source_world::elt::plugin::{decode, files, http as wit_http, log};
@@ -14,6 +14,11 @@ use super::resources::{GrantedFile, Response, Table};
 use super::state::State;
 use crate::error::{Error, Kind};
 use crate::schema::{Field, Schema, Type};
+
+/// Requests of one `fetch-all` that are under way at once.
+const CONCURRENT_REQUESTS: usize = 16;
+/// Bytes that one read of a file gives at most.
+const READ_LIMIT: u32 = 16 << 20;
 
 type Answer<T> = wasmtime::Result<Result<T, wit::Error>>;
 
@@ -93,7 +98,8 @@ impl wit_http::Host for State {
         };
         self.requests += reqs.len() as u64;
         let retry = self.grants.retry.clone();
-        let answers = join_all(reqs.into_iter().map(|req| http::send(&connection, req, &retry))).await;
+        let sent = reqs.into_iter().map(|req| http::send(&connection, req, &retry));
+        let answers: Vec<_> = stream::iter(sent).buffered(CONCURRENT_REQUESTS).collect().await;
         let mut handles = Vec::with_capacity(answers.len());
         for answer in answers {
             handles.push(match answer {
@@ -164,7 +170,7 @@ impl files::HostFile for State {
         let file = self.handles.get_mut(&this)?;
         let mut bytes = Vec::new();
         let read = file.handle.seek(std::io::SeekFrom::Start(offset));
-        let read = read.and_then(|_| file.handle.by_ref().take(len.into()).read_to_end(&mut bytes));
+        let read = read.and_then(|_| file.handle.by_ref().take(len.min(READ_LIMIT).into()).read_to_end(&mut bytes));
         Ok(match read {
             Ok(_) => Ok(bytes),
             Err(cause) => Err(Error::config(format!("{}: {cause}", file.path.display())).into()),
@@ -260,6 +266,9 @@ impl log::Host for State {
             log::Level::Error => "error",
         };
         let message: String = message.chars().take(1000).collect();
+        if matches!(level, "warn" | "error") {
+            self.warn(message.clone());
+        }
         self.log(format!("{level}: {message}"));
         Ok(())
     }

@@ -181,6 +181,12 @@ impl RuleRun {
         Ok(Some(Verdicts { keys, patch, merged_into }))
     }
 
+    /// What the plugin warned of.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.store.data().warnings
+    }
+
     fn patch(&self, patch: wit_rule::Patch, rows: usize) -> Result<Patch> {
         let on = |error: Error| error.on(format!("plugin `{}`", self.name));
         let mut set = Vec::with_capacity(patch.set.len());

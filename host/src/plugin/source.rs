@@ -166,6 +166,12 @@ impl Reader {
         Ok(SourcePage { parts, state: page.state, total: page.total, done: page.done })
     }
 
+    /// What the plugin warned of.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.store.data().warnings
+    }
+
     /// Requests sent so far.
     #[must_use]
     pub fn requests(&self) -> u64 {

@@ -12,6 +12,8 @@ use super::connection::Connection;
 const MEMORY_LIMIT: usize = 1024 * 1024 * 1024;
 /// Log lines kept for the error of a failed plugin.
 const LOG_LINES: usize = 20;
+/// Warnings kept for the report.
+const WARNINGS: usize = 20;
 
 /// What the pipeline grants one plugin, by the plugin's own names.
 #[derive(Clone, Default)]
@@ -30,6 +32,7 @@ pub(crate) struct State {
     pub(crate) handles: ResourceTable,
     pub(crate) limits: StoreLimits,
     pub(crate) log: VecDeque<String>,
+    pub(crate) warnings: Vec<String>,
     /// Requests sent so far.
     pub(crate) requests: u64,
 }
@@ -38,7 +41,14 @@ impl State {
     pub(crate) fn new(grants: Grants) -> Self {
         let limits =
             StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).instances(8).trap_on_grow_failure(true).build();
-        Self { grants, handles: ResourceTable::new(), limits, log: VecDeque::new(), requests: 0 }
+        Self { grants, handles: ResourceTable::new(), limits, log: VecDeque::new(), warnings: Vec::new(), requests: 0 }
+    }
+
+    /// Keeps a warning, once, for the report.
+    pub(crate) fn warn(&mut self, warning: String) {
+        if self.warnings.len() < WARNINGS && !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     pub(crate) fn log(&mut self, line: String) {

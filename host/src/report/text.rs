@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 use super::{Report, ReportTable};
 
@@ -19,12 +19,20 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
     let width = report.extracted.iter().map(|stream| stream.stream.len()).max().unwrap_or(10);
     for (index, stream) in report.extracted.iter().enumerate() {
         let label = if index == 0 { "extract" } else { "" };
-        let requests = if stream.requests > 0 { format!("{:>5} requests", stream.requests) } else { " ".repeat(14) };
         let (rows, changed) = (grouped(stream.rows), grouped(stream.changed));
-        write!(out, "{label:<9}{:<width$} {rows:>9} rows {changed:>9} changed {requests}", stream.stream)?;
-        writeln!(out, "{}", if stream.seconds > 0.0 { format!(" {:>6.1} s", stream.seconds) } else { String::new() })?;
+        let mut line = format!("{label:<9}{:<width$} {rows:>9} rows {changed:>9} changed", stream.stream);
+        if stream.requests > 0 {
+            let unit = if stream.requests == 1 { "request" } else { "requests" };
+            line.push_str(&format!("{:>6} {unit:<8}{:>7.1} s", grouped(stream.requests), stream.seconds));
+        }
+        writeln!(out, "{line}")?;
     }
     write_clean(out, report)?;
+    let extracted = report.extracted.iter().map(|stream| (&stream.stream, &stream.warnings));
+    let cleaned = report.cleaned.iter().map(|stream| (&stream.stream, &stream.warnings));
+    for (stream, warnings) in extracted.chain(cleaned) {
+        warnings.iter().try_for_each(|warning| writeln!(out, "warning  {stream}: {warning}"))?;
+    }
     if let Some(built) = &report.built {
         if built.unchanged {
             writeln!(out, "marts    unchanged: neither tables nor SQL changed since they were published")?;
@@ -44,7 +52,7 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
         sum(|stream| stream.rejected),
     )?;
     for table in &report.tables {
-        writeln!(out, "\n{}\n{}", table.title, rendered(table))?;
+        writeln!(out, "\n{}\n{}", table.title, rendered(table).trim_fmt())?;
         if let Some(meaning) = &table.meaning {
             writeln!(out, "{meaning}")?;
         }
@@ -86,7 +94,8 @@ fn write_clean(out: &mut String, report: &Report) -> std::fmt::Result {
 
 fn rendered(report: &ReportTable) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_style(TableComponent::HeaderLines, '─').set_style(TableComponent::MiddleHeaderIntersections, '─');
     let Some(first) = report.rows.first() else { return table };
     table.set_header(first.keys());
     for row in &report.rows {

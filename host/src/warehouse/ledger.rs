@@ -57,6 +57,11 @@ pub struct Step {
 }
 
 impl Warehouse {
+    /// The id of the last run.
+    pub fn last_load_id(&self) -> Result<Option<String>> {
+        self.value("SELECT max(load_id) FROM _host.runs", &[])
+    }
+
     /// Notes that a run began; one that never finished is marked interrupted.
     pub fn begin_run(&self, load_id: &str, pipeline: &str, command: &str) -> Result<()> {
         self.execute("UPDATE _host.runs SET status = 'interrupted' WHERE status = 'running'")?;

@@ -120,6 +120,8 @@ impl StreamLoader {
             self.ensure(stream, &pending.schema)?;
         }
         let next = Cursor { state, is_initial: self.cursor.is_initial && !done };
+        // The first full reading only appends; its last checkpoint keeps the last row of each key.
+        let ends_initial = self.cursor.is_initial && done && self.is_incremental();
         let counts = self.warehouse.transaction(|| {
             let mut counts = BTreeMap::new();
             for (stream, pending) in &pending {
@@ -129,13 +131,12 @@ impl StreamLoader {
                 }
                 counts.insert(stream.clone(), written);
             }
+            if ends_initial {
+                self.keys.iter().try_for_each(|(stream, key)| self.keep_last(stream, key))?;
+            }
             self.warehouse.set_cursor(&self.source, &self.stream, &next, &self.load_id)?;
             Ok(counts)
         })?;
-        if self.cursor.is_initial && done && self.is_incremental() {
-            self.warehouse
-                .transaction(|| self.keys.iter().try_for_each(|(stream, key)| self.keep_last(stream, key)))?;
-        }
         self.cursor = next;
         Ok(counts)
     }
@@ -222,17 +223,18 @@ impl StreamLoader {
         Ok(self.warehouse.change(&sql, &[])? as u64)
     }
 
-    /// After the first full reading, which only appends: keeps the last row of each key.
+    /// Keeps the last of several rows of one key.
     fn keep_last(&self, stream: &str, key: &[String]) -> Result<()> {
         let table = Table::raw(&self.source, stream);
         let keys = quote_all(key.iter().map(String::as_str), "");
         if keys.is_empty() {
             return Ok(());
         }
-        let sql = format!(
-            "DELETE FROM {table} WHERE rowid NOT IN (SELECT max(rowid) FROM {table} GROUP BY {keys}) \
-             AND (SELECT count(*) FROM {table}) > (SELECT count(DISTINCT ({keys})) FROM {table})"
-        );
+        let repeated = format!("SELECT 1 FROM {table} GROUP BY {keys} HAVING count(*) > 1 LIMIT 1");
+        if self.warehouse.value(&repeated, &[])?.is_none() {
+            return Ok(());
+        }
+        let sql = format!("DELETE FROM {table} WHERE rowid NOT IN (SELECT max(rowid) FROM {table} GROUP BY {keys})");
         self.warehouse.change(&sql, &[]).map(drop)
     }
 }

@@ -4,15 +4,18 @@
 mod ledger;
 mod load;
 mod migrations;
+mod stop;
 mod tables;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use duckdb::Connection;
 
 pub use ledger::{Cursor, LoadedStream, Step};
 pub use load::{LoadCounts, StreamLoader};
+pub use stop::Stopping;
 
 use crate::error::{Error, Kind, Result};
 use crate::schema::{Field, Type};
@@ -21,6 +24,7 @@ use crate::schema::{Field, Type};
 pub struct Warehouse {
     connection: Connection,
     path: PathBuf,
+    stop: Arc<stop::Stop>,
 }
 
 /// One row of an answer, by column.
@@ -38,8 +42,7 @@ impl Warehouse {
             .and_then(|config| config.with("preserve_insertion_order", "false"))
             .map_err(|cause| on(lift(&cause)))?;
         let connection = Connection::open_with_flags(path, config).map_err(|cause| on(lift(&cause)))?;
-        let warehouse = Self { connection, path: path.to_path_buf() };
-        warehouse.execute("SET TimeZone = 'UTC'")?;
+        let warehouse = Self::new(connection, path.to_path_buf(), Arc::default())?;
         migrations::run(&warehouse)?;
         Ok(warehouse)
     }
@@ -52,7 +55,12 @@ impl Warehouse {
     /// Another connection to the same file.
     pub fn another(&self) -> Result<Self> {
         let connection = self.connection.try_clone().map_err(|cause| lift(&cause))?;
-        let warehouse = Self { connection, path: self.path.clone() };
+        Self::new(connection, self.path.clone(), Arc::clone(&self.stop))
+    }
+
+    fn new(connection: Connection, path: PathBuf, stop: Arc<stop::Stop>) -> Result<Self> {
+        stop.register(&connection);
+        let warehouse = Self { connection, path, stop };
         warehouse.execute("SET TimeZone = 'UTC'")?;
         Ok(warehouse)
     }
@@ -65,28 +73,24 @@ impl Warehouse {
 
     /// Runs one or more statements.
     pub fn execute(&self, sql: &str) -> Result<()> {
+        self.stop.check()?;
         self.connection.execute_batch(sql).map_err(|cause| lift(&cause))
     }
 
     /// Runs one statement with text parameters; gives back how many rows it changed.
     pub fn change(&self, sql: &str, parameters: &[&str]) -> Result<usize> {
+        self.stop.check()?;
         self.connection.execute(sql, duckdb::params_from_iter(parameters)).map_err(|cause| lift(&cause))
     }
 
     /// Runs `work` in one transaction: all of it, or nothing.
     pub fn transaction<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.execute("BEGIN")?;
-        match work() {
-            Ok(done) => {
-                self.execute("COMMIT")?;
-                Ok(done)
-            }
-            Err(error) => {
-                // What failed matters, not that a broken transaction cannot be rolled back again.
-                let _ = self.execute("ROLLBACK");
-                Err(error)
-            }
-        }
+        let done = work().and_then(|done| self.execute("COMMIT").map(|()| done));
+        done.inspect_err(|_| {
+            // What failed matters, not that a broken transaction cannot be rolled back again.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        })
     }
 
     /// All rows of a query, for small answers: values as JSON, decimals and times as text.
@@ -111,6 +115,7 @@ impl Warehouse {
 
     /// Streams a query's rows batch by batch.
     pub fn scan(&self, sql: &str, parameters: &[&str], mut each: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+        self.stop.check()?;
         let mut statement = self.connection.prepare(sql).map_err(|cause| lift(&cause))?;
         let batches = statement.stream_arrow(duckdb::params_from_iter(parameters)).map_err(|cause| lift(&cause))?;
         for batch in batches {
@@ -153,12 +158,6 @@ impl Warehouse {
     /// Renames a table within its schema.
     pub fn rename(&self, table: &Table, name: &str) -> Result<()> {
         self.execute(&format!("ALTER TABLE {table} RENAME TO {}", quote(name)))
-    }
-
-    /// Stops what another thread runs on this connection.
-    pub fn interrupt_handle(&self) -> impl Fn() + Send + Sync + 'static {
-        let handle = self.connection.interrupt_handle();
-        move || handle.interrupt()
     }
 }
 

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use sandbox::{Fault, ServerOptions};
 
-use crate::support::{Project, root, stderr};
+use crate::support::{Project, plugins, root, stderr};
 
 /// The shipped pipeline, with its paths made absolute.
 fn shipped() -> String {
@@ -83,6 +83,27 @@ fn what_is_no_component_is_refused() {
 }
 
 #[test]
+fn another_contract_version_is_refused() {
+    let project = Project::new(20);
+    let component = std::fs::read(plugins().join("require.wasm")).expect("a component");
+    let (ours, other) = (b"elt:plugin/rule@0.1.0", b"elt:plugin/rule@0.9.0");
+    let mut bytes = component.clone();
+    for at in 0..component.len() - ours.len() {
+        if component[at..].starts_with(ours) {
+            bytes[at..at + other.len()].copy_from_slice(other);
+        }
+    }
+    let path = project.folder.path().join("newer.wasm");
+    std::fs::write(&path, bytes).expect("a file");
+    let text = shipped().replacen("plugin = \"require\"", &format!("plugin = \"{}\"", path.display()), 1);
+    check(
+        &project.run_text(&text),
+        4,
+        &["plugin `newer`: it speaks contract 0.9.0, this host speaks 0.1.0", "elt:plugin@0.1.0"],
+    );
+}
+
+#[test]
 fn a_rule_is_no_source() {
     check_edit("plugin = \"csv\"", "plugin = \"text\"", 2, &["plugin `text` is a rule", "[[rule]]"]);
 }
@@ -137,6 +158,10 @@ fn base_urls_are_refused_or_do_not_answer() {
         &["pipeline.toml:12:1", "is refused: http would send the token in the clear"],
     );
     check_edit(url, "https://10.1.2.3", 2, &["the address is private"]);
+    check_edit(url, "https://nowhere.invalid", 3, &["`nowhere.invalid` did not answer", "is `base_url` right"]);
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let closed = format!("http://{}", closed.expect("a port that nobody listens on any more"));
+    check_edit(url, &closed, 3, &["`127.0.0.1` did not answer", "refused", "is `base_url` right"]);
 }
 
 #[test]
@@ -159,9 +184,13 @@ fn answers_that_are_not_json_or_end_early_are_data_errors() {
 #[test]
 fn models_are_checked_before_anything_is_loaded() {
     for (sql, part) in [
-        ("SELECT FROM WHERE", "syntax error"),
-        ("SELECT * FROM marts.nowhere", "unknown table `marts.nowhere`"),
-        ("SELECT * FROM marts.b", "circle: marts.a → marts.b → marts.a"),
+        ("-- a\nSELECT FROM\nWHERE", "sql/marts/a.sql:3: model `marts.a`: syntax error"),
+        ("SELECT 1\nFROM marts.nowhere", "sql/marts/a.sql:2: model `marts.a`: unknown table `marts.nowhere`"),
+        (
+            "SELECT * FROM marts.b",
+            "sql/marts/a.sql: models depend on each other in a circle: marts.a → marts.b → marts.a",
+        ),
+        ("-- severity: loud\nSELECT 1", "sql/marts/a.sql:1: `severity: loud`"),
     ] {
         let project = Project::new(20);
         project.write("sql/marts/a.sql", sql);
@@ -170,6 +199,24 @@ fn models_are_checked_before_anything_is_loaded() {
         let text = format!("{}[marts]\npath = \"sql\"\n", &shipped()[..start]);
         check(&project.run_text(&text), 2, &[part]);
         assert_eq!(project.query("SELECT * FROM _host.streams").len(), 0);
+    }
+}
+
+#[test]
+fn a_model_that_does_not_build_names_its_line() {
+    for (sql, code, part) in [
+        (
+            "SELECT\n    id,\n    nonsense\nFROM raw_hubspot.owners",
+            2,
+            "sql/marts/a.sql:3: model `marts.a`: Binder Error",
+        ),
+        ("SELECT CAST(email AS INTEGER) AS n\nFROM raw_hubspot.owners", 5, "model `marts.a`: Conversion Error"),
+    ] {
+        let project = Project::new(20);
+        project.write("sql/marts/a.sql", sql);
+        let start = shipped().find("[marts]").expect("marts");
+        let text = format!("{}[marts]\npath = \"sql\"\n", &shipped()[..start]);
+        check(&project.run_text(&text), code, &[part, "running again is safe"]);
     }
 }
 
@@ -195,11 +242,19 @@ fn a_bad_spend_file_names_its_line() {
             5,
             "line 2: column `amount`",
         ),
+        (
+            "month,channel,campaign,cost_type,amount,currency\n2026-01,ads,a,media,1,BRL\n2026-01,ads,a,media,2,BRL\n",
+            5,
+            "line 3: month, channel, campaign, cost_type = `2026-01, ads, a, media` again, as in line 2",
+        ),
     ] {
         let mut project = Project::new(20);
         project.spend = Some(project.write("bad.csv", text));
         check(&project.run_text(&shipped()), code, &[part]);
     }
+    let mut project = Project::new(20);
+    project.spend = Some(project.folder.path().join("absent.csv"));
+    check(&project.run_text(&shipped()), 2, &["file `file`", "absent.csv", "No such file"]);
 }
 
 #[test]
@@ -210,6 +265,23 @@ fn a_locked_or_unwritable_warehouse_is_said() {
     drop(held);
     let text = shipped().replacen("${WAREHOUSE:-../warehouse.duckdb}", "/proc/nowhere/warehouse.duckdb", 1);
     check(&project.run_text(&text), 2, &["warehouse /proc/nowhere/warehouse.duckdb"]);
+}
+
+#[test]
+fn a_full_disk_is_said_and_costs_nothing() {
+    let undisturbed = Project::new(400);
+    assert!(undisturbed.run_text(&shipped()).status.success());
+    let project = Project::new(400);
+    let path = project.write("pipeline.toml", &shipped());
+    // A file may grow to 1 MiB, no further: writing fails as on a full disk.
+    let host = project.command(&["run", path.to_str().expect("a path")]);
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$@\"", "bash"]).arg(host.get_program());
+    shell.args(host.get_args()).env_clear();
+    shell.envs(host.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    check(&shell.output().expect("bash runs"), 2, &["make room on the disk"]);
+    assert!(project.run_text(&shipped()).status.success());
+    assert_eq!(project.fingerprint(), undisturbed.fingerprint());
 }
 
 #[test]

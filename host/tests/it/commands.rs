@@ -48,6 +48,16 @@ fn the_plan_names_everything_and_asks_nobody() {
 }
 
 #[test]
+fn the_report_reads_as_a_story() {
+    let project = Project::new(200);
+    let report = succeed(&project, &["run", &shipped()]);
+    let report = report.replace(&project.folder.path().display().to_string(), "FOLDER");
+    let filters =
+        vec![(r" +\d+\.\d s", " SECONDS"), (r"run 0[0-9A-Z]{25}", "run LOAD_ID"), (r"FOLDER[^ ]*", "WAREHOUSE")];
+    insta::with_settings!({ filters => filters }, { insta::assert_snapshot!(report) });
+}
+
+#[test]
 fn schemas_and_plugins_can_be_looked_at() {
     let project = Project::new(20);
     let schema: serde_json::Value = serde_json::from_str(&succeed(&project, &["schema", "pipeline"])).expect("JSON");

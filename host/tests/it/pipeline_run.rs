@@ -127,7 +127,7 @@ fn a_second_run_asks_what_changed_and_writes_no_row() {
 fn an_edit_arrives_alone() {
     let project = Project::new(200);
     project.run(&[]);
-    let now = jiff::Timestamp::now().as_millisecond();
+    let now = sandbox::now();
     let (id, edited) = project.server.with(|network| {
         let id = *network.objects[&Kind::Contact].keys().next().expect("a contact");
         (id, network.edit(Kind::Contact, id, "firstname", Some("  ZÉLIA  "), now))
@@ -148,6 +148,45 @@ fn an_edit_arrives_alone() {
     let contacts =
         again["extracted"].as_array().expect("streams").iter().find(|stream| stream["stream"] == "hubspot.contacts");
     assert_eq!(contacts.expect("contacts")["changed"], 0, "the overlap reads it again, the merge writes nothing");
+}
+
+#[test]
+fn a_later_day_than_the_cursors_skips_nothing() {
+    let project = Project::new(60);
+    project.run(&[]);
+    let edited = project.server.with(|network| {
+        let id = *network.objects[&Kind::Deal].keys().next().expect("a deal");
+        network.edit(Kind::Deal, id, "dealname", Some("Consulta remarcada"), sandbox::now())
+    });
+    assert!(edited);
+    project.run(&["--since", "2099-01-01"]);
+    let rows = project.query("SELECT count(*) AS rows FROM raw_hubspot.deals WHERE dealname = 'Consulta remarcada'");
+    assert_eq!(rows[0]["rows"], 1);
+}
+
+#[test]
+fn a_new_property_becomes_a_column_of_raw_and_clean() {
+    let missing_properties = vec!["city".to_owned(), "valor_reembolsado".to_owned(), "deal_currency_code".to_owned()];
+    let project = Project::with(60, ServerOptions { missing_properties, ..ServerOptions::default() });
+    let pipeline = root().join("pipelines/hubspot.toml");
+    let output = project.command(&["run", pipeline.to_str().expect("a path")]).output().expect("the binary runs");
+    // Optional properties are empty columns; `city` is not optional, and a model names it.
+    assert!(stderr(&output).contains("sql/staging/companies.sql:6: model `staging.companies`: Binder Error"));
+    project.server.configure(|options| options.missing_properties.retain(|name| name != "city"));
+    let edited = project.server.with(|network| {
+        let id = *network.objects[&Kind::Contact].keys().next().expect("a contact");
+        network.edit(Kind::Contact, id, "city", Some("Recife"), sandbox::now())
+    });
+    assert!(edited);
+    project.run(&[]);
+    for schema in ["raw_hubspot", "clean_hubspot"] {
+        let rows = project.query(&format!("SELECT count(*) AS rows FROM {schema}.contacts WHERE city = 'Recife'"));
+        assert_eq!(rows[0]["rows"], 1, "{schema}");
+    }
+    let changes = project.query("SELECT table_name, change FROM _host.schema_changes ORDER BY table_name");
+    assert_eq!(changes.len(), 2, "{changes:?}");
+    let amounts = project.query("SELECT count(*) AS rows FROM raw_hubspot.deals WHERE valor_reembolsado IS NOT NULL");
+    assert_eq!(amounts[0]["rows"], 0);
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// Where the test plugins were built.
-fn plugins() -> PathBuf {
+pub(crate) fn plugins() -> PathBuf {
     PathBuf::from(std::env::var("HOST_TEST_PLUGINS").expect("HOST_TEST_PLUGINS: run the tests with `make test`"))
 }
 

@@ -6,6 +6,7 @@ use crate::support::root;
 
 /// Room → rooms that it may import, beside `error` and `schema`. ARCHITECTURE.md says why.
 const EDGES: &[(&str, &[&str])] = &[
+    ("clock", &[]),
     ("error", &[]),
     ("schema", &[]),
     ("progress", &[]),
@@ -17,8 +18,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("clean", &["plugin", "prepare", "progress", "warehouse"]),
     ("marts", &["progress", "warehouse"]),
     ("report", &["clean", "extract", "marts", "pipeline", "warehouse"]),
-    ("run", &["clean", "extract", "marts", "pipeline", "plugin", "prepare", "progress", "report", "warehouse"]),
-    ("cli", &["marts", "pipeline", "plugin", "progress", "report", "run", "warehouse"]),
+    (
+        "run",
+        &["clean", "clock", "extract", "marts", "pipeline", "plugin", "prepare", "progress", "report", "warehouse"],
+    ),
+    ("cli", &["clock", "marts", "pipeline", "plugin", "progress", "report", "run", "warehouse"]),
 ];
 
 /// Crate → the one room that may name it.
@@ -77,6 +81,13 @@ fn files_are_short_and_say_what_they_are_for() {
             assert!(text.lines().count() <= 600, "{}: over 600 lines", path.display());
         }
     }
+}
+
+#[test]
+fn the_readmes_rule_is_the_example() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("a page");
+    let example = std::fs::read_to_string(root().join("examples/minimal-rule/src/lib.rs")).expect("an example");
+    assert!(readme.contains(&format!("```rust\n{example}```")), "README.md shows another rule than the example");
 }
 
 #[test]

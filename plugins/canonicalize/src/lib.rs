@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 
-use plugin_sdk::column::TextBuilder;
 use plugin_sdk::files;
 use plugin_sdk::prelude::*;
 
@@ -48,7 +47,7 @@ impl Rule for Canonicalize {
 
     fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()> {
         let mut built = TextBuilder::new();
-        for (row, value) in rows.text(self.column)?.iter().enumerate() {
+        for (row, value) in rows.column(self.column)?.iter().enumerate() {
             let canonical = value.and_then(|value| self.map.get(&fold(value)));
             if let (Some(value), None) = (value, canonical) {
                 patch.note(row, Some(&self.name), "unknown_value", format!("`{value}` is not in the map"));

@@ -27,17 +27,25 @@ fn largest_group() -> usize {
 /// Verdicts of one page.
 const PAGE: usize = 10_000;
 
+/// What becomes of a record.
+enum Verdict {
+    /// It is the same as the survivor.
+    Merge { record: usize, survivor: usize },
+    /// It shares a key with too many others.
+    LeaveApart { record: usize, group: usize },
+}
+
 struct Dedupe {
-    primary_key: Vec<TextColumn>,
     keys: Vec<(String, Vec<TextColumn>)>,
     largest_group: usize,
-    records: Vec<Vec<String>>,
+    /// By the order of reading.
+    records: Vec<Key>,
     /// First record seen with a key's values, by key and values.
     seen: HashMap<(usize, Vec<String>), usize>,
     groups: Groups,
     /// By which key a record was matched.
     matched_by: HashMap<usize, usize>,
-    verdicts: Option<std::vec::IntoIter<(usize, usize)>>,
+    verdicts: Option<std::vec::IntoIter<Verdict>>,
 }
 
 impl Rule for Dedupe {
@@ -51,7 +59,6 @@ impl Rule for Dedupe {
             Ok((names.join("+"), input.texts(&names)?))
         };
         Ok(Self {
-            primary_key: input.primary_key()?,
             keys: config.keys.into_iter().map(key).collect::<Result<_>>()?,
             largest_group: config.largest_group,
             records: Vec::new(),
@@ -63,22 +70,20 @@ impl Rule for Dedupe {
     }
 
     fn plan(&self) -> Plan {
-        let plan = Plan::table().reads_all(&self.primary_key);
-        self.keys.iter().fold(plan, |plan, (_, columns)| plan.reads_all(columns))
+        Plan::table().reads_all(self.keys.iter().flat_map(|(_, columns)| columns.iter().copied()))
     }
 
     fn apply(&mut self, rows: &Rows<'_>, _: &mut Patch) -> Result<()> {
-        let ids = self.primary_key.iter().map(|column| rows.text(*column)).collect::<Result<Vec<_>>>()?;
         let mut keys = Vec::new();
         for (_, columns) in &self.keys {
-            keys.push(columns.iter().map(|column| rows.text(*column)).collect::<Result<Vec<_>>>()?);
+            keys.push(columns.iter().map(|column| rows.column(*column)).collect::<Result<Vec<_>>>()?);
         }
         for row in 0..rows.len() {
             let record = self.records.len();
-            self.records.push(ids.iter().map(|id| id.get(row).unwrap_or_default().to_owned()).collect());
+            self.records.push(rows.key(row)?);
             self.groups.add();
             for (index, columns) in keys.iter().enumerate() {
-                let value = |column: &plugin_sdk::column::TextView<'_>| {
+                let value = |column: &TextView<'_>| {
                     column.get(row).map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
                 };
                 let Some(values) = columns.iter().map(value).collect::<Option<Vec<_>>>() else { continue };
@@ -98,10 +103,17 @@ impl Rule for Dedupe {
             self.verdicts = Some(self.decide().into_iter());
         }
         let mut page = Verdicts::default();
-        let verdicts = self.verdicts.iter_mut().flatten().take(PAGE);
-        for (record, survivor) in verdicts {
-            let key = self.matched_by.get(&record).copied().unwrap_or_default();
-            page.merge(self.records[record].clone(), self.records[survivor].clone(), &self.keys[key].0, 1.0);
+        for verdict in self.verdicts.iter_mut().flatten().take(PAGE) {
+            match verdict {
+                Verdict::Merge { record, survivor } => {
+                    let key = self.matched_by.get(&record).copied().unwrap_or_default();
+                    page.merge(self.records[record].clone(), self.records[survivor].clone(), &self.keys[key].0, 1.0);
+                }
+                Verdict::LeaveApart { record, group } => {
+                    let message = format!("{group} records share a key: rather a placeholder than one record");
+                    page.note(self.records[record].clone(), None, "large_group", message);
+                }
+            }
         }
         Ok((!page.is_empty()).then_some(page))
     }
@@ -109,18 +121,17 @@ impl Rule for Dedupe {
 
 impl Dedupe {
     /// Every merged record with its survivor, the record with the lowest key: ids rise with age.
-    fn decide(&mut self) -> Vec<(usize, usize)> {
+    fn decide(&mut self) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
         for group in self.groups.larger_than_one() {
-            if group.len() > self.largest_group {
-                let ids: Vec<_> = group.iter().take(5).map(|record| self.records[*record].join("/")).collect();
-                log::warn(&format!("{} records share a key and are left apart: {}, …", group.len(), ids.join(", ")));
+            let size = group.len();
+            if size > self.largest_group {
+                verdicts.extend(group.into_iter().map(|record| Verdict::LeaveApart { record, group: size }));
                 continue;
             }
-            let age =
-                |record: &usize| self.records[*record].iter().map(|id| (id.len(), id.clone())).collect::<Vec<_>>();
-            let Some(survivor) = group.iter().copied().min_by_key(age) else { continue };
-            verdicts.extend(group.into_iter().filter(|record| *record != survivor).map(|record| (record, survivor)));
+            let Some(survivor) = group.iter().copied().min_by_key(|record| &self.records[*record]) else { continue };
+            let others = group.into_iter().filter(|record| *record != survivor);
+            verdicts.extend(others.map(|record| Verdict::Merge { record, survivor }));
         }
         verdicts
     }

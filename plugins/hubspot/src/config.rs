@@ -17,6 +17,10 @@ pub(crate) struct Config {
     /// The properties to read, by stream; all of them where left out.
     #[serde(default)]
     pub(crate) properties: BTreeMap<String, Vec<String>>,
+    /// Properties that not every portal has, by stream, with their HubSpot type: where one is missing, its column is
+    /// there and empty, so that models can name it.
+    #[serde(default)]
+    pub(crate) optional_properties: BTreeMap<String, BTreeMap<String, PropertyType>>,
     /// How far back each search overlaps the last one, since HubSpot's index lags behind writes.
     #[serde(default = "overlap_minutes")]
     pub(crate) overlap_minutes: u32,
@@ -28,6 +32,34 @@ fn api_version() -> String {
 
 fn overlap_minutes() -> u32 {
     5
+}
+
+/// A property's type, as HubSpot's properties API names it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PropertyType {
+    /// Text.
+    String,
+    /// A number.
+    Number,
+    /// A calendar date.
+    Date,
+    /// An instant.
+    Datetime,
+    /// One of a list, or several, joined by `;`.
+    Enumeration,
+    /// True or false.
+    Bool,
+    /// A phone number.
+    PhoneNumber,
+    /// Coordinates, as JSON.
+    ObjectCoordinates,
+    /// JSON.
+    Json,
+    /// A type that HubSpot has added since.
+    #[serde(other)]
+    #[schemars(skip)]
+    Other,
 }
 
 /// An object type as a stream.

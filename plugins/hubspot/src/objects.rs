@@ -55,9 +55,15 @@ impl ObjectReader {
     /// A reader from where the state left off.
     pub(crate) fn open(config: &Config, object: &'static Object, selection: &Selection) -> Result<Self> {
         let stored: Option<State> = selection.state()?;
-        let state = match (&selection.since, stored) {
-            (Some(since), _) => State::Changes { from: time::parse(since)?, after: None, started: None },
-            (None, Some(state)) => state,
+        let since = selection.since.as_deref().map(time::parse).transpose()?;
+        let state = match (since, stored) {
+            // A later instant than the cursor's must not skip what lies between.
+            (Some(since), Some(State::Changes { from, .. })) => {
+                State::Changes { from: since.min(from), after: None, started: None }
+            }
+            (Some(since), None) => State::Changes { from: since, after: None, started: None },
+            // A backfill under way reads everything.
+            (_, Some(state)) => state,
             (None, None) => State::Backfill { after: None, started: 0 },
         };
         let selected = |(name, _): &&(&str, &str)| selection.streams.iter().any(|stream| stream == name);
@@ -172,10 +178,10 @@ impl ObjectReader {
         if ids.is_empty() {
             return Ok(page);
         }
-        let prefixes: Vec<_> = ids.iter().map(|id| vec![id.clone()]).collect();
+        let prefixes: Vec<_> = ids.iter().map(|id| Key::from(id.as_str())).collect();
         for (stream, to) in &self.associations {
             let path = format!("/crm/associations/{}/{}/{to}/batch/read", self.config.api_version, self.object.plural);
-            page = page.replace(stream, &schema, &prefixes);
+            page = page.replace(stream, &schema, &prefixes)?;
             let mut inputs: Vec<_> = ids.iter().map(|id| serde_json::json!({ "id": id })).collect();
             while !inputs.is_empty() {
                 let request = |inputs: &[serde_json::Value]| {

@@ -3,7 +3,7 @@
 use plugin_sdk::prelude::*;
 
 use crate::answers::checked;
-use crate::config::{Config, Object};
+use crate::config::{Config, Object, PropertyType};
 use crate::{CONNECTION, GENERAL};
 
 /// Values come as strings, times as ISO or epoch milliseconds, cleared values as "".
@@ -18,7 +18,7 @@ struct Properties {
 struct Property {
     name: String,
     #[serde(rename = "type")]
-    data_type: String,
+    data_type: PropertyType,
     #[serde(default)]
     label: String,
 }
@@ -40,6 +40,7 @@ pub(crate) fn object_schema(config: &Config, object: &Object) -> Result<ObjectSc
     let answer = checked(Request::get(path).bucket(GENERAL).send(CONNECTION)?, object.scope)?;
     let Properties { results } = answer.json()?;
     let wanted = config.properties.get(object.plural);
+    let optional = config.optional_properties.get(object.plural);
     if let Some(unknown) = wanted.into_iter().flatten().find(|name| !results.iter().any(|known| known.name == **name)) {
         return Err(Error::config(format!("HubSpot has no property `{unknown}` on {}", object.plural))
             .hint("HubSpot lists a type's properties, with their internal names, under Settings → Properties"));
@@ -51,29 +52,39 @@ pub(crate) fn object_schema(config: &Config, object: &Object) -> Result<ObjectSc
         .column(Field::new("archived", Type::Bool), "/archived");
     let mut properties = Vec::new();
     for Property { name, data_type, label } in results {
-        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&name)) || name == object.modified;
+        let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&name))
+            || name == object.modified
+            || optional.is_some_and(|optional| optional.contains_key(&name));
         if !is_wanted {
             continue;
         }
-        let reserved = ["id", "created_at", "updated_at", "archived"].contains(&name.as_str());
-        let column = if reserved { format!("property_{name}") } else { name.clone() };
-        let field = Field::new(&column, column_type(&name, &data_type)).accept(FORMS).description(&label);
-        table = table.column(field, format!("/properties/{}", name.replace('~', "~0").replace('/', "~1")));
+        table = column(table, &name, &data_type, &label);
         properties.push(name);
+    }
+    for (name, data_type) in optional.into_iter().flatten().filter(|(name, _)| !properties.contains(name)) {
+        table = column(table, name, data_type, "this portal has no such property");
     }
     let schema = table.schema(&["id"]).cursor(object.modified);
     Ok(ObjectSchema { table, schema, properties })
 }
 
-fn column_type(name: &str, data_type: &str) -> Type {
+/// Adds a property's column.
+fn column(table: JsonTable, name: &str, data_type: &PropertyType, label: &str) -> JsonTable {
+    let reserved = ["id", "created_at", "updated_at", "archived"].contains(&name);
+    let column = if reserved { format!("property_{name}") } else { name.to_owned() };
+    let field = Field::new(&column, column_type(name, data_type)).accept(FORMS).description(label);
+    table.column(field, format!("/properties/{}", name.replace('~', "~0").replace('/', "~1")))
+}
+
+fn column_type(name: &str, data_type: &PropertyType) -> Type {
     match data_type {
         // Ids are of type number, and too long for a float: keep them as text.
-        "number" if name.ends_with("_id") => Type::Text,
-        "number" => Type::Decimal,
-        "bool" => Type::Bool,
-        "date" => Type::Date,
-        "datetime" => Type::Timestamp,
-        "json" | "object_coordinates" => Type::Json,
+        PropertyType::Number if name.ends_with("_id") => Type::Text,
+        PropertyType::Number => Type::Decimal,
+        PropertyType::Bool => Type::Bool,
+        PropertyType::Date => Type::Date,
+        PropertyType::Datetime => Type::Timestamp,
+        PropertyType::Json | PropertyType::ObjectCoordinates => Type::Json,
         _ => Type::Text,
     }
 }

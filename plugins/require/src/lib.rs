@@ -38,14 +38,13 @@ impl Rule for Require {
     }
 
     fn plan(&self) -> Plan {
-        let columns: Vec<_> = self.columns.iter().map(|(column, _)| *column).collect();
-        Plan::row().reads_all(&columns)
+        Plan::row().reads_all(self.columns.iter().map(|(column, _)| *column))
     }
 
     fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()> {
         let mut refused = vec![false; rows.len()];
         for (column, name) in &self.columns {
-            for (row, value) in rows.text(*column)?.iter().enumerate() {
+            for (row, value) in rows.column(*column)?.iter().enumerate() {
                 let present = value.is_some_and(|value| !value.trim().is_empty());
                 if present || refused[row] {
                     continue;

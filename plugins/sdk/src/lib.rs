@@ -17,11 +17,14 @@ pub mod source;
 
 /// Everything a plugin needs, in one line.
 pub mod prelude {
+    pub use crate::column::{
+        Builder, Column, Date, Decimal, Key, Text, TextBuilder, TextColumn, TextView, Timestamp, View,
+    };
     pub use crate::error::{Error, ErrorKind, Result};
     pub use crate::http::{Request, Response};
-    pub use crate::rows::{Patch, Rows, Verdicts};
+    pub use crate::rows::{Built, Patch, Rows, Verdicts};
     pub use crate::rule::{Plan, Rule};
-    pub use crate::schema::{Field, Need, Schema, TextColumn, Type};
+    pub use crate::schema::{Field, Need, Schema, Type};
     pub use crate::source::{JsonTable, Page, Reader, Selection, Source, StreamInfo};
     pub use crate::{export_rule, export_source, log};
     pub use schemars::{self, JsonSchema};

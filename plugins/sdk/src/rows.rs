@@ -4,20 +4,21 @@ use std::collections::BTreeMap;
 
 use crate::bindings::rule_plugin::exports::elt::plugin::rule as wit;
 use crate::bindings::source_plugin::elt::plugin::types::{Batch, Column};
-use crate::column::{TextBuilder, TextView};
+use crate::column::{AnyColumn, Builder, Column as Handle, Key, Value, View, key_batch, key_part};
 use crate::error::{Error, Result};
-use crate::schema::{Schema, TextColumn};
+use crate::schema::Schema;
 
 /// A batch of rows, holding the columns that the rule's plan reads.
 #[derive(Debug)]
 pub struct Rows<'a> {
     batch: &'a Batch,
-    reads: &'a [TextColumn],
+    reads: &'a [AnyColumn],
+    key: &'a [AnyColumn],
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(batch: &'a Batch, reads: &'a [TextColumn]) -> Self {
-        Self { batch, reads }
+    pub(crate) fn new(batch: &'a Batch, reads: &'a [AnyColumn], key: &'a [AnyColumn]) -> Self {
+        Self { batch, reads, key }
     }
 
     /// How many rows.
@@ -32,12 +33,21 @@ impl<'a> Rows<'a> {
         self.batch.rows == 0
     }
 
-    /// A column that the plan reads.
-    pub fn text(&self, column: TextColumn) -> Result<TextView<'a>> {
+    /// The values of a column that the plan reads.
+    pub fn column<T: Value>(&self, column: Handle<T>) -> Result<View<'a, T>> {
+        View::new(self.find(column.into())?, self.len())
+    }
+
+    /// The primary key of a row; only rules of table scope are shown it.
+    pub fn key(&self, row: usize) -> Result<Key> {
+        let part = |column: &AnyColumn| key_part(self.find(*column)?, *column, self.len(), row);
+        Ok(Key(self.key.iter().map(part).collect::<Result<_>>()?))
+    }
+
+    fn find(&self, column: AnyColumn) -> Result<&'a Column> {
         let at = self.reads.iter().position(|read| *read == column);
         let found = at.and_then(|at| self.batch.columns.get(at));
-        let column = found.ok_or_else(|| Error::config("a column is used that the plan does not read"))?;
-        TextView::new(column, self.len())
+        found.ok_or_else(|| Error::config("a column is used that the plan does not read"))
     }
 }
 
@@ -51,23 +61,23 @@ pub struct Patch {
 
 impl Patch {
     /// Sets a column to what `edit` makes of each value; nulls stay null, and `None` sets null.
-    pub fn map(
+    pub fn map<'a, T: Value>(
         &mut self,
-        column: TextColumn,
-        rows: &Rows<'_>,
-        mut edit: impl FnMut(&str) -> Option<String>,
+        column: Handle<T>,
+        rows: &Rows<'a>,
+        mut edit: impl FnMut(T::Read<'a>) -> Option<T::Owned>,
     ) -> Result<()> {
-        let mut built = TextBuilder::new();
-        for value in rows.text(column)?.iter() {
-            built.push(value.and_then(&mut edit).as_deref());
+        let mut built = column.builder();
+        for value in rows.column(column)?.iter() {
+            built.push(value.and_then(&mut edit).as_ref().map(T::borrow));
         }
         self.set(column, built);
         Ok(())
     }
 
     /// Sets a column to the values of a builder, one a row.
-    pub fn set(&mut self, column: TextColumn, values: TextBuilder) {
-        self.set.insert(column.0, values.finish());
+    pub fn set<T: Value>(&mut self, column: Handle<T>, values: Builder<T>) {
+        self.set.insert(AnyColumn::from(column).index, values.finish());
     }
 
     /// Refuses a row: it goes to `_host.rejects` with this reason, and no further.
@@ -92,52 +102,103 @@ fn note(row: usize, column: Option<&str>, code: &str, message: String, confidenc
     wit::Note { row, column: column.map(str::to_owned), code: code.to_owned(), message, confidence }
 }
 
-/// What a table-scope rule answers: which primary keys merged into which, with what confidence.
+/// What a table-scope rule answers: which records merged into which, with what confidence, and remarks.
 #[derive(Debug, Default)]
 pub struct Verdicts {
-    keys: Vec<Vec<String>>,
-    survivors: Vec<Vec<String>>,
+    merges: Vec<(Key, Key)>,
+    merge_notes: Vec<wit::Note>,
+    remarked: Vec<Key>,
+    rejects: Vec<wit::Note>,
     notes: Vec<wit::Note>,
 }
 
 impl Verdicts {
     /// The record `key` is a duplicate of `survivor`, found by `code` (such as `email`).
-    pub fn merge(&mut self, key: Vec<String>, survivor: Vec<String>, code: &str, confidence: f64) {
-        self.notes.push(note(self.keys.len(), None, code, String::new(), Some(confidence)));
-        self.keys.push(key);
-        self.survivors.push(survivor);
+    pub fn merge(&mut self, key: Key, survivor: Key, code: &str, confidence: f64) {
+        self.merge_notes.push(note(self.merges.len(), None, code, String::new(), Some(confidence)));
+        self.merges.push((key, survivor));
+    }
+
+    /// Refuses a record: it goes to `_host.rejects` with this reason, and no further.
+    pub fn reject(&mut self, key: Key, column: Option<&str>, code: &str, message: impl Into<String>) {
+        self.rejects.push(note(self.remarked.len(), column, code, message.into(), None));
+        self.remarked.push(key);
+    }
+
+    /// Remarks on a record, which goes on.
+    pub fn note(&mut self, key: Key, column: Option<&str>, code: &str, message: impl Into<String>) {
+        self.notes.push(note(self.remarked.len(), column, code, message.into(), None));
+        self.remarked.push(key);
     }
 
     /// How many verdicts.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.merges.len() + self.remarked.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.len() == 0
     }
 
-    pub(crate) fn finish(self) -> wit::Verdicts {
-        wit::Verdicts {
-            keys: batch(&self.keys),
-            patch: wit::Patch { set: Vec::new(), rejects: Vec::new(), notes: self.notes },
-            merged_into: Some(batch(&self.survivors)),
+    /// Merges and remarks speak of different records: a page of the contract for each.
+    pub(crate) fn finish(self) -> Result<Vec<wit::Verdicts>> {
+        let mut pages = Vec::new();
+        if !self.merges.is_empty() {
+            let (keys, survivors): (Vec<_>, Vec<_>) = self.merges.into_iter().unzip();
+            pages.push(wit::Verdicts {
+                keys: key_batch(&keys)?,
+                patch: wit::Patch { set: Vec::new(), rejects: Vec::new(), notes: self.merge_notes },
+                merged_into: Some(key_batch(&survivors)?),
+            });
         }
+        if !self.remarked.is_empty() {
+            pages.push(wit::Verdicts {
+                keys: key_batch(&self.remarked)?,
+                patch: wit::Patch { set: Vec::new(), rejects: self.rejects, notes: self.notes },
+                merged_into: None,
+            });
+        }
+        Ok(pages)
     }
 }
 
-/// Text rows as a batch of text columns.
-pub(crate) fn batch(rows: &[Vec<String>]) -> Batch {
-    let width = rows.first().map_or(0, Vec::len);
-    let mut builders: Vec<_> = (0..width).map(|_| TextBuilder::new()).collect();
-    for row in rows {
-        for (builder, value) in builders.iter_mut().zip(row) {
-            builder.push(Some(value));
-        }
+/// Rows that a source makes itself: a builder for each column of the stream.
+#[derive(Debug, Default)]
+pub struct Built {
+    columns: BTreeMap<usize, (usize, Column)>,
+}
+
+impl Built {
+    /// No column yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
     }
-    let columns = builders.into_iter().map(TextBuilder::finish).collect();
-    Batch { rows: u32::try_from(rows.len()).unwrap_or(u32::MAX), columns }
+
+    /// Adds a column's values, one a row.
+    #[must_use]
+    pub fn column<T: Value>(mut self, column: Handle<T>, values: Builder<T>) -> Self {
+        let rows = values.rows();
+        self.columns.insert(AnyColumn::from(column).index, (rows, values.finish()));
+        self
+    }
+
+    /// The columns in the schema's order; each field needs one, and all have as many rows.
+    pub(crate) fn finish(mut self, schema: &Schema) -> Result<Batch> {
+        let rows = self.columns.values().next().map_or(0, |(rows, _)| *rows);
+        let column = |(index, field): (usize, &crate::bindings::source_plugin::elt::plugin::types::Field)| {
+            let broken = |why: String| Error::new(crate::error::ErrorKind::Internal, "rows", why);
+            let (found, column) =
+                self.columns.remove(&index).ok_or_else(|| broken(format!("column `{}` was not built", field.name)))?;
+            if found != rows {
+                return Err(broken(format!("column `{}` has {found} rows, another has {rows}", field.name)));
+            }
+            Ok(column)
+        };
+        let columns = schema.wit.fields.iter().enumerate().map(column).collect::<Result<_>>()?;
+        Ok(Batch { rows: u32::try_from(rows).unwrap_or(u32::MAX), columns })
+    }
 }

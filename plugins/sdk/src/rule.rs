@@ -1,12 +1,14 @@
 //! What a rule implements, and the macro that exports it.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 
 use crate::bindings::rule_plugin::exports::elt::plugin::rule as wit;
 use crate::bindings::source_plugin::elt::plugin::types;
+use crate::column::AnyColumn;
 use crate::error::Result;
 use crate::rows::{Patch, Rows, Verdicts};
-use crate::schema::{Need, Schema, TextColumn};
+use crate::schema::{Need, Schema};
 
 /// A cleaning plugin: `open` once a stream, `plan` once, then `apply` for each batch, then `finish` until it has no more.
 pub trait Rule: Sized + 'static {
@@ -37,8 +39,8 @@ pub trait Rule: Sized + 'static {
 #[derive(Debug, Clone)]
 pub struct Plan {
     scope: wit::Scope,
-    reads: Vec<TextColumn>,
-    sets: Vec<TextColumn>,
+    reads: Vec<AnyColumn>,
+    sets: Vec<AnyColumn>,
 }
 
 impl Plan {
@@ -48,7 +50,7 @@ impl Plan {
         Self { scope: wit::Scope::Row, reads: Vec::new(), sets: Vec::new() }
     }
 
-    /// Rows are judged against each other: the rule sees them all.
+    /// Rows are judged against each other: the rule sees them all, with their primary keys.
     #[must_use]
     pub fn table() -> Self {
         Self { scope: wit::Scope::Table, ..Self::row() }
@@ -56,36 +58,37 @@ impl Plan {
 
     /// Reads a column.
     #[must_use]
-    pub fn reads(self, column: TextColumn) -> Self {
-        self.reads_all(&[column])
+    pub fn reads(self, column: impl Into<AnyColumn>) -> Self {
+        self.reads_all([column])
     }
 
     /// Reads columns; naming one twice reads it once.
     #[must_use]
-    pub fn reads_all(mut self, columns: &[TextColumn]) -> Self {
-        for column in columns {
-            if !self.reads.contains(column) {
-                self.reads.push(*column);
-            }
-        }
+    pub fn reads_all(mut self, columns: impl IntoIterator<Item = impl Into<AnyColumn>>) -> Self {
+        add(&mut self.reads, columns);
         self
     }
 
     /// Sets a column.
     #[must_use]
-    pub fn sets(self, column: TextColumn) -> Self {
-        self.sets_all(&[column])
+    pub fn sets(self, column: impl Into<AnyColumn>) -> Self {
+        self.sets_all([column])
     }
 
     /// Sets columns.
     #[must_use]
-    pub fn sets_all(mut self, columns: &[TextColumn]) -> Self {
-        for column in columns {
-            if !self.sets.contains(column) {
-                self.sets.push(*column);
-            }
-        }
+    pub fn sets_all(mut self, columns: impl IntoIterator<Item = impl Into<AnyColumn>>) -> Self {
+        add(&mut self.sets, columns);
         self
+    }
+}
+
+fn add(columns: &mut Vec<AnyColumn>, more: impl IntoIterator<Item = impl Into<AnyColumn>>) {
+    for column in more {
+        let column = column.into();
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
     }
 }
 
@@ -94,8 +97,12 @@ impl Plan {
 pub struct Cleaner<R> {
     rule: RefCell<R>,
     plan: Plan,
+    /// Primary-key columns, for table scope.
+    key: Vec<AnyColumn>,
     schema: Schema,
     input: String,
+    /// Pages decided on and not yet sent.
+    pages: RefCell<VecDeque<wit::Verdicts>>,
 }
 
 impl<R: Rule> Cleaner<R> {
@@ -104,27 +111,34 @@ impl<R: Rule> Cleaner<R> {
         let first = first.ok_or_else(|| crate::error::Error::config("the host gave no input"))?;
         let schema = Schema { wit: first.schema };
         let rule = R::open(crate::export::config(config)?, &schema)?;
-        let plan = rule.plan();
-        Ok(Self { rule: RefCell::new(rule), plan, schema, input: first.name })
+        let mut plan = rule.plan();
+        let key = if plan.scope == wit::Scope::Table { schema.primary_key()? } else { Vec::new() };
+        add(&mut plan.reads, key.iter().copied());
+        Ok(Self { rule: RefCell::new(rule), plan, key, schema, input: first.name, pages: RefCell::default() })
     }
 }
 
 impl<R: Rule> wit::GuestCleaner for Cleaner<R> {
     fn plan(&self) -> wit::Plan {
         let columns = self.plan.reads.iter().map(|&column| self.schema.name(column).to_owned()).collect();
-        let sets = self.plan.sets.iter().map(|column| self.schema.wit.fields[column.0].clone()).collect();
+        let sets = self.plan.sets.iter().map(|column| self.schema.wit.fields[column.index].clone()).collect();
         let reads = vec![wit::Reads { input: self.input.clone(), columns }];
         wit::Plan { scope: self.plan.scope, reads, sets }
     }
 
     fn apply(&self, _input: String, rows: types::Batch) -> std::result::Result<wit::Patch, types::Error> {
         let mut patch = Patch::default();
-        self.rule.borrow_mut().apply(&Rows::new(&rows, &self.plan.reads), &mut patch)?;
+        self.rule.borrow_mut().apply(&Rows::new(&rows, &self.plan.reads, &self.key), &mut patch)?;
         Ok(patch.finish(&self.schema))
     }
 
     fn finish(&self) -> std::result::Result<Option<wit::Verdicts>, types::Error> {
-        Ok(self.rule.borrow_mut().finish()?.map(Verdicts::finish))
+        let mut pages = self.pages.borrow_mut();
+        while pages.is_empty() {
+            let Some(verdicts) = self.rule.borrow_mut().finish()? else { return Ok(None) };
+            pages.extend(verdicts.finish()?);
+        }
+        Ok(pages.pop_front())
     }
 }
 

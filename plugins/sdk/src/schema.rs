@@ -1,6 +1,7 @@
 //! Streams' schemas: fields with types, and handles to columns that are looked up once, by name.
 
 use crate::bindings::source_plugin::elt::plugin::types as wit;
+use crate::column::{AnyColumn, Column, TextColumn, Value};
 use crate::error::{Error, Result};
 
 /// The type of a column.
@@ -12,7 +13,7 @@ pub enum Type {
     Int64,
     /// A 64-bit float.
     Float64,
-    /// A decimal of 38 digits, 9 of them after the point.
+    /// A decimal; a field made here has 38 digits, 9 of them after the point.
     Decimal,
     /// A calendar date.
     Date,
@@ -34,6 +35,38 @@ impl Type {
             Self::Date => "tdD",
             Self::Timestamp => "tsu:UTC",
             Self::Text | Self::Json => "u",
+        }
+    }
+
+    /// The type and, for decimals, the digits after the point.
+    fn of(field: &wit::Field) -> Result<(Self, u8)> {
+        let data_type = match field.format.as_str() {
+            "b" => Self::Bool,
+            "l" => Self::Int64,
+            "g" => Self::Float64,
+            "tdD" => Self::Date,
+            "tsu:UTC" => Self::Timestamp,
+            "u" if field.metadata.iter().any(|(key, value)| key == "json" && value == "true") => Self::Json,
+            "u" => Self::Text,
+            format => {
+                let scale = format.strip_prefix("d:").and_then(|digits| digits.split_once(',')?.1.parse().ok());
+                let unknown = || Error::config(format!("column `{}` has the unknown format `{format}`", field.name));
+                return Ok((Self::Decimal, scale.ok_or_else(unknown)?));
+            }
+        };
+        Ok((data_type, 0))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "true or false",
+            Self::Int64 => "a whole number",
+            Self::Float64 => "a float",
+            Self::Decimal => "a decimal",
+            Self::Date => "a date",
+            Self::Timestamp => "an instant",
+            Self::Text => "text",
+            Self::Json => "JSON",
         }
     }
 }
@@ -83,10 +116,6 @@ impl Field {
     }
 }
 
-/// A text column of the stream at hand, found by [`Schema::text`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TextColumn(pub(crate) usize);
-
 /// The columns of a stream, its primary key and its cursor.
 #[derive(Debug, Clone)]
 pub struct Schema {
@@ -109,15 +138,20 @@ impl Schema {
         self
     }
 
-    /// The text column of this name; an error with the nearest names where there is none.
-    pub fn text(&self, name: &str) -> Result<TextColumn> {
-        let found = self.wit.fields.iter().position(|field| field.name == name);
-        let index = found.ok_or_else(|| self.unknown(name))?;
-        let format = &self.wit.fields[index].format;
-        if format != "u" {
-            return Err(Error::config(format!("column `{name}` is not text (its format is `{format}`)")));
+    /// The column of this name, such as `column::<i64>("visits")`; an error with the nearest names where there is
+    /// none, or with its type where it holds another.
+    pub fn column<T: Value>(&self, name: &str) -> Result<Column<T>> {
+        let (any, scale) = self.any(name)?;
+        if !T::holds(any.data_type) {
+            let holds = any.data_type.name();
+            return Err(Error::config(format!("column `{name}` holds {holds}, which this plugin does not read there")));
         }
-        Ok(TextColumn(index))
+        Ok(Column::new(any, scale))
+    }
+
+    /// The text column of this name.
+    pub fn text(&self, name: &str) -> Result<TextColumn> {
+        self.column(name)
     }
 
     /// The text columns of these names.
@@ -125,15 +159,21 @@ impl Schema {
         names.iter().map(|name| self.text(name)).collect()
     }
 
-    /// The columns of the primary key, all of them text.
-    pub fn primary_key(&self) -> Result<Vec<TextColumn>> {
-        self.texts(&self.wit.primary_key)
+    pub(crate) fn primary_key(&self) -> Result<Vec<AnyColumn>> {
+        self.wit.primary_key.iter().map(|name| Ok(self.any(name)?.0)).collect()
     }
 
     /// The name of a column.
     #[must_use]
-    pub fn name(&self, column: TextColumn) -> &str {
-        &self.wit.fields[column.0].name
+    pub fn name(&self, column: impl Into<AnyColumn>) -> &str {
+        &self.wit.fields[column.into().index].name
+    }
+
+    fn any(&self, name: &str) -> Result<(AnyColumn, u8)> {
+        let found = self.wit.fields.iter().position(|field| field.name == name);
+        let index = found.ok_or_else(|| self.unknown(name))?;
+        let (data_type, scale) = Type::of(&self.wit.fields[index])?;
+        Ok((AnyColumn { index, data_type }, scale))
     }
 
     fn unknown(&self, name: &str) -> Error {
@@ -183,7 +223,8 @@ impl Need {
 
 #[cfg(test)]
 mod tests {
-    use super::{Field, Schema};
+    use super::{Field, Schema, Type};
+    use crate::column::{Column, Decimal};
 
     #[test]
     fn an_unknown_column_names_the_nearest() {
@@ -191,5 +232,14 @@ mod tests {
         let error = schema.text("especialidade").expect_err("no such column");
         assert_eq!(error.message, "no column `especialidade`");
         assert_eq!(error.hint.as_deref(), Some("the nearest are `especialidade_medica`"));
+    }
+
+    #[test]
+    fn columns_are_found_by_name_and_type() {
+        let schema = Schema::new(vec![Field::new("amount", Type::Decimal), Field::new("tags", Type::Json)], &[]);
+        assert_eq!(schema.column::<Decimal>("amount").map(Column::scale).ok(), Some(9));
+        assert!(schema.text("tags").is_ok());
+        let error = schema.column::<i64>("amount").expect_err("another type");
+        assert_eq!(error.message, "column `amount` holds a decimal, which this plugin does not read there");
     }
 }

@@ -4,9 +4,10 @@ use std::cell::RefCell;
 
 use crate::bindings::source_plugin::elt::plugin::{decode, files, types};
 use crate::bindings::source_plugin::exports::elt::plugin::source as wit;
+use crate::column::{Key, TextView, key_batch};
 use crate::error::Result;
 use crate::http::Response;
-use crate::rows::batch;
+use crate::rows::Built;
 use crate::schema::{Field, Need, Schema};
 
 /// A source: `open` for each call of the host, then `check`, `identity` and `discover`, or `read` for each stream.
@@ -171,7 +172,7 @@ impl Table {
         let batch = self.wit.columns(&[column.to_owned()])?;
         let missing = || crate::error::Error::config(format!("no column `{column}` in the decoded table"));
         let found = batch.columns.first().ok_or_else(missing)?;
-        let view = crate::column::TextView::new(found, batch.rows as usize)?;
+        let view = TextView::new(found, batch.rows as usize)?;
         Ok(view.iter().map(|value| value.unwrap_or_default().to_owned()).collect())
     }
 }
@@ -211,19 +212,26 @@ impl Page {
         Self::default()
     }
 
-    /// Adds rows of a stream.
+    /// Adds rows of a stream that the host decoded.
     #[must_use]
-    pub fn rows(mut self, stream: &str, schema: &Schema, table: Table) -> Self {
-        let rows = Some(wit::Rows::Host(table.wit));
-        self.parts.push(wit::Part { stream: stream.to_owned(), schema: schema.wit.clone(), rows, replace: None });
-        self
+    pub fn rows(self, stream: &str, schema: &Schema, table: Table) -> Self {
+        self.part(stream, schema, Some(wit::Rows::Host(table.wit)), None)
+    }
+
+    /// Adds rows of a stream that the source made itself.
+    pub fn built(self, stream: &str, schema: &Schema, rows: Built) -> Result<Self> {
+        let rows = wit::Rows::Guest(rows.finish(schema)?);
+        Ok(self.part(stream, schema, Some(rows), None))
     }
 
     /// Old rows of a stream whose primary key starts with one of these go in the same transaction.
-    #[must_use]
-    pub fn replace(mut self, stream: &str, schema: &Schema, prefixes: &[Vec<String>]) -> Self {
-        let replace = Some(batch(prefixes));
-        self.parts.push(wit::Part { stream: stream.to_owned(), schema: schema.wit.clone(), rows: None, replace });
+    pub fn replace(self, stream: &str, schema: &Schema, prefixes: &[Key]) -> Result<Self> {
+        let prefixes = key_batch(prefixes)?;
+        Ok(self.part(stream, schema, None, Some(prefixes)))
+    }
+
+    fn part(mut self, stream: &str, schema: &Schema, rows: Option<wit::Rows>, replace: Option<types::Batch>) -> Self {
+        self.parts.push(wit::Part { stream: stream.to_owned(), schema: schema.wit.clone(), rows, replace });
         self
     }
 

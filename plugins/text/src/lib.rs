@@ -4,7 +4,6 @@ mod steps;
 
 use std::collections::BTreeMap;
 
-use plugin_sdk::column::TextBuilder;
 use plugin_sdk::prelude::*;
 
 use steps::Step;
@@ -29,14 +28,14 @@ impl Rule for Text {
     }
 
     fn plan(&self) -> Plan {
-        let columns: Vec<_> = self.columns.iter().map(|(column, ..)| *column).collect();
-        Plan::row().reads_all(&columns).sets_all(&columns)
+        let columns = || self.columns.iter().map(|(column, ..)| *column);
+        Plan::row().reads_all(columns()).sets_all(columns())
     }
 
     fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()> {
         for (column, name, steps) in &self.columns {
             let mut built = TextBuilder::new();
-            for (row, value) in rows.text(*column)?.iter().enumerate() {
+            for (row, value) in rows.column(*column)?.iter().enumerate() {
                 let Some(value) = value else {
                     built.push(None);
                     continue;
