@@ -81,7 +81,7 @@ fn load(folder: &Path, file: &Path) -> Result<()> {
     let lines = |name: &str| {
         let path = folder.join(name).display().to_string();
         format!(
-            "read_csv('{path}', header = false, delim = '\\x01', quote = '', escape = '', columns = {{'page': 'VARCHAR'}}, max_line_size = 100000000)"
+            "read_csv('{path}', header = false, delim = '\\x01', quote = '', escape = '', columns = {{'page': 'VARCHAR'}}, max_line_size = 4000000)"
         )
     };
     for kind in Kind::ALL {

@@ -25,11 +25,13 @@ pub(crate) struct JsonColumn {
 /// Decodes a body: `levels` are nested arrays, one row for each innermost element.
 pub(crate) fn decode(body: &[u8], levels: &[String], columns: &[JsonColumn]) -> Result<RecordBatch> {
     let text = std::str::from_utf8(body).map_err(|cause| not_json(body, &cause.to_string()))?;
-    sonic_rs::from_str::<LazyValue<'_>>(text).map_err(|cause| not_json(body, &cause.to_string()))?;
     let mut decoder = Decoder::new(levels.len(), columns)?;
-    let root = element_at(text, levels.first().map_or("", String::as_str));
-    if let Some(root) = root {
-        decoder.level(&root, 0, levels)?;
+    match element_at(text, levels.first().map_or("", String::as_str)) {
+        Some(root) => decoder.level(&root, 0, levels)?,
+        // Only an answer that is JSON as a whole may lack the array.
+        None => {
+            sonic_rs::from_str::<LazyValue<'_>>(text).map_err(|cause| not_json(body, &cause.to_string()))?;
+        }
     }
     decoder.finish(columns)
 }
@@ -49,7 +51,27 @@ fn element_at<'a>(text: &'a str, pointer: &str) -> Option<LazyValue<'a>> {
 #[derive(Default)]
 struct Node {
     column: Option<usize>,
-    children: HashMap<String, Node>,
+    keys: HashMap<String, usize>,
+    children: Vec<(String, Node)>,
+}
+
+impl Node {
+    fn child(&mut self, key: &str) -> &mut Self {
+        let next = self.children.len();
+        let at = *self.keys.entry(key.to_owned()).or_insert(next);
+        if at == next {
+            self.children.push((key.to_owned(), Self::default()));
+        }
+        &mut self.children[at].1
+    }
+
+    /// The child of this key, looked for at `expected` first: records mostly name their keys in one order.
+    fn find(&self, key: &str, expected: usize) -> Option<usize> {
+        match self.children.get(expected) {
+            Some((name, _)) if name == key => Some(expected),
+            _ => self.keys.get(key).copied(),
+        }
+    }
 }
 
 struct Decoder {
@@ -69,8 +91,8 @@ impl Decoder {
         for (index, column) in columns.iter().enumerate() {
             let trie = tries.get_mut(column.level);
             let trie = trie.ok_or_else(|| Error::plugin(format!("column `{}` is of no level", column.field.name)))?;
-            let node =
-                column.path.split('/').skip(1).fold(trie, |node, key| node.children.entry(key.to_owned()).or_default());
+            let unescaped = column.path.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~"));
+            let node = unescaped.fold(trie, |node, key| node.child(&key));
             node.column = Some(index);
             by_level[column.level].push(index);
         }
@@ -108,10 +130,12 @@ impl Decoder {
             return Ok(());
         }
         let Some(entries) = value.clone().into_object_iter() else { return Ok(()) };
+        let mut expected = 0;
         for entry in entries {
             let (key, value) = entry.map_err(|cause| Error::data(format!("the answer ends early: {cause}")))?;
-            if let Some(child) = node.children.get(&*key) {
-                self.walk(child, &value)?;
+            if let Some(at) = node.find(&key, expected) {
+                expected = at + 1;
+                self.walk(&node.children[at].1, &value)?;
             }
         }
         Ok(())
@@ -149,7 +173,8 @@ enum Pending {
     Int(i64),
     Float(f64),
     Decimal(i128),
-    Text(String),
+    /// In the builder's own buffer, which is used again for each row.
+    Text,
     Unfit(String),
 }
 
@@ -167,6 +192,7 @@ struct Builder {
     name: String,
     forms: Forms,
     pending: Pending,
+    text: String,
     sink: Sink,
 }
 
@@ -185,7 +211,7 @@ impl Builder {
             Type::Text => Sink::Text(StringBuilder::new()),
         };
         let accept = field.metadata.get("accept").map_or("", String::as_str);
-        Self { name: field.name.clone(), forms: Forms::parse(accept), pending: Pending::Null, sink }
+        Self { name: field.name.clone(), forms: Forms::parse(accept), pending: Pending::Null, text: String::new(), sink }
     }
 
     /// Parses a value for the rows to come.
@@ -193,10 +219,9 @@ impl Builder {
         self.pending = if value.is_null() {
             Pending::Null
         } else if let Sink::Text(_) = self.sink {
-            match value.as_str() {
-                Some(text) => Pending::Text(text.to_owned()),
-                None => Pending::Text(value.as_raw_str().to_owned()),
-            }
+            self.text.clear();
+            self.text.push_str(value.as_str().unwrap_or_else(|| value.as_raw_str()));
+            Pending::Text
         } else if let Some(text) = value.as_str() {
             self.scalar(text, true)
         } else {
@@ -230,7 +255,7 @@ impl Builder {
             (Sink::Decimal(sink, ..), Pending::Decimal(value)) => sink.append_value(*value),
             (Sink::Date(sink), Pending::Int(value)) => sink.append_option(i32::try_from(*value).ok()),
             (Sink::Timestamp(sink), Pending::Int(value)) => sink.append_value(*value),
-            (Sink::Text(sink), Pending::Text(value)) => sink.append_value(value),
+            (Sink::Text(sink), Pending::Text) => sink.append_value(&self.text),
             (sink, pending) => {
                 match sink {
                     Sink::Bool(sink) => sink.append_null(),

@@ -20,6 +20,10 @@ pub use stop::Stopping;
 use crate::error::{Error, Kind, Result};
 use crate::schema::{Field, Type};
 
+/// How large the log may grow before DuckDB writes it into the file. At its default of 16 MB a load would compress
+/// the same half-filled row groups again and again.
+const CHECKPOINT_THRESHOLD: &str = "64MB";
+
 /// One connection to the warehouse; `another` makes more, for other threads.
 pub struct Warehouse {
     connection: Connection,
@@ -40,6 +44,7 @@ impl Warehouse {
         let config = duckdb::Config::default()
             .max_memory(memory_limit)
             .and_then(|config| config.with("preserve_insertion_order", "false"))
+            .and_then(|config| config.with("checkpoint_threshold", CHECKPOINT_THRESHOLD))
             .map_err(|cause| on(lift(&cause)))?;
         let connection = Connection::open_with_flags(path, config).map_err(|cause| on(lift(&cause)))?;
         let warehouse = Self::new(connection, path.to_path_buf(), Arc::default())?;
