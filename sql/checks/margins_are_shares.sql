@@ -1,2 +1,5 @@
--- A gross margin lies between 0 and 1.
-SELECT * FROM seeds.margin WHERE gross_margin_pct IS NULL OR gross_margin_pct NOT BETWEEN 0 AND 1
+-- A gross margin lies between 0 and 1, and there is one a specialty and day.
+SELECT specialty, valid_from, count(*) AS margins, min(gross_margin_pct) AS lowest, max(gross_margin_pct) AS highest
+FROM staging.margins
+GROUP BY specialty, valid_from
+HAVING count(*) > 1 OR bool_or(gross_margin_pct IS NULL OR gross_margin_pct NOT BETWEEN 0 AND 1)

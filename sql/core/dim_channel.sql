@@ -4,7 +4,7 @@ SELECT
     channel,
     bool_or(is_paid) AS is_paid
 FROM (
-    SELECT channel, is_paid FROM seeds.channel_map
+    SELECT channel, is_paid FROM staging.channel_map
     UNION ALL SELECT channel, false FROM staging.spend
     UNION ALL SELECT 'Unknown', false
 )

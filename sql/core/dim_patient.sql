@@ -6,7 +6,7 @@ WITH merged AS (
 channels AS (
     SELECT contacts.contact_id, channel_map.channel, channel_map.is_paid
     FROM staging.contacts AS contacts
-    JOIN seeds.channel_map AS channel_map
+    JOIN staging.channel_map AS channel_map
         ON channel_map.source = contacts.source
         AND (channel_map.data_1 IS NULL OR channel_map.data_1 = contacts.source_data_1)
     -- The row that names the detail wins over the one that holds for the whole source.

@@ -1,13 +1,20 @@
 -- One row a deal: patient, doctor, specialty, status, money in the home currency, margin.
 -- margin = (amount - refund) × gross margin of the specialty at the close date; nothing for lost and open deals.
--- A deal without a company stays, under specialty Unknown. Of several contacts the one with the lowest id is the patient.
+-- A deal without a company stays, under specialty Unknown. Of several contacts that are there after cleaning, the one
+-- with the lowest id is the patient (ids are numbers in text: the shorter is the lower).
 WITH patients AS (
-    SELECT deal_id, min(contact_id) AS patient_id FROM staging.deal_contacts GROUP BY deal_id
+    SELECT links.deal_id, links.contact_id AS patient_id
+    FROM staging.deal_contacts AS links
+    JOIN staging.contacts AS contacts ON contacts.contact_id = links.contact_id
+    QUALIFY row_number() OVER (PARTITION BY links.deal_id ORDER BY length(links.contact_id), links.contact_id) = 1
 ),
 doctors AS (
-    SELECT deal_id, company_id AS doctor_id
-    FROM staging.deal_companies
-    QUALIFY row_number() OVER (PARTITION BY deal_id ORDER BY is_primary DESC, company_id) = 1
+    SELECT links.deal_id, links.company_id AS doctor_id
+    FROM staging.deal_companies AS links
+    JOIN staging.companies AS companies ON companies.company_id = links.company_id
+    QUALIFY row_number() OVER (
+        PARTITION BY links.deal_id ORDER BY links.is_primary DESC, length(links.company_id), links.company_id
+    ) = 1
 ),
 deals AS (
     SELECT
@@ -21,7 +28,8 @@ deals AS (
         CAST(date_trunc('month', deals.closed_on) AS DATE) AS closed_month,
         deals.currency,
         deals.amount,
-        deals.refund
+        -- A refunded deal that does not say how much was refunded whole.
+        coalesce(deals.refund, CASE WHEN stages.status = 'refunded' THEN deals.amount ELSE 0 END) AS refund
     FROM staging.deals AS deals
     LEFT JOIN patients ON patients.deal_id = deals.deal_id
     LEFT JOIN doctors ON doctors.deal_id = deals.deal_id
@@ -31,27 +39,19 @@ deals AS (
 rated AS (
     SELECT
         deals.*,
-        CASE WHEN deals.currency = home.value THEN 1 ELSE CAST(fx.rate AS DECIMAL(18, 6)) END AS rate
+        CASE WHEN deals.currency = home.value THEN 1 ELSE fx.rate END AS rate
     FROM deals
     CROSS JOIN (SELECT value FROM _host.variables WHERE name = 'currency') AS home
-    LEFT JOIN seeds.fx AS fx ON fx.month = deals.closed_month AND fx.currency = deals.currency
-),
-margins AS (
-    SELECT
-        specialty,
-        gross_margin_pct,
-        valid_from,
-        lead(valid_from, 1, DATE '9999-12-31') OVER (PARTITION BY specialty ORDER BY valid_from) AS valid_to
-    FROM seeds.margin
+    LEFT JOIN staging.fx AS fx ON fx.month = deals.closed_month AND fx.currency = deals.currency
 ),
 priced AS (
     SELECT
         rated.*,
-        CAST(coalesce(own.gross_margin_pct, other.gross_margin_pct) AS DECIMAL(6, 4)) AS gross_margin_pct
+        coalesce(own.gross_margin_pct, other.gross_margin_pct) AS gross_margin_pct
     FROM rated
-    LEFT JOIN margins AS own
+    LEFT JOIN staging.margins AS own
         ON own.specialty = rated.specialty AND rated.closed_on >= own.valid_from AND rated.closed_on < own.valid_to
-    LEFT JOIN margins AS other
+    LEFT JOIN staging.margins AS other
         ON other.specialty = 'Unknown' AND rated.closed_on >= other.valid_from AND rated.closed_on < other.valid_to
 )
 SELECT
@@ -73,8 +73,7 @@ SELECT
             THEN CAST(CAST((amount - refund) * rate AS DECIMAL(18, 2)) * gross_margin_pct AS DECIMAL(24, 6))
         ELSE 0
     END AS margin,
-    CASE WHEN status = 'won' THEN
-        row_number() OVER (PARTITION BY patient_id, status ORDER BY closed_at, deal_id)
-    END AS visit_no,
-    status = 'won' AND row_number() OVER (PARTITION BY patient_id, status ORDER BY closed_at, deal_id) = 1 AS is_first
-FROM priced
+    CASE WHEN is_visit THEN row_number() OVER visits END AS visit_no,
+    is_visit AND row_number() OVER visits = 1 AS is_first
+FROM (SELECT *, status = 'won' AND patient_id IS NOT NULL AND closed_on IS NOT NULL AS is_visit FROM priced)
+WINDOW visits AS (PARTITION BY patient_id, is_visit ORDER BY closed_at, length(deal_id), deal_id)

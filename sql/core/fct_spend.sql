@@ -10,4 +10,4 @@ SELECT
 FROM staging.spend AS spend
 CROSS JOIN (SELECT value FROM _host.variables WHERE name = 'currency') AS home
 LEFT JOIN core.dim_channel AS channels ON channels.channel = spend.channel
-LEFT JOIN seeds.fx AS fx ON fx.month = spend.month AND fx.currency = spend.currency
+LEFT JOIN staging.fx AS fx ON fx.month = spend.month AND fx.currency = spend.currency

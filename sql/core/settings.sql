@@ -1,14 +1,27 @@
--- One row: what holds for all marts. Data is known up to the last closed consultation: its month counts as complete
--- only if that was its last day, since averaging unfinished months would be biased.
-WITH known AS (
-    SELECT max(closed_on) AS last_closed_on FROM core.fct_consultation WHERE status IN ('won', 'lost', 'refunded')
+-- One row: what holds for all marts. Data is known up to the last closed consultation, but not beyond the day of the
+-- load: a close date in the future must not make a month complete. A month counts as complete only if that was its
+-- last day and the load came after it, since averaging unfinished months would be biased. Spend is known for the
+-- months from its first to its last: other cohorts have no CAC.
+WITH loaded AS (
+    SELECT CAST(timezone((SELECT value FROM _host.variables WHERE name = 'timezone'), max(_extracted_at)) AS DATE) AS loaded_on
+    FROM clean_hubspot.deals
+),
+known AS (
+    SELECT loaded.loaded_on, max(consultations.closed_on) AS last_closed_on
+    FROM loaded
+    LEFT JOIN core.fct_consultation AS consultations
+        ON consultations.status IN ('won', 'lost', 'refunded') AND consultations.closed_on <= loaded.loaded_on
+    GROUP BY loaded.loaded_on
 )
 SELECT
+    loaded_on,
     last_closed_on,
     CAST(CASE
-        WHEN last_closed_on = last_day(last_closed_on) THEN date_trunc('month', last_closed_on)
+        WHEN last_closed_on = last_day(last_closed_on) AND loaded_on > last_closed_on THEN date_trunc('month', last_closed_on)
         ELSE date_trunc('month', last_closed_on) - INTERVAL 1 MONTH
     END AS DATE) AS last_complete_month,
     coalesce((SELECT CAST(value AS INTEGER) FROM _host.variables WHERE name = 'low_n'), 5) AS low_n,
-    EXISTS (SELECT 1 FROM core.fct_spend) AS has_spend
+    EXISTS (SELECT 1 FROM core.fct_spend) AS has_spend,
+    (SELECT min(month) FROM core.fct_spend) AS first_spend_month,
+    (SELECT max(month) FROM core.fct_spend) AS last_spend_month
 FROM known

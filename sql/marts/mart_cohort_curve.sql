@@ -34,7 +34,7 @@ SELECT
     coalesce(facts.active, 0) / ages.size AS retention,
     coalesce(facts.margin, 0) AS margin,
     sum(coalesce(facts.margin, 0)) OVER curve AS cum_margin,
-    sum(coalesce(facts.margin, 0)) OVER curve / ages.size AS ltv,
+    CAST(sum(coalesce(facts.margin, 0)) OVER curve / ages.size AS DECIMAL(18, 4)) AS ltv,
     ages.cohort_month + to_months(CAST(ages.age AS INTEGER)) <= ages.last_complete_month AS is_complete
 FROM ages
 LEFT JOIN facts USING (cohort_month, channel, specialty, age)

@@ -8,7 +8,9 @@ WITH consultations AS (
         count(*) FILTER (WHERE status = 'won') AS consultations,
         count(DISTINCT patient_id) FILTER (WHERE status = 'won') AS patients,
         count(DISTINCT patient_id) FILTER (WHERE is_first) AS new_patients
-    FROM core.fct_consultation WHERE status IN ('won', 'refunded') GROUP BY ALL
+    FROM core.fct_consultation
+    WHERE status IN ('won', 'refunded') AND closed_month IS NOT NULL
+    GROUP BY ALL
 ),
 spend AS (
     SELECT month, sum(amount_home) AS spend FROM core.fct_spend GROUP BY month
@@ -21,7 +23,7 @@ SELECT
     coalesce(consultations, 0) AS consultations,
     coalesce(new_patients, 0) AS new_patients,
     (patients - new_patients) / nullif(patients, 0) AS repeat_rate,
-    spend / nullif(new_patients, 0) AS cac_blended
+    CAST(spend / nullif(new_patients, 0) AS DECIMAL(18, 4)) AS cac_blended
 FROM consultations
 FULL JOIN spend USING (month)
 ORDER BY month

@@ -1,7 +1,8 @@
 -- Slice × horizon in months: LTV at that age of the cohorts that are complete at it, CAC of the same cohorts.
 -- ltv = margin of the first `horizon` calendar months a patient; cac_blended = all spend / new patients;
 -- cac_paid = paid spend / new patients of paid channels; ratio = ltv / cac_blended of the slice.
--- ratio_status says why a ratio is missing: no_spend, organic, no_customers, low_n.
+-- Where there is a spend file, slices over several cohorts hold those of its months alone: older patients' cost is
+-- not known. ratio_status says why a ratio is missing: no_spend, organic, no_customers, low_n.
 -- CAC by specialty is allocated: spend knows no specialty, so each patient bears the same share.
 WITH horizons AS (
     SELECT unnest([3, 6, 12, 24]) AS horizon
@@ -13,7 +14,9 @@ patients AS (
         patients.cohort_month,
         patients.channel,
         patients.is_paid,
-        patients.first_specialty AS specialty
+        patients.first_specialty AS specialty,
+        NOT settings.has_spend
+            OR patients.cohort_month BETWEEN settings.first_spend_month AND settings.last_spend_month AS is_covered
     FROM core.dim_patient AS patients
     CROSS JOIN horizons
     CROSS JOIN core.settings AS settings
@@ -35,12 +38,14 @@ sliced AS (
         SELECT unnest(['overall', 'cohort', 'channel', 'specialty']) AS slice_type,
             unnest(['all', strftime(patients.cohort_month, '%Y-%m'), patients.channel, patients.specialty]) AS slice
     ) AS slices
+    WHERE patients.is_covered OR slices.slice_type = 'cohort'
 ),
 value AS (
     SELECT
         slice_type, slice, horizon,
         count(*) AS new_patients,
         count(*) FILTER (WHERE is_paid) AS new_patients_paid,
+        bool_and(is_covered) AS is_covered,
         sum(margin) AS margin
     FROM sliced GROUP BY ALL
 ),
@@ -59,30 +64,37 @@ spend_sliced AS (
 cost AS (
     SELECT
         slice_type, slice, horizon,
-        sum(amount_home) AS spend_loaded,
-        coalesce(sum(amount_home) FILTER (WHERE is_paid), 0) AS spend_paid
+        CAST(sum(amount_home) AS DECIMAL(28, 4)) AS spend_loaded,
+        CAST(coalesce(sum(amount_home) FILTER (WHERE is_paid), 0) AS DECIMAL(28, 4)) AS spend_paid
     FROM spend_sliced GROUP BY ALL
     UNION ALL
     SELECT
         'specialty', value.slice, value.horizon,
-        sum(spend.amount_home) * value.new_patients / overall.new_patients,
-        coalesce(sum(spend.amount_home) FILTER (WHERE spend.is_paid), 0) * value.new_patients / overall.new_patients
+        CAST(overall.spend_loaded * value.new_patients / overall.new_patients AS DECIMAL(28, 4)),
+        CAST(overall.spend_paid * coalesce(value.new_patients_paid / nullif(overall.new_patients_paid, 0), 0) AS DECIMAL(28, 4))
     FROM value
-    JOIN value AS overall ON overall.slice_type = 'overall' AND overall.horizon = value.horizon
-    JOIN spend ON spend.horizon = value.horizon
+    JOIN (
+        SELECT
+            patients.horizon, patients.new_patients, patients.new_patients_paid,
+            sum(spend.amount_home) AS spend_loaded,
+            coalesce(sum(spend.amount_home) FILTER (WHERE spend.is_paid), 0) AS spend_paid
+        FROM value AS patients
+        JOIN spend ON spend.horizon = patients.horizon
+        WHERE patients.slice_type = 'overall'
+        GROUP BY ALL
+    ) AS overall USING (horizon)
     WHERE value.slice_type = 'specialty'
-    GROUP BY value.slice, value.horizon, value.new_patients, overall.new_patients
 ),
 joined AS (
     SELECT
         slice_type, slice, horizon,
         coalesce(value.new_patients, 0) AS new_patients,
         coalesce(value.new_patients_paid, 0) AS new_patients_paid,
-        CASE WHEN settings.has_spend THEN coalesce(cost.spend_paid, 0) END AS spend_paid,
-        CASE WHEN settings.has_spend THEN coalesce(cost.spend_loaded, 0) END AS spend_loaded,
-        value.margin / value.new_patients AS ltv,
-        settings.low_n,
-        settings.has_spend
+        settings.has_spend AND coalesce(value.is_covered, true) AS has_spend,
+        CASE WHEN settings.has_spend AND coalesce(value.is_covered, true) THEN coalesce(cost.spend_paid, 0) END AS spend_paid,
+        CASE WHEN settings.has_spend AND coalesce(value.is_covered, true) THEN coalesce(cost.spend_loaded, 0) END AS spend_loaded,
+        CAST(value.margin / value.new_patients AS DECIMAL(18, 4)) AS ltv,
+        settings.low_n
     FROM value
     FULL JOIN cost USING (slice_type, slice, horizon)
     CROSS JOIN core.settings AS settings
@@ -90,8 +102,8 @@ joined AS (
 judged AS (
     SELECT
         *,
-        spend_loaded / nullif(new_patients, 0) AS cac_blended,
-        spend_paid / nullif(new_patients_paid, 0) AS cac_paid,
+        CAST(spend_loaded / nullif(new_patients, 0) AS DECIMAL(18, 4)) AS cac_blended,
+        CAST(spend_paid / nullif(new_patients_paid, 0) AS DECIMAL(18, 4)) AS cac_paid,
         CASE
             WHEN NOT has_spend THEN 'no_spend'
             WHEN new_patients = 0 THEN 'no_customers'

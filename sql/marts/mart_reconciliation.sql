@@ -4,14 +4,14 @@ WITH journal AS (
     UNION ALL SELECT stream, key, 'rejected' FROM _host.rejects
 ),
 records AS (
-    SELECT 'contacts' AS entity, 'raw' AS fate, id, CAST(0 AS DECIMAL(18, 2)) AS amount FROM raw_hubspot.contacts
+    SELECT 'contacts' AS entity, 'raw' AS fate, id, CAST(0 AS DECIMAL(38, 9)) AS amount FROM raw_hubspot.contacts
     UNION ALL SELECT 'contacts', 'clean', id, 0 FROM clean_hubspot.contacts
     UNION ALL SELECT 'companies', 'raw', id, 0 FROM raw_hubspot.companies
     UNION ALL SELECT 'companies', 'clean', id, 0 FROM clean_hubspot.companies
-    UNION ALL SELECT 'deals', 'raw', id, CAST(coalesce(amount, 0) AS DECIMAL(18, 2)) FROM raw_hubspot.deals
-    UNION ALL SELECT 'deals', 'clean', id, CAST(coalesce(amount, 0) AS DECIMAL(18, 2)) FROM clean_hubspot.deals
+    UNION ALL SELECT 'deals', 'raw', id, coalesce(amount, 0) FROM raw_hubspot.deals
+    UNION ALL SELECT 'deals', 'clean', id, coalesce(amount, 0) FROM clean_hubspot.deals
     UNION ALL
-    SELECT replace(journal.stream, 'hubspot.', ''), journal.fate, journal.key, CAST(coalesce(deals.amount, 0) AS DECIMAL(18, 2))
+    SELECT replace(journal.stream, 'hubspot.', ''), journal.fate, journal.key, coalesce(deals.amount, 0)
     FROM journal
     LEFT JOIN raw_hubspot.deals AS deals ON journal.stream = 'hubspot.deals' AND deals.id = journal.key
     WHERE journal.stream IN ('hubspot.contacts', 'hubspot.companies', 'hubspot.deals')

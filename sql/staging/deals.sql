@@ -4,9 +4,11 @@ SELECT
     dealname AS name,
     pipeline,
     dealstage AS stage,
-    CAST(coalesce(amount, 0) AS DECIMAL(18, 2)) AS amount,
-    CAST(coalesce(valor_reembolsado, 0) AS DECIMAL(18, 2)) AS refund,
-    coalesce(deal_currency_code, (SELECT value FROM _host.variables WHERE name = 'currency')) AS currency,
+    coalesce(TRY_CAST(amount AS DECIMAL(18, 2)), 0) AS amount,
+    TRY_CAST(valor_reembolsado AS DECIMAL(18, 2)) AS refund,
+    coalesce(
+        nullif(trim(deal_currency_code), ''), (SELECT value FROM _host.variables WHERE name = 'currency')
+    ) AS currency,
     closedate AS closed_at,
     CAST(timezone((SELECT value FROM _host.variables WHERE name = 'timezone'), closedate) AS DATE) AS closed_on,
     created_at

@@ -23,12 +23,30 @@ struct Arguments {
     /// Requests allowed within 10 seconds; 0: no limit.
     #[arg(long, default_value_t = 190)]
     rate_limit: usize,
+    /// Share of contacts and companies that are entered twice.
+    #[arg(long, default_value_t = Options::default().duplicates, value_parser = share)]
+    duplicates: f64,
+    /// Share of patients without last name.
+    #[arg(long, default_value_t = Options::default().missing_last_names, value_parser = share)]
+    missing_last_names: f64,
+    /// Share of doctors whose specialty is misspelled.
+    #[arg(long, default_value_t = Options::default().misspelled, value_parser = share)]
+    misspelled: f64,
+    /// Share of deals without a company.
+    #[arg(long, default_value_t = Options::default().unlinked, value_parser = share)]
+    unlinked: f64,
     /// Where to write the marketing spend file; a temporary file by default.
     #[arg(long)]
     spend: Option<PathBuf>,
     /// A command to run against the sandbox, which stops with it.
     #[arg(last = true)]
     command: Vec<String>,
+}
+
+/// A number from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("a share lies between 0 and 1".to_owned()) }
 }
 
 fn main() -> ExitCode {
@@ -42,7 +60,15 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let options = Options { seed: arguments.seed, patients: arguments.patients as usize, ..Options::default() };
+    let options = Options {
+        seed: arguments.seed,
+        patients: arguments.patients as usize,
+        duplicates: arguments.duplicates,
+        missing_last_names: arguments.missing_last_names,
+        misspelled: arguments.misspelled,
+        unlinked: arguments.unlinked,
+        ..Options::default()
+    };
     let path = std::env::temp_dir().join(format!("marketing_spend_{}.csv", std::process::id()));
     let path = arguments.spend.clone().unwrap_or(path);
     spend::write(&spend::generate(&options), std::fs::File::create(&path)?)?;

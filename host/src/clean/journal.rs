@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, StringBuilder};
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::{DataType, Field, Schema};
 
@@ -128,22 +128,47 @@ pub(super) fn as_text(array: &ArrayRef) -> Result<Vec<Option<String>>> {
     Ok((0..array.len()).map(|row| array.is_valid(row).then(|| format.value(row).to_string())).collect())
 }
 
-/// Primary keys as text: the value itself, or a JSON array of several.
-pub(super) fn keys(batch: &RecordBatch, primary_key: &[String]) -> Result<Vec<String>> {
-    let missing = |name: &String| Error::internal(format!("a batch lacks its key `{name}`"));
-    let column = |name: &String| as_text(batch.column_by_name(name).ok_or_else(|| missing(name))?);
-    let columns = primary_key.iter().map(column).collect::<Result<Vec<_>>>()?;
-    let key = |row: usize| match columns.as_slice() {
-        [single] => single[row].clone().unwrap_or_default(),
-        many => serde_json::json!(many.iter().map(|column| column[row].clone()).collect::<Vec<_>>()).to_string(),
-    };
-    Ok((0..batch.num_rows()).map(key).collect())
+/// The column of key texts in what rules are shown.
+pub(super) const KEY: &str = "_host_key";
+
+/// The SQL that makes a text of a row's primary key: the value itself, or a JSON array of several. The one place
+/// that does, so that two texts of one key are always the same.
+pub(super) fn key_sql(primary_key: &[String]) -> String {
+    let texts: Vec<_> = primary_key.iter().map(|name| format!("{}::VARCHAR", crate::warehouse::quote(name))).collect();
+    match texts.as_slice() {
+        [single] => format!("coalesce({single}, '')"),
+        many => format!("to_json([{}])::VARCHAR", many.join(", ")),
+    }
 }
 
-/// The SQL that makes the same text of a row's primary key.
-pub(super) fn key_sql(primary_key: &[String]) -> String {
-    match primary_key {
-        [single] => format!("{}::VARCHAR", crate::warehouse::quote(single)),
-        many => format!("to_json([{}])::VARCHAR", crate::warehouse::quote_all(many.iter().map(String::as_str), "")),
-    }
+/// The key texts of a batch that was read with the column [`KEY`].
+pub(super) fn keys(batch: &RecordBatch) -> Result<Vec<String>> {
+    let column = batch.column_by_name(KEY).ok_or_else(|| Error::internal("a batch lacks its key"))?;
+    Ok(as_text(column)?.into_iter().map(Option::unwrap_or_default).collect())
+}
+
+/// The key texts of keys that a plugin sent, in their order.
+pub(super) fn texts_of(
+    warehouse: &Warehouse,
+    keys: &RecordBatch,
+    schema: &crate::schema::Schema,
+) -> Result<Vec<String>> {
+    let internal = |cause: arrow_schema::ArrowError| Error::internal(cause.to_string());
+    let fields = schema.primary_key.iter().filter_map(|name| schema.field(name));
+    let columns: Vec<_> =
+        fields.map(|field| format!(", {} {}", crate::warehouse::quote(&field.name), field.data_type.sql())).collect();
+    warehouse.execute(&format!("CREATE OR REPLACE TEMP TABLE sent_keys (_row BIGINT{})", columns.concat()))?;
+    let rows = Int64Array::from_iter_values((0..).take(keys.num_rows()));
+    let mut named = vec![("_row".to_owned(), Arc::new(rows) as ArrayRef)];
+    named.extend(schema.primary_key.iter().cloned().zip(keys.columns().iter().cloned()));
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(named.iter().map(|(name, array)| (name, Arc::clone(array), true)));
+    warehouse.append(&Table::new("temp", "sent_keys"), batch.map_err(internal)?)?;
+    let mut texts = Vec::with_capacity(keys.num_rows());
+    let sql = format!("SELECT {} AS {KEY} FROM temp.sent_keys ORDER BY _row", key_sql(&schema.primary_key));
+    warehouse.scan(&sql, &[], |batch| {
+        texts.extend(self::keys(batch)?);
+        Ok(())
+    })?;
+    Ok(texts)
 }

@@ -52,6 +52,8 @@ pub struct RuleCounts {
     pub merged: u64,
     /// Remarks it made.
     pub notes: u64,
+    /// Rows that it refused, merged or remarked on.
+    pub failed: u64,
 }
 
 /// Cleans every loaded stream; `replay` runs the rules on all rows whatever changed.

@@ -41,7 +41,7 @@ pub(super) fn replace(
     })
 }
 
-/// The stage's rows take the place of those of the same keys; so do their journals.
+/// The stage's rows take the place of those of the same keys, and what raw no longer has goes; so do their journals.
 #[expect(clippy::too_many_arguments, reason = "the room's one entry")]
 pub(super) fn merge(
     warehouse: &Warehouse,
@@ -56,11 +56,14 @@ pub(super) fn merge(
     warehouse.transaction(|| {
         let key = key_sql(primary_key);
         let touched = format!("(SELECT {key} FROM {raw}{condition})");
-        warehouse.execute(&format!("DELETE FROM {} WHERE {key} IN {touched}", done.clean))?;
+        let raw = format!("(SELECT {key} FROM {raw})");
+        warehouse.execute(&format!("DELETE FROM {} WHERE {key} IN {touched} OR {key} NOT IN {raw}", done.clean))?;
         warehouse.execute(&format!("INSERT INTO {} BY NAME SELECT * FROM {stage}", done.clean))?;
         for table in TABLES {
             let stream = literal(done.stream);
-            warehouse.execute(&format!("DELETE FROM _host.{table} WHERE stream = {stream} AND key IN {touched}"))?;
+            warehouse.execute(&format!(
+                "DELETE FROM _host.{table} WHERE stream = {stream} AND (key IN {touched} OR key NOT IN {raw})"
+            ))?;
         }
         keep_journal(warehouse)?;
         warehouse.execute(&format!("DROP TABLE {stage}"))?;
@@ -84,11 +87,13 @@ fn keep_journal(warehouse: &Warehouse) -> Result<()> {
 
 fn finish(warehouse: &Warehouse, done: &Done<'_>, load_id: &str, counts: &[RuleCounts]) -> Result<()> {
     for (position, rule) in counts.iter().enumerate() {
-        let numbers = [position as u64, rule.checked, rule.changed, rule.rejected, rule.merged, rule.notes];
-        let [position, checked, changed, rejected, merged, notes] = numbers.map(|number| number.to_string());
+        let numbers =
+            [position as u64, rule.checked, rule.changed, rule.rejected, rule.merged, rule.notes, rule.failed];
+        let [position, checked, changed, rejected, merged, notes, failed] = numbers.map(|number| number.to_string());
         let sql = "INSERT INTO _host.rule_runs VALUES \
-                   (?, ?, ?::BIGINT, ?, ?::BIGINT, ?::BIGINT, ?::BIGINT, ?::BIGINT, ?::BIGINT)";
-        let parameters = [load_id, done.stream, &position, &rule.rule, &checked, &changed, &rejected, &merged, &notes];
+                   (?, ?, ?::BIGINT, ?, ?::BIGINT, ?::BIGINT, ?::BIGINT, ?::BIGINT, ?::BIGINT, ?::BIGINT)";
+        let parameters =
+            [load_id, done.stream, &position, &rule.rule, &checked, &changed, &rejected, &merged, &notes, &failed];
         warehouse.change(sql, &parameters)?;
     }
     warehouse.change("DELETE FROM _host.cleans WHERE stream = ?", &[done.stream])?;

@@ -1,5 +1,6 @@
 //! A run of neighbouring row rules: batch by batch from a query into a stage table.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -7,8 +8,9 @@ use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions
 use arrow_schema::{DataType, Field};
 
 use super::chain::{Chain, Link, Segment, set};
-use super::journal::{Change, Journal, as_text, keys};
+use super::journal::{Change, Journal, KEY, as_text, key_sql, keys};
 use crate::error::{Error, Result};
+use crate::plugin::Note;
 use crate::schema::Schema;
 use crate::warehouse::{Table, Warehouse, quote};
 
@@ -39,9 +41,10 @@ pub(super) fn run(
     let handle = tokio::runtime::Handle::current();
     let mut rows = 0;
     let mut told = 0;
-    warehouse.another()?.scan(from, &[], |batch| {
+    let sql = format!("SELECT *, {} AS {KEY} FROM ({from})", key_sql(&schema.primary_key));
+    warehouse.another()?.scan(&sql, &[], |batch| {
         rows += batch.num_rows() as u64;
-        let cleaned = tokio::task::block_in_place(|| handle.block_on(batch_through(links, batch, schema, journal)))?;
+        let cleaned = tokio::task::block_in_place(|| handle.block_on(batch_through(links, batch, journal)))?;
         if rows - told >= TELL_EVERY {
             told = rows;
             tell(rows);
@@ -51,21 +54,17 @@ pub(super) fn run(
     Ok(rows)
 }
 
-async fn batch_through(
-    links: &mut [Link],
-    batch: &RecordBatch,
-    schema: &Schema,
-    journal: &Journal<'_>,
-) -> Result<RecordBatch> {
+async fn batch_through(links: &mut [Link], batch: &RecordBatch, journal: &Journal<'_>) -> Result<RecordBatch> {
     let mut batch = batch.clone();
     for link in links {
         let reads = project(&batch, &link.run.plan.reads)?;
         let patch = link.run.apply(&reads).await?;
-        let keys = keys(&batch, &schema.primary_key)?;
+        let keys = keys(&batch)?;
         let rule = link.counts.rule.clone();
         link.counts.checked += batch.num_rows() as u64;
         link.counts.rejected += patch.rejects.len() as u64;
         link.counts.notes += patch.notes.len() as u64;
+        link.counts.failed += failed(&patch.rejects, &patch.notes);
         journal.remarks("rejects", &rule, &keys, &patch.rejects)?;
         journal.remarks("notes", &rule, &keys, &patch.notes)?;
         for (name, array) in patch.set {
@@ -93,6 +92,11 @@ pub(super) fn project(batch: &RecordBatch, names: &[String]) -> Result<RecordBat
 
 fn ordered(batch: &RecordBatch, names: &[String]) -> Result<RecordBatch> {
     project(batch, names)
+}
+
+/// How many rows these speak of.
+pub(super) fn failed(rejects: &[Note], notes: &[Note]) -> u64 {
+    rejects.iter().chain(notes).map(|note| note.row).collect::<BTreeSet<_>>().len() as u64
 }
 
 /// What a rule changed in one column, value by value.

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray};
 
 use super::chain::{Chain, Segment};
-use super::journal::{Journal, Merge, key_sql, keys};
+use super::journal::{Journal, Merge, key_sql, texts_of};
+use super::row_scope::failed;
 use crate::error::{Error, Result};
 use crate::plugin::Verdicts;
 use crate::schema::Schema;
@@ -45,19 +46,35 @@ pub(super) async fn run(
         let (changed, merged) = apply(warehouse, stage, schema, &rule, &verdicts, journal)?;
         link.counts.changed += changed;
         link.counts.merged += merged;
+        link.counts.failed += match verdicts.merged_into {
+            Some(_) => merged,
+            None => failed(&verdicts.patch.rejects, &verdicts.patch.notes),
+        };
     }
-    Ok(())
+    survivors_stay(warehouse, stage, schema, &rule)
+}
+
+/// A record may merge only into one that is still there at the end.
+fn survivors_stay(warehouse: &Warehouse, stage: &Table, schema: &Schema, rule: &str) -> Result<()> {
+    let key = key_sql(&schema.primary_key);
+    let sql = format!(
+        "SELECT survivor_key FROM staged_merges WHERE rule = ? AND survivor_key NOT IN (SELECT {key} FROM {stage}) LIMIT 1"
+    );
+    match warehouse.value(&sql, &[rule])? {
+        None => Ok(()),
+        Some(key) => Err(Error::plugin(format!("rule `{rule}` merges records into `{key}`, which does not stay"))),
+    }
 }
 
 fn apply(
     warehouse: &Warehouse,
     stage: &Table,
     schema: &Schema,
-    rule: &str,
+    rule_name: &str,
     verdicts: &Verdicts,
     journal: &Journal<'_>,
 ) -> Result<(u64, u64)> {
-    let keys_of = keys(&verdicts.keys, &schema.primary_key)?;
+    let keys_of = texts_of(warehouse, &verdicts.keys, schema)?;
     let key = key_sql(&schema.primary_key);
     let mut changed = 0;
     for (name, array) in &verdicts.patch.set {
@@ -65,7 +82,7 @@ fn apply(
         let column = quote(name);
         let differ =
             format!("FROM verdict WHERE verdict.key = {key} AND {stage}.{column} IS DISTINCT FROM verdict.value");
-        let (rule, name) = (literal(rule), literal(name));
+        let (rule, name) = (literal(rule_name), literal(name));
         changed += warehouse.change(
             &format!(
                 "INSERT INTO staged_changes SELECT {}, verdict.key, {rule}, {name}, {stage}.{column}::VARCHAR, \
@@ -79,13 +96,16 @@ fn apply(
         warehouse.execute(&format!("UPDATE {stage} SET {column} = verdict.value {differ}"))?;
     }
     let rejected: Vec<_> = verdicts.patch.rejects.iter().filter_map(|note| keys_of.get(note.row).cloned()).collect();
-    remove(warehouse, stage, &key, &rejected)?;
-    journal.remarks("rejects", rule, &keys_of, &verdicts.patch.rejects)?;
+    remove(warehouse, stage, &key, rule_name, &rejected)?;
+    journal.remarks("rejects", rule_name, &keys_of, &verdicts.patch.rejects)?;
     let (sure, notes): (Vec<_>, Vec<_>) =
         verdicts.patch.notes.iter().cloned().partition(|note| note.confidence.is_some());
-    journal.remarks("notes", rule, &keys_of, &notes)?;
+    journal.remarks("notes", rule_name, &keys_of, &notes)?;
     let Some(survivors) = &verdicts.merged_into else { return Ok((changed, 0)) };
-    let survivors = keys(survivors, &schema.primary_key)?;
+    if survivors.columns().iter().any(|column| column.null_count() > 0) {
+        return Err(Error::plugin(format!("rule `{rule_name}` merges a record into none")));
+    }
+    let survivors = texts_of(warehouse, survivors, schema)?;
     let mut merges: Vec<_> = keys_of
         .iter()
         .zip(&survivors)
@@ -100,17 +120,14 @@ fn apply(
         merges[note.row].code = note.code;
         merges[note.row].confidence = note.confidence;
     }
-    // A record that merged earlier into one that merges now follows it.
-    for merge in &merges {
-        let parameters = [merge.survivor.as_str(), merge.key.as_str()];
-        let earlier = warehouse.value("SELECT 1 FROM staged_merges LIMIT 1", &[])?;
-        if earlier.is_none() {
-            break;
-        }
-        warehouse.change("UPDATE staged_merges SET survivor_key = ? WHERE survivor_key = ?", &parameters)?;
-    }
-    journal.merges(rule, &merges)?;
-    remove(warehouse, stage, &key, &keys_of)?;
+    // A record that merged earlier, by this rule or one before it, into one that merges now follows it.
+    let into: ArrayRef = Arc::new(StringArray::from_iter_values(&survivors));
+    stage_pairs(warehouse, &keys_of, &into)?;
+    warehouse.execute(
+        "UPDATE staged_merges SET survivor_key = verdict.value FROM verdict WHERE staged_merges.survivor_key = verdict.key",
+    )?;
+    journal.merges(rule_name, &merges)?;
+    remove(warehouse, stage, &key, rule_name, &keys_of)?;
     Ok((changed, merges.len() as u64))
 }
 
@@ -123,11 +140,18 @@ fn stage_pairs(warehouse: &Warehouse, keys: &[String], values: &ArrayRef) -> Res
     warehouse.append(&Table::new("temp", "verdict"), batch)
 }
 
-fn remove(warehouse: &Warehouse, stage: &Table, key: &str, keys: &[String]) -> Result<()> {
+/// Takes records out of the stage; each must be there, once.
+fn remove(warehouse: &Warehouse, stage: &Table, key: &str, rule: &str, keys: &[String]) -> Result<()> {
     if keys.is_empty() {
         return Ok(());
     }
     let gone: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
     stage_pairs(warehouse, keys, &gone)?;
-    warehouse.execute(&format!("DELETE FROM {stage} WHERE {key} IN (SELECT verdict.key FROM verdict)"))
+    let removed =
+        warehouse.change(&format!("DELETE FROM {stage} WHERE {key} IN (SELECT verdict.key FROM verdict)"), &[])?;
+    if removed == keys.len() {
+        return Ok(());
+    }
+    let twice = "merges or refuses a record twice, or one that is not there";
+    Err(Error::plugin(format!("rule `{rule}` {twice}: {} verdicts on {removed} records", keys.len())))
 }

@@ -151,7 +151,8 @@ impl Builder<'_> {
             Materialized::Table => ("TABLE", self.redirected(model)?),
             Materialized::Seed => {
                 let path = literal(&model.path.display().to_string());
-                ("TABLE", format!("SELECT * FROM read_csv({path}, header = true, auto_detect = true)"))
+                // Text, whatever the values look like today: a model says what a column is.
+                ("TABLE", format!("SELECT * FROM read_csv({path}, header = true, delim = ',', all_varchar = true)"))
             }
             Materialized::Check => return Err(Error::internal("a check is no model")),
         };

@@ -4,7 +4,8 @@ use super::Warehouse;
 use crate::error::{Error, Result};
 
 /// Appended to, never edited.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE _host.runs (
     load_id VARCHAR, pipeline VARCHAR, command VARCHAR, started_at TIMESTAMPTZ, finished_at TIMESTAMPTZ,
     status VARCHAR, message VARCHAR);
@@ -38,7 +39,11 @@ CREATE TABLE _host.model_builds (
     model_schema VARCHAR, model VARCHAR, kind VARCHAR, row_count BIGINT, seconds DOUBLE, load_id VARCHAR);
 CREATE TABLE _host.publications (fingerprint VARCHAR, load_id VARCHAR);
 CREATE TABLE _host.variables (name VARCHAR, value VARCHAR);
-"];
+",
+    "
+ALTER TABLE _host.rule_runs ADD COLUMN rows_failed BIGINT;
+",
+];
 
 /// Brings `_host` up to date.
 pub(super) fn run(warehouse: &Warehouse) -> Result<()> {

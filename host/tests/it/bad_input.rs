@@ -243,9 +243,9 @@ fn a_bad_spend_file_names_its_line() {
             "line 2: column `amount`",
         ),
         (
-            "month,channel,campaign,cost_type,amount,currency\n2026-01,ads,a,media,1,BRL\n2026-01,ads,a,media,2,BRL\n",
+            "month,channel,campaign,cost_type,amount,currency\n2026-01,ads,a,media,1,BRL\n2026-01-01,ads,a,media,2,BRL\n",
             5,
-            "line 3: month, channel, campaign, cost_type = `2026-01, ads, a, media` again, as in line 2",
+            "line 3: month, channel, campaign, cost_type = `2026-01-01, ads, a, media` again, as in line 2",
         ),
     ] {
         let mut project = Project::new(20);

@@ -16,23 +16,68 @@ fn ltv_and_cac_equal_the_ground_truth_to_the_cent() {
     let expected = project.server.with(|network| truth::compute(network, &spend));
     let rows = project.query(
         "SELECT slice_type, slice, horizon, new_patients, new_patients_paid, ltv::DOUBLE AS ltv, \
-         cac_blended::DOUBLE AS cac, spend_paid::DOUBLE AS spend_paid FROM marts.mart_ltv_cac \
-         WHERE slice_type IN ('overall', 'channel')",
+         cac_blended::DOUBLE AS cac, cac_paid::DOUBLE AS cac_paid, ratio_status FROM marts.mart_ltv_cac",
     );
-    let mut compared = 0;
-    for row in rows.iter().filter(|row| row["slice"] != "unallocated") {
-        let slice = if row["slice_type"] == "overall" { "overall" } else { row["slice"].as_str().expect("a slice") };
-        let truth = &expected[&(slice.to_owned(), row["horizon"].as_i64().expect("a horizon"))];
+    for row in &rows {
+        let text = |name: &str| row[name].as_str().expect("text").to_owned();
+        let horizon = row["horizon"].as_i64().expect("a horizon");
+        let (_, truth) = expected
+            .iter()
+            .find(|((slice_type, slice, at), _)| {
+                (*slice_type, slice, *at) == (&text("slice_type"), &text("slice"), horizon)
+            })
+            .unwrap_or_else(|| unreachable!("no such slice: {row:?}"));
         assert_eq!(i128::from(row["new_patients"].as_i64().expect("a count")), truth.new_patients, "{row:?}");
         assert_eq!(i128::from(row["new_patients_paid"].as_i64().expect("a count")), truth.paid_patients, "{row:?}");
+        // Spend knows no specialty: there every patient bears the same share.
+        let overall = &expected[&("overall", "all".to_owned(), horizon)];
+        let cost = if text("slice_type") == "specialty" { overall } else { truth };
+        let near = |name: &str, expected: f64| {
+            let figure = row[name].as_f64().expect("a figure");
+            assert!((figure - expected).abs() < 0.005, "{row:?} but {name} is {expected}");
+        };
         if truth.new_patients > 0 {
-            let near = |name: &str, expected: f64| (row[name].as_f64().expect("a figure") - expected).abs() < 0.005;
-            assert!(near("ltv", truth.ltv()), "{row:?} but the LTV is {}", truth.ltv());
-            assert!(near("cac", truth.cac_blended()), "{row:?} but the CAC is {}", truth.cac_blended());
+            near("ltv", truth.ltv());
+            near("cac", cost.cac_blended());
         }
-        compared += 1;
+        if truth.paid_patients > 0 {
+            near("cac_paid", cost.cac_paid());
+        }
+        let status = match truth.new_patients {
+            0 => "no_customers",
+            _ if cost.spend_loaded == 0 => "organic",
+            1..5 => "low_n",
+            _ => "ok",
+        };
+        assert_eq!(row["ratio_status"], status, "{row:?}");
     }
-    assert_eq!(compared, expected.len());
+    assert_eq!(rows.len(), expected.len());
+
+    let expected = project.server.with(|network| truth::months(network, &spend));
+    let rows = project.query(
+        "SELECT strftime(month, '%Y-%m') AS month, (revenue * 1000000)::BIGINT AS revenue, \
+         (margin * 1000000)::BIGINT AS margin, (spend * 1000000)::BIGINT AS spend, new_patients FROM marts.mart_kpi_month",
+    );
+    for row in &rows {
+        let truth = &expected[row["month"].as_str().expect("a month")];
+        let figures = ["revenue", "margin", "spend", "new_patients"]
+            .map(|name| i128::from(row[name].as_i64().unwrap_or_default()));
+        assert_eq!(figures, [truth.revenue, truth.margin, truth.spend, truth.new_patients], "{row:?}");
+    }
+    assert_eq!(rows.len(), expected.len());
+
+    // The curves end where the slices do: the same margin of the same cohorts at the same age.
+    let rows = project.query(
+        "SELECT horizon, margin, curve FROM ( \
+           SELECT horizon, (ltv * new_patients)::DOUBLE AS margin FROM marts.mart_ltv_cac WHERE slice_type = 'overall') \
+         JOIN (SELECT age + 1 AS horizon, sum(cum_margin)::DOUBLE AS curve FROM marts.mart_cohort_curve WHERE is_complete GROUP BY age) \
+         USING (horizon)",
+    );
+    assert_eq!(rows.len(), 4, "{rows:?}");
+    for row in rows {
+        let [margin, curve] = ["margin", "curve"].map(|name| row[name].as_f64().expect("a figure"));
+        assert!((margin - curve).abs() < 1.0, "{row:?}");
+    }
 }
 
 #[test]
@@ -179,9 +224,15 @@ fn a_new_property_becomes_a_column_of_raw_and_clean() {
     });
     assert!(edited);
     project.run(&[]);
+    // Not the edited contact alone: the column is filled for those that nobody touched.
+    let expected = project.server.with(|network| {
+        let contacts = network.objects[&Kind::Contact].keys();
+        contacts.filter(|id| network.value(Kind::Contact, **id, "city") == Some("Recife")).count()
+    });
+    assert!(expected > 1);
     for schema in ["raw_hubspot", "clean_hubspot"] {
         let rows = project.query(&format!("SELECT count(*) AS rows FROM {schema}.contacts WHERE city = 'Recife'"));
-        assert_eq!(rows[0]["rows"], 1, "{schema}");
+        assert_eq!(rows[0]["rows"], expected, "{schema}");
     }
     let changes = project.query("SELECT table_name, change FROM _host.schema_changes ORDER BY table_name");
     assert_eq!(changes.len(), 2, "{changes:?}");

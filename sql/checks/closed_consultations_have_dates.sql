@@ -1,0 +1,7 @@
+-- A won deal without close date has no month and no cohort; one that closes after it was loaded is a typing error.
+-- severity: warn
+SELECT consultations.deal_id, consultations.closed_on
+FROM core.fct_consultation AS consultations
+CROSS JOIN core.settings AS settings
+WHERE consultations.status IN ('won', 'refunded')
+    AND (consultations.closed_on IS NULL OR consultations.closed_on > settings.loaded_on)

@@ -1,0 +1,9 @@
+-- Gross margin of each specialty, a share between 0 and 1, from a day until the next row's.
+SELECT
+    specialty,
+    CAST(gross_margin_pct AS DECIMAL(6, 4)) AS gross_margin_pct,
+    CAST(valid_from AS DATE) AS valid_from,
+    lead(CAST(valid_from AS DATE), 1, DATE '9999-12-31') OVER (
+        PARTITION BY specialty ORDER BY CAST(valid_from AS DATE)
+    ) AS valid_to
+FROM seeds.margin
