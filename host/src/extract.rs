@@ -80,7 +80,6 @@ pub async fn extract(
                 options.extracted_at,
             )?;
             let carried = streams.iter().filter(|other| other.read_with.as_deref() == Some(stream.name.as_str()));
-            // Every table exists, even where a stream turns out to be empty: models and rules name them.
             for each in std::iter::once(stream).chain(carried) {
                 loader.ensure(&each.name, &each.schema)?;
             }

@@ -126,8 +126,26 @@ impl Context<'_> {
                 })
             })
         };
-        let exists = |table: &Table| will_exist(table) || matches!(warehouse.columns(table), Ok(Some(_)));
+        // Cleaning makes the clean table of every stream that was loaded, even where the first run ended before it.
+        let loaded = warehouse.loaded_streams()?;
+        let was_loaded = |table: &Table| loaded.iter().any(|s| *table == Table::clean(&s.source, &s.stream));
+        let exists =
+            |table: &Table| will_exist(table) || was_loaded(table) || matches!(warehouse.columns(table), Ok(Some(_)));
         marts::load(&self.pipeline.path(&marts.path), warehouse, &exists).map(Some)
+    }
+
+    /// A warning for each loaded stream that the pipeline no longer has: its tables stay as they were last loaded.
+    fn streams_left(&self, warehouse: &Warehouse, all: &[(PreparedSource, Vec<Stream>)]) -> Result<Vec<String>> {
+        let has = |source: &str, stream: &str| {
+            all.iter().any(|(s, streams)| s.name == source && streams.iter().any(|t| t.name == stream))
+        };
+        let loaded = warehouse.loaded_streams()?;
+        let left = loaded.iter().filter(|loaded| !has(&loaded.source, &loaded.stream));
+        let warning = |stream: &crate::warehouse::LoadedStream| {
+            let name = stream.name();
+            format!("{name}: the pipeline no longer loads it; models that read it see it as it was last loaded")
+        };
+        Ok(left.map(warning).collect())
     }
 
     /// Opens the warehouse.
@@ -139,7 +157,6 @@ impl Context<'_> {
     pub async fn run(&self, options: &Options) -> Result<Report> {
         let started = Instant::now();
         let prepared = self.prepare().await?;
-        let warehouse = self.warehouse()?;
         let discovered = self.discover(&prepared.sources).await?;
         let mut all = Vec::new();
         let mut chosen = Vec::new();
@@ -149,14 +166,25 @@ impl Context<'_> {
         }
         self.check_selection(options, &all)?;
         self.check_rules(&prepared.rules, &all).await?;
+        let exists = self.pipeline.warehouse().is_file();
+        if !exists {
+            // What is wrong with the models is said before a file is made.
+            self.models(&Warehouse::memory()?, &all)?;
+        }
+        let warehouse = self.warehouse()?;
         let graph = self.models(&warehouse, &all)?;
         for Discovered { source, identity, .. } in &discovered {
             if let Some(identity) = identity {
                 warehouse.bind_identity(&source.name, identity)?;
             }
         }
-        for (source, streams) in &chosen {
+        let left = self.streams_left(&warehouse, &all)?;
+        for (source, streams) in &all {
             warehouse.record_streams(&source.name, streams)?;
+            // Every table exists, even of a stream that is empty or not selected: models and rules name them.
+            for stream in streams {
+                warehouse.ensure(&Table::raw(&source.name, &stream.name), &stream.schema)?;
+            }
         }
         let load_id = self.begin(&warehouse, "run")?;
         let extract_options = extract::Options {
@@ -172,7 +200,7 @@ impl Context<'_> {
                 .await
                 .map(|rest| (extracted, rest))
         };
-        self.finish(&warehouse, &load_id, started, work.await)
+        self.finish(&warehouse, &load_id, started, left, work.await)
     }
 
     /// Replays the rules from raw and builds the marts; asks no source.
@@ -187,7 +215,7 @@ impl Context<'_> {
         let graph = self.models(&warehouse, &[])?;
         let load_id = self.begin(&warehouse, "clean")?;
         let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, true).await;
-        self.finish(&warehouse, &load_id, started, rest.map(|rest| (Vec::new(), rest)))
+        self.finish(&warehouse, &load_id, started, Vec::new(), rest.map(|rest| (Vec::new(), rest)))
     }
 
     /// Notes that a run begins; gives back its id.
@@ -248,6 +276,7 @@ impl Context<'_> {
         warehouse: &Warehouse,
         load_id: &str,
         started: Instant,
+        warnings: Vec<String>,
         outcome: Result<(Vec<Extracted>, CleanedAndBuilt)>,
     ) -> Result<Report> {
         match outcome {
@@ -260,6 +289,7 @@ impl Context<'_> {
                     extracted,
                     cleaned,
                     built,
+                    warnings,
                     reconciliation: report::reconcile(warehouse)?,
                     tables,
                     warehouse: warehouse.path().to_path_buf(),

@@ -130,6 +130,13 @@ impl Type {
             (Self::Int64, Self::Decimal(38, s)) | (Self::Decimal(38, s), Self::Int64) if s <= 19 => {
                 Self::Decimal(38, s)
             }
+            (Self::Decimal(p, s), Self::Decimal(q, t)) => {
+                let scale = s.max(t);
+                let whole = (i16::from(p) - i16::from(s)).max(i16::from(q) - i16::from(t));
+                let precision = u8::try_from(whole + i16::from(scale)).unwrap_or(u8::MAX);
+                if precision <= 38 { Self::Decimal(precision, scale) } else { Self::Text }
+            }
+            (Self::Date, Self::Timestamp) | (Self::Timestamp, Self::Date) => Self::Timestamp,
             _ => Self::Text,
         }
     }
@@ -197,6 +204,8 @@ pub struct Stream {
     pub read_with: Option<String>,
     /// What the account must allow.
     pub scope: Option<String>,
+    /// Why it cannot be read now.
+    pub unavailable: Option<Error>,
 }
 
 /// The column that keeps what did not fit its type: a JSON object, column → text as received.
@@ -205,3 +214,46 @@ pub const UNFIT: &str = "_unfit";
 pub const LOAD_ID: &str = "_load_id";
 /// The column with the instant of that run.
 pub const EXTRACTED_AT: &str = "_extracted_at";
+
+#[cfg(test)]
+mod tests {
+    use super::Type;
+    use proptest::prelude::*;
+
+    fn any_type() -> impl Strategy<Value = Type> {
+        let decimal = (1u8..=38).prop_flat_map(|p| (Just(p), 0..=p.cast_signed()));
+        prop_oneof![
+            Just(Type::Bool),
+            Just(Type::Int64),
+            Just(Type::Float64),
+            decimal.prop_map(|(precision, scale)| Type::Decimal(precision, scale)),
+            Just(Type::Date),
+            Just(Type::Timestamp),
+            Just(Type::Text),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn widening_settles(a in any_type(), b in any_type()) {
+            let wide = a.widen(b);
+            prop_assert_eq!(wide, b.widen(a));
+            prop_assert_eq!(wide.widen(a), wide);
+            prop_assert_eq!(wide.widen(b), wide);
+        }
+
+        #[test]
+        fn types_keep_their_names(a in any_type()) {
+            prop_assert_eq!(Type::parse(&a.format()).ok(), Some(a));
+            prop_assert_eq!(Type::from_sql(&a.sql()), a);
+            prop_assert_eq!(Type::from_arrow(&a.arrow()), a);
+        }
+    }
+
+    #[test]
+    fn decimals_widen_without_loss() {
+        assert_eq!(Type::Decimal(10, 2).widen(Type::Decimal(12, 4)), Type::Decimal(12, 4));
+        assert_eq!(Type::Decimal(10, 0).widen(Type::Decimal(4, 4)), Type::Decimal(14, 4));
+        assert_eq!(Type::Decimal(38, 0).widen(Type::Decimal(4, 4)), Type::Text);
+    }
+}

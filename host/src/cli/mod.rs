@@ -1,5 +1,5 @@
 //! The command line: one file a command; this one has what they share.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
+#![expect(clippy::print_stderr, reason = "a command speaks to its terminal")]
 
 mod check;
 mod discover;
@@ -9,6 +9,7 @@ mod plugin;
 mod progress;
 mod run;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -94,8 +95,9 @@ pub fn main(arguments: Arguments) -> ExitCode {
     let Arguments { command, shared } = arguments;
     match dispatch(&command, &shared) {
         Ok(text) => {
-            if !text.is_empty() && !shared.quiet {
-                print!("{text}");
+            if !shared.quiet {
+                // Whoever closed the pipe has read enough.
+                let _ = std::io::stdout().write_all(text.as_bytes());
             }
             ExitCode::SUCCESS
         }
@@ -128,7 +130,7 @@ fn dispatch(command: &Command, shared: &Shared) -> Result<String> {
 fn on_pipeline(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<'_>) -> Result<String>) -> Result<String> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let environment = Environment::new(std::env::vars(), folder)?;
+    let environment = Environment::new(variables(), folder)?;
     let pipeline = Pipeline::load(path, &environment)?;
     let engine = engine()?;
     let search = Search::new(shared.plugins.clone(), folder);
@@ -149,6 +151,11 @@ fn on_pipeline(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<'_>
         let clock = Clock::system();
         work(&Context { pipeline: &pipeline, engine: &engine, search: &search, progress: &progress, stop, clock }).await
     })
+}
+
+/// The process's variables; one that is not UTF-8 is none of ours.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {

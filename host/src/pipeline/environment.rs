@@ -45,7 +45,14 @@ impl Environment {
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
         let file = folder.ancestors().map(|folder| folder.join(".env")).find(|file| file.is_file());
         if let Some(file) = file {
-            let broken = |cause: dotenvy::Error| Error::config(cause.to_string()).on(file.display());
+            // The cause of a line that does not parse shows the line, and it may hold a secret.
+            let broken = |cause: dotenvy::Error| {
+                let why = match cause {
+                    dotenvy::Error::LineParse(..) => "a line is not `NAME=value`; quote a value with spaces".to_owned(),
+                    other => other.to_string(),
+                };
+                Error::config(why).on(file.display())
+            };
             for pair in dotenvy::from_path_iter(&file).map_err(broken)? {
                 let (name, value) = pair.map_err(broken)?;
                 variables.insert(name, value);

@@ -15,6 +15,9 @@ use super::bindings::types as wit;
 use crate::error::{Error, Result};
 use crate::schema::{Field, Schema, Type};
 
+/// Rows that a guest's batch may claim: columns of bits, or none at all, would claim any number in few bytes.
+const BATCH_ROWS: usize = 1 << 20;
+
 /// An Arrow column as the contract's buffers.
 pub(crate) fn lower(array: &dyn Array) -> Result<wit::Column> {
     let validity = array.nulls().filter(|nulls| nulls.null_count() > 0).map(|nulls| bits(nulls.inner()));
@@ -84,6 +87,9 @@ pub(crate) fn lift(column: wit::Column, data_type: Type, rows: usize) -> Result<
 /// A guest's batch as a record batch of these fields, checked.
 pub(crate) fn lift_batch(batch: wit::Batch, fields: &[Field]) -> Result<RecordBatch> {
     let rows = batch.rows as usize;
+    if rows > BATCH_ROWS {
+        return Err(malformed(&format!("{rows} rows where a batch holds at most {BATCH_ROWS}")));
+    }
     if batch.columns.len() != fields.len() {
         let count = batch.columns.len();
         return Err(malformed(&format!("{count} columns where the schema has {}", fields.len())));

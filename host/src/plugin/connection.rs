@@ -10,7 +10,16 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::{RateLimit, Secret};
+use crate::pipeline::Secret;
+
+/// At most so many requests within any stretch of this length.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Requests.
+    pub requests: u32,
+    /// The stretch.
+    pub length: Duration,
+}
 
 /// Where a plugin's requests go.
 #[derive(Clone)]
@@ -24,12 +33,15 @@ pub struct Connection {
 
 impl Connection {
     /// A connection to this base URL: https, or http on loopback.
-    pub fn new(base_url: &str, token: Option<Secret>, buckets: &BTreeMap<String, RateLimit>) -> Result<Self> {
-        let refused = |why: &str| {
-            let error = Error::config(format!("base URL `{base_url}` is refused: {why}"));
+    pub fn new(base_url: &str, token: Option<Secret>, buckets: &BTreeMap<String, Pace>) -> Result<Self> {
+        let refuse = |shown: &str, why: &str| {
+            let error = Error::config(format!("base URL `{shown}` is refused: {why}"));
             error.hint("use `https://host`, or `http://127.0.0.1:port` for a server on this machine")
         };
-        let base = Url::parse(base_url).map_err(|cause| refused(&cause.to_string()))?;
+        let base = Url::parse(base_url).map_err(|cause| refuse("…", &cause.to_string()))?;
+        // User, password and query may be secrets: they are not shown.
+        let shown = format!("{}://{}", base.scheme(), base.host_str().unwrap_or_default());
+        let refused = |why: &str| refuse(&shown, why);
         let host = base.host_str().unwrap_or_default();
         let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
         let loopback = host == "localhost" || literal.is_some_and(|address| address.is_loopback());
@@ -54,7 +66,7 @@ impl Connection {
             .no_proxy()
             .build()
             .map_err(|cause| Error::internal(format!("the HTTP client does not start: {cause}")))?;
-        let window = |(name, limit): (&String, &RateLimit)| (name.clone(), Window::new(limit));
+        let window = |(name, pace): (&String, &Pace)| (name.clone(), Window::new(pace));
         let windows = Arc::new(buckets.iter().map(window).collect());
         Ok(Self { client, base, token, windows, answered: Arc::default() })
     }
@@ -77,6 +89,9 @@ impl Connection {
     }
 }
 
+/// By how much the way of two requests to the server may differ.
+const JITTER: Duration = Duration::from_millis(100);
+
 /// A rolling window: so many requests within any stretch of its length, as HubSpot counts them. (A leaky bucket
 /// either bursts over such a limit or leaves a good part of it unused.)
 struct Window {
@@ -86,10 +101,10 @@ struct Window {
 }
 
 impl Window {
-    fn new(limit: &RateLimit) -> Self {
+    fn new(pace: &Pace) -> Self {
         // The server's window starts when a request arrives: a little longer here keeps jitter from counting twice.
-        let length = Duration::from_secs(limit.per_seconds.into()).mul_f64(1.02);
-        Self { requests: limit.requests.max(1) as usize, length, sent: Mutex::default() }
+        let length = pace.length + JITTER.min(pace.length / 10);
+        Self { requests: pace.requests.max(1) as usize, length, sent: Mutex::default() }
     }
 
     /// Takes a place, or says how long until one may be free.
@@ -141,8 +156,7 @@ impl Resolve for PublicOnly {
 
 #[cfg(test)]
 mod tests {
-    use super::{Connection, Window};
-    use crate::pipeline::RateLimit;
+    use super::{Connection, Pace, Window};
     use std::collections::BTreeMap;
     use std::time::{Duration, Instant};
 
@@ -159,7 +173,7 @@ mod tests {
 
     #[test]
     fn no_window_holds_more_than_its_limit() {
-        let window = Window::new(&RateLimit { requests: 3, per_seconds: 10 });
+        let window = Window::new(&Pace { requests: 3, length: Duration::from_secs(10) });
         let start = Instant::now();
         assert!((0..3).all(|_| window.take(start).is_none()));
         let later = start + Duration::from_secs(9);

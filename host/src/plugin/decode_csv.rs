@@ -8,6 +8,7 @@ use arrow_array::builder::{
     TimestampMicrosecondBuilder,
 };
 use arrow_array::{ArrayRef, RecordBatch};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
 
 use super::decode_value::{self as parse, Forms};
 use super::resources::GrantedFile;
@@ -25,8 +26,6 @@ pub struct CsvReader {
     schema: Schema,
     /// Where each field stands in the file.
     positions: Vec<usize>,
-    /// Where each column of the primary key stands in the file.
-    key: Vec<usize>,
     /// The line of each key so far.
     seen: HashMap<Vec<String>, u64>,
 }
@@ -48,9 +47,7 @@ impl CsvReader {
             })
         };
         let positions: Vec<usize> = schema.fields.iter().map(find).collect::<Result<_>>()?;
-        let position = |name: &String| schema.fields.iter().zip(&positions).find(|(field, _)| field.name == *name);
-        let key = schema.primary_key.iter().filter_map(position).map(|(_, position)| *position).collect();
-        Ok(Self { path, reader, schema, positions, key, seen: HashMap::new() })
+        Ok(Self { path, reader, schema, positions, seen: HashMap::new() })
     }
 
     /// The next rows; none at the end.
@@ -58,7 +55,6 @@ impl CsvReader {
         let mut rows = Vec::new();
         for record in self.reader.records().take(ROWS) {
             let record = record.map_err(|cause| Error::data(format!("{}: {cause}", self.path)))?;
-            unique(&record, &self.key, &mut self.seen, &self.schema).map_err(|error| error.on(&self.path))?;
             rows.push(record);
         }
         if rows.is_empty() {
@@ -68,27 +64,30 @@ impl CsvReader {
         let arrays = fields.map(|(field, &at)| column(field, &rows, at).map_err(|error| error.on(&self.path)));
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let batch = RecordBatch::try_new(Arc::new(self.schema.arrow()), arrays);
-        batch.map(Some).map_err(|cause| Error::internal(cause.to_string()))
+        let batch = batch.map_err(|cause| Error::internal(cause.to_string()))?;
+        self.unique(&batch, &rows).map_err(|error| error.on(&self.path))?;
+        Ok(Some(batch))
     }
-}
 
-/// Of two rows with one key the merge would keep one: better no load than a lost cost.
-fn unique(
-    record: &csv::StringRecord,
-    key: &[usize],
-    seen: &mut HashMap<Vec<String>, u64>,
-    schema: &Schema,
-) -> Result<()> {
-    if key.is_empty() {
-        return Ok(());
+    /// Of two rows with one key the merge would keep one: better no load than a lost cost.
+    fn unique(&mut self, batch: &RecordBatch, rows: &[csv::StringRecord]) -> Result<()> {
+        let key = &self.schema.primary_key;
+        let options = FormatOptions::default().with_null("");
+        let formatters = key.iter().filter_map(|name| batch.column_by_name(name));
+        let formatters = formatters.map(|column| ArrayFormatter::try_new(column, &options));
+        let formatters =
+            formatters.collect::<Result<Vec<_>, _>>().map_err(|cause| Error::internal(cause.to_string()))?;
+        for (index, row) in rows.iter().enumerate() {
+            let line = row.position().map_or(0, csv::Position::line);
+            let values: Vec<_> = formatters.iter().map(|column| column.value(index).to_string()).collect();
+            let shown = values.join(", ");
+            let Some(first) = self.seen.insert(values, line) else { continue };
+            let columns = key.join(", ");
+            let error = Error::data(format!("line {line}: {columns} = `{shown}` again, as in line {first}"));
+            return Err(error.hint("sum the two rows, or add a column that tells them apart to `primary_key`"));
+        }
+        Ok(())
     }
-    let line = record.position().map_or(0, csv::Position::line);
-    let values: Vec<_> = key.iter().map(|at| record.get(*at).unwrap_or_default().to_owned()).collect();
-    let shown = values.join(", ");
-    let Some(first) = seen.insert(values, line) else { return Ok(()) };
-    let columns = schema.primary_key.join(", ");
-    let error = Error::data(format!("line {line}: {columns} = `{shown}` again, as in line {first}"));
-    Err(error.hint("sum the two rows, or add a column that tells them apart to `primary_key`"))
 }
 
 fn column(field: &Field, rows: &[csv::StringRecord], at: usize) -> Result<ArrayRef> {

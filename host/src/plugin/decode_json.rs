@@ -25,12 +25,16 @@ pub(crate) struct JsonColumn {
 /// Decodes a body: `levels` are nested arrays, one row for each innermost element.
 pub(crate) fn decode(body: &[u8], levels: &[String], columns: &[JsonColumn]) -> Result<RecordBatch> {
     let text = std::str::from_utf8(body).map_err(|cause| not_json(body, &cause.to_string()))?;
+    if levels.is_empty() {
+        return Err(Error::plugin("a table of JSON needs a level"));
+    }
     let mut decoder = Decoder::new(levels.len(), columns)?;
     match element_at(text, levels.first().map_or("", String::as_str)) {
-        Some(root) => decoder.level(&root, 0, levels)?,
-        // Only an answer that is JSON as a whole may lack the array.
+        Some(root) if root.is_array() => decoder.level(&root, 0, levels)?,
+        Some(_) => return Err(no_array(body, levels)),
         None => {
             sonic_rs::from_str::<LazyValue<'_>>(text).map_err(|cause| not_json(body, &cause.to_string()))?;
+            return Err(no_array(body, levels));
         }
     }
     decoder.finish(columns)
@@ -40,6 +44,13 @@ fn not_json(body: &[u8], why: &str) -> Error {
     let start: String = String::from_utf8_lossy(&body[..body.len().min(60)]).escape_debug().collect();
     let why = why.lines().next().unwrap_or_default();
     Error::data(format!("the answer is not JSON, it starts with `{start}`: {why}"))
+}
+
+/// An answer without its array must not pass for an empty one.
+fn no_array(body: &[u8], levels: &[String]) -> Error {
+    let start: String = String::from_utf8_lossy(&body[..body.len().min(60)]).escape_debug().collect();
+    let pointer = levels.first().map_or("", String::as_str);
+    Error::data(format!("the answer has no array at `{pointer}`, it starts with `{start}`"))
 }
 
 fn element_at<'a>(text: &'a str, pointer: &str) -> Option<LazyValue<'a>> {
@@ -211,12 +222,19 @@ impl Builder {
             Type::Text => Sink::Text(StringBuilder::new()),
         };
         let accept = field.metadata.get("accept").map_or("", String::as_str);
-        Self { name: field.name.clone(), forms: Forms::parse(accept), pending: Pending::Null, text: String::new(), sink }
+        Self {
+            name: field.name.clone(),
+            forms: Forms::parse(accept),
+            pending: Pending::Null,
+            text: String::new(),
+            sink,
+        }
     }
 
     /// Parses a value for the rows to come.
     fn take(&mut self, value: &LazyValue<'_>) {
-        self.pending = if value.is_null() {
+        let is_empty = || self.forms.empty_null && value.as_str().is_some_and(str::is_empty);
+        self.pending = if value.is_null() || is_empty() {
             Pending::Null
         } else if let Sink::Text(_) = self.sink {
             self.text.clear();
@@ -230,9 +248,6 @@ impl Builder {
     }
 
     fn scalar(&self, text: &str, quoted: bool) -> Pending {
-        if quoted && text.is_empty() && self.forms.empty_null {
-            return Pending::Null;
-        }
         let bare = !quoted || self.forms.text;
         let parsed = match self.sink {
             Sink::Bool(_) if bare => parse::boolean(text).map(Pending::Bool),
@@ -347,5 +362,15 @@ mod tests {
         let error = decode(b"<html>Bad gateway", &["/results".to_owned()], &[]).expect_err("HTML");
         assert!(error.message.starts_with("the answer is not JSON, it starts with `<html>Bad gateway`"), "{error}");
         assert!(decode(br#"{"results":[{"id":1},"#, &["/results".to_owned()], &[]).is_err());
+        assert!(decode(b"[1]", &[], &[]).is_err());
+    }
+
+    #[test]
+    fn an_answer_without_its_array_is_not_empty() {
+        for body in [r#"{"message":"maintenance"}"#, r#"{"results":null}"#, r#"{"results":{}}"#] {
+            let error = decode(body.as_bytes(), &["/results".to_owned()], &[]).expect_err("no array");
+            assert!(error.message.starts_with("the answer has no array at `/results`, it starts with"), "{error}");
+        }
+        assert_eq!(decode(br#"{"results":[]}"#, &["/results".to_owned()], &[]).expect("empty").num_rows(), 0);
     }
 }

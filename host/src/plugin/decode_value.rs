@@ -54,7 +54,7 @@ pub(crate) fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     for digit in whole.bytes().chain(fraction.bytes()) {
         value = value.checked_mul(10)?.checked_add(char::from(digit).to_digit(10)?.into())?;
     }
-    let shift = i32::from(scale) + exponent - i32::try_from(fraction.len()).ok()?;
+    let shift = i32::from(scale).checked_add(exponent)?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
     let power = 10i128.checked_pow(shift.unsigned_abs());
     let value = if value == 0 {
         0
@@ -121,6 +121,8 @@ mod tests {
         check(".", None);
         check("12a", None);
         check("R$ 12", None);
+        check("1e2147483647", None);
+        check("1e-2147483648", None);
     }
 
     #[test]

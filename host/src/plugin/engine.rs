@@ -18,7 +18,7 @@ use crate::error::{Error, Result, nearest};
 const VERSION: &str = "0.1.0";
 /// How often running guests are looked at.
 const TICK: Duration = Duration::from_millis(10);
-/// Wall-clock time that one call into a guest may compute; time spent in the host does not yield ticks to it.
+/// Ticks that one call into a guest may compute; those that pass while the host works for it are given back.
 const TICKS_A_CALL: u64 = 60_000;
 
 /// Where plugins named without a path are looked for.
@@ -155,7 +155,7 @@ impl Engine {
         std::hash::Hash::hash(&self.engine.precompile_compatibility_hash(), &mut hasher);
         let compatibility = std::hash::Hasher::finish(&hasher);
         let path = cache.join(format!("{sha256}-{compatibility:016x}.cwasm"));
-        if path.is_file() {
+        if path.is_file() && is_private(cache) {
             #[expect(
                 unsafe_code,
                 reason = "the folder is writable by this user alone, who could as well replace the host"
@@ -175,7 +175,14 @@ impl Engine {
     pub(crate) fn store(&self, grants: Grants) -> Store<State> {
         let mut store = Store::new(&self.engine, State::new(grants));
         store.limiter(|state| &mut state.limits);
-        store.epoch_deadline_trap();
+        store.epoch_deadline_callback(|mut context| {
+            let ticks = context.data_mut().host_time.as_millis() / TICK.as_millis();
+            context.data_mut().host_time = Duration::ZERO;
+            match u64::try_from(ticks) {
+                Ok(ticks) if ticks > 0 => Ok(wasmtime::UpdateDeadline::Continue(ticks)),
+                _ => Err(wasmtime::Trap::Interrupt.into()),
+            }
+        });
         store
     }
 
@@ -198,6 +205,7 @@ impl Engine {
 
 /// Gives the next call into the guest its time.
 pub(crate) fn arm(store: &mut Store<State>) {
+    store.data_mut().host_time = Duration::ZERO;
     store.set_epoch_deadline(TICKS_A_CALL);
 }
 
@@ -232,6 +240,14 @@ fn contract(exports: &[String]) -> Result<Contract> {
     }
     let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
     Err(Error::plugin(format!("it exports {exports}, but neither a source nor a rule of `elt:plugin@{VERSION}`")))
+}
+
+/// Whether this user alone may write into a folder.
+fn is_private(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let own = std::fs::metadata("/proc/self").or_else(|_| std::fs::metadata(".")).map(|own| own.uid());
+    std::fs::metadata(folder)
+        .is_ok_and(|folder| folder.mode() & 0o022 == 0 && own.as_ref().is_ok_and(|own| *own == folder.uid()))
 }
 
 fn store(path: &Path, bytes: &[u8]) -> std::io::Result<()> {

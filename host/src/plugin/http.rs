@@ -67,8 +67,8 @@ fn prepare(connection: &Connection, request: &wit_http::Request) -> Result<reqwe
     }
     let base = connection.base.as_str().trim_end_matches('/');
     let url = reqwest::Url::parse(&format!("{base}{}", request.path)).map_err(|cause| refused(cause.to_string()))?;
-    if url.origin() != connection.base.origin() {
-        return Err(refused(format!("the path `{}` leads to another host", request.path)));
+    if url.origin() != connection.base.origin() || !url.path().starts_with(connection.base.path()) {
+        return Err(refused(format!("the path `{}` leads out of the connection", request.path)));
     }
     let method = request.method.parse::<reqwest::Method>().map_err(|cause| refused(cause.to_string()))?;
     let mut builder = connection.client.request(method, url);

@@ -44,6 +44,9 @@ pub(crate) fn field(field: wit::Field) -> crate::error::Result<Field> {
 /// A contract's schema as the host's.
 pub(crate) fn schema(schema: wit::Schema) -> crate::error::Result<Schema> {
     let fields = schema.fields.into_iter().map(field).collect::<crate::error::Result<Vec<_>>>()?;
+    if schema.primary_key.is_empty() {
+        return Err(Error::plugin("it names no primary key: rows could be told apart by nothing"));
+    }
     for key in &schema.primary_key {
         if !fields.iter().any(|field| field.name == *key) {
             return Err(Error::plugin(format!("its primary key `{key}` is no column of the stream")));
@@ -98,8 +101,10 @@ impl wit_http::Host for State {
         };
         self.requests += reqs.len() as u64;
         let retry = self.grants.retry.clone();
+        let started = std::time::Instant::now();
         let sent = reqs.into_iter().map(|req| http::send(&connection, req, &retry));
         let answers: Vec<_> = stream::iter(sent).buffered(CONCURRENT_REQUESTS).collect().await;
+        self.host_time += started.elapsed();
         let mut handles = Vec::with_capacity(answers.len());
         for answer in answers {
             handles.push(match answer {
@@ -151,7 +156,8 @@ impl files::Host for State {
     async fn open(&mut self, name: String) -> Answer<Resource<GrantedFile>> {
         let Some(path) = self.grants.files.get(&name).cloned() else {
             let error = Error::config(format!("the file `{name}` is not granted"));
-            return Ok(Err(error.hint(format!("add `files = {{ {name} = \"PATH\" }}`")).into()));
+            let error = wit::Error::from(error.hint(format!("add `files = {{ {name} = \"PATH\" }}`")));
+            return Ok(Err(wit::Error { code: "not_granted".to_owned(), ..error }));
         };
         Ok(match std::fs::File::open(&path) {
             Ok(handle) => Ok(self.handles.push(GrantedFile { path, handle })?),

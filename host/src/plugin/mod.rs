@@ -16,7 +16,7 @@ mod rule;
 mod source;
 mod state;
 
-pub use connection::Connection;
+pub use connection::{Connection, Pace};
 pub use engine::{Component, Contract, Engine, Search};
 pub use rule::{Input, Note, Patch, RulePlan, RulePlugin, RuleRun, Scope, Verdicts};
 pub use source::{Part, Reader, SourcePage, SourcePlugin, SourceSelection};

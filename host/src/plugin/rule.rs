@@ -201,8 +201,14 @@ impl RuleRun {
             let outside = || on(Error::plugin(format!("it speaks of row {row} of a batch of {rows}")));
             if row < rows { Ok(Note { row, column, code, message, confidence }) } else { Err(outside()) }
         };
-        let rejects = patch.rejects.into_iter().map(note).collect::<Result<_>>()?;
-        let notes = patch.notes.into_iter().map(note).collect::<Result<_>>()?;
+        let mut notes = patch.notes.into_iter().map(note).collect::<Result<Vec<_>>>()?;
+        let mut rejects = Vec::new();
+        let mut rejected = std::collections::HashSet::new();
+        for reject in patch.rejects {
+            // A row is refused once; further reasons are remarks on it.
+            let reject = note(reject)?;
+            if rejected.insert(reject.row) { rejects.push(reject) } else { notes.push(reject) }
+        }
         Ok(Patch { set, rejects, notes })
     }
 }

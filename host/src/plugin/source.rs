@@ -144,8 +144,10 @@ fn lift_stream(info: wit_source::StreamInfo) -> Result<Stream> {
         Some(other) => return Err(on(Error::plugin(format!("`{other}` is no disposition")))),
     };
     let (read_with, scope) = (hint("read-with"), hint("scope"));
+    let unavailable =
+        hint("unavailable").map(|why| Error::config(why).hint(hint("unavailable-hint").unwrap_or_default()));
     let schema = schema(info.schema.clone()).map_err(on)?;
-    Ok(Stream { name: info.name.clone(), schema, disposition, read_with, scope })
+    Ok(Stream { name: info.name.clone(), schema, disposition, read_with, scope, unavailable })
 }
 
 /// A stream being read, in a store that lives as long.

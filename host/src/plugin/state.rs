@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
@@ -35,13 +36,29 @@ pub(crate) struct State {
     pub(crate) warnings: Vec<String>,
     /// Requests sent so far.
     pub(crate) requests: u64,
+    /// Time of the current call that the host spent on requests.
+    pub(crate) host_time: Duration,
 }
 
 impl State {
     pub(crate) fn new(grants: Grants) -> Self {
-        let limits =
-            StoreLimitsBuilder::new().memory_size(MEMORY_LIMIT).instances(8).trap_on_grow_failure(true).build();
-        Self { grants, handles: ResourceTable::new(), limits, log: VecDeque::new(), warnings: Vec::new(), requests: 0 }
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(MEMORY_LIMIT)
+            .memories(1)
+            .tables(4)
+            .table_elements(100_000)
+            .instances(8)
+            .trap_on_grow_failure(true)
+            .build();
+        Self {
+            grants,
+            handles: ResourceTable::new(),
+            limits,
+            log: VecDeque::new(),
+            warnings: Vec::new(),
+            requests: 0,
+            host_time: Duration::ZERO,
+        }
     }
 
     /// Keeps a warning, once, for the report.

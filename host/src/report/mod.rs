@@ -26,6 +26,9 @@ pub struct Report {
     pub cleaned: Vec<Cleaned>,
     /// What was built; none without marts.
     pub built: Option<Built>,
+    /// What the reader should know beside what streams and models warn of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Raw = clean + merged + rejected, by stream.
     pub reconciliation: Vec<Reconciled>,
     /// The pipeline's closing tables.

@@ -33,6 +33,7 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
     for (stream, warnings) in extracted.chain(cleaned) {
         warnings.iter().try_for_each(|warning| writeln!(out, "warning  {stream}: {warning}"))?;
     }
+    report.warnings.iter().try_for_each(|warning| writeln!(out, "warning  {warning}"))?;
     if let Some(built) = &report.built {
         if built.unchanged {
             writeln!(out, "marts    unchanged: neither tables nor SQL changed since they were published")?;

@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use super::ledger::Cursor;
 use super::{Table, Warehouse, quote, quote_all, tables};
 use crate::error::Result;
-use crate::schema::{Disposition, EXTRACTED_AT, Field, LOAD_ID, Schema};
+use crate::schema::{Disposition, EXTRACTED_AT, Field, LOAD_ID, Schema, UNFIT};
 
 /// What a checkpoint did to one stream.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,7 +40,7 @@ pub struct StreamLoader {
     pending: BTreeMap<String, Pending>,
     pending_rows: usize,
     columns: BTreeMap<String, Vec<Field>>,
-    keys: BTreeMap<String, Vec<String>>,
+    schemas: BTreeMap<String, Schema>,
 }
 
 impl StreamLoader {
@@ -67,7 +67,7 @@ impl StreamLoader {
             pending: BTreeMap::new(),
             pending_rows: 0,
             columns: BTreeMap::new(),
-            keys: BTreeMap::new(),
+            schemas: BTreeMap::new(),
         })
     }
 
@@ -87,7 +87,7 @@ impl StreamLoader {
         let table = Table::raw(&self.source, stream);
         let columns = self.warehouse.evolve(&table, schema, &self.load_id)?;
         self.columns.insert(stream.to_owned(), columns);
-        self.keys.insert(stream.to_owned(), schema.primary_key.clone());
+        self.schemas.insert(stream.to_owned(), schema.clone());
         Ok(())
     }
 
@@ -95,6 +95,12 @@ impl StreamLoader {
     pub fn add(&mut self, stream: &str, schema: &Schema, rows: Option<RecordBatch>, replace: Option<RecordBatch>) {
         let new = || Pending { schema: schema.clone(), rows: Vec::new(), replace: Vec::new() };
         let pending = self.pending.entry(stream.to_owned()).or_insert_with(new);
+        // A later page may bring columns that an earlier one did not have.
+        for field in &schema.fields {
+            if pending.schema.field(&field.name).is_none() {
+                pending.schema.fields.push(field.clone());
+            }
+        }
         self.pending_rows += rows.as_ref().map_or(0, RecordBatch::num_rows);
         pending.rows.extend(rows);
         pending.replace.extend(replace);
@@ -114,6 +120,10 @@ impl StreamLoader {
 
     /// Commits what waits, with the state that follows it. `done` ends the first full reading.
     pub fn checkpoint(&mut self, state: Option<String>, done: bool) -> Result<BTreeMap<String, LoadCounts>> {
+        if let Some(schema) = self.schemas.get(&self.stream).filter(|_| done && !self.is_incremental()).cloned() {
+            // A stream that is replaced is replaced by nothing, too.
+            self.add(&self.stream.clone(), &schema, None, None);
+        }
         let pending = std::mem::take(&mut self.pending);
         self.pending_rows = 0;
         for (stream, pending) in &pending {
@@ -132,7 +142,7 @@ impl StreamLoader {
                 counts.insert(stream.clone(), written);
             }
             if ends_initial {
-                self.keys.iter().try_for_each(|(stream, key)| self.keep_last(stream, key))?;
+                self.schemas.iter().try_for_each(|(stream, schema)| self.keep_last(stream, &schema.primary_key))?;
             }
             self.warehouse.set_cursor(&self.source, &self.stream, &next, &self.load_id)?;
             Ok(counts)
@@ -146,7 +156,7 @@ impl StreamLoader {
         let columns = self.columns.get(stream).map(Vec::as_slice).unwrap_or_default();
         let fit = |batch: &RecordBatch| tables::fit(batch, columns, &self.load_id, self.extracted_at);
         let rows: u64 = pending.rows.iter().map(|batch| batch.num_rows() as u64).sum();
-        let unfit = pending.rows.iter().filter_map(|batch| batch.column_by_name(crate::schema::UNFIT));
+        let unfit = pending.rows.iter().filter_map(|batch| batch.column_by_name(UNFIT));
         let unfit = unfit.map(|column| (column.len() - column.null_count()) as u64).sum();
         let appends = self.cursor.is_initial && self.is_incremental();
         if appends {
@@ -161,18 +171,20 @@ impl StreamLoader {
         for batch in &pending.rows {
             self.warehouse.append(&staged, fit(batch)?)?;
         }
-        let mut changed = self.delete(&table, &staged, pending)?;
+        let mut changed = self.delete(stream, &table, &staged, pending)?;
         changed += self.merge(&table, &staged, &pending.schema, columns)?;
         self.warehouse.execute(&format!("DROP TABLE temp.{name}"))?;
         Ok(LoadCounts { rows, changed, unfit })
     }
 
     /// Deletes old rows that a replaced prefix or a replaced stream no longer has.
-    fn delete(&self, table: &Table, staged: &Table, pending: &Pending) -> Result<u64> {
+    fn delete(&self, stream: &str, table: &Table, staged: &Table, pending: &Pending) -> Result<u64> {
         let staged = format!("temp.{}", quote(&staged.name));
         let keys = &pending.schema.primary_key;
         if self.disposition == Disposition::Replace {
-            let same = if keys.is_empty() { "false".to_owned() } else { same_key(keys, "old", "new") };
+            let same = same_key(keys, "old", "new");
+            // The key may be narrower than last time.
+            self.keep_last(stream, keys)?;
             let sql = format!("DELETE FROM {table} old WHERE NOT EXISTS (SELECT 1 FROM {staged} new WHERE {same})");
             return Ok(self.warehouse.change(&sql, &[])? as u64);
         }
@@ -201,12 +213,11 @@ impl StreamLoader {
     /// Inserts new rows and updates those that differ; the last of several rows of one key counts.
     fn merge(&self, table: &Table, staged: &Table, schema: &Schema, columns: &[Field]) -> Result<u64> {
         let staged = format!("temp.{}", quote(&staged.name));
-        if schema.primary_key.is_empty() {
-            return Ok(self.warehouse.change(&format!("INSERT INTO {table} SELECT * FROM {staged}"), &[])? as u64);
-        }
         let names = || columns.iter().map(|field| field.name.as_str());
-        let data: Vec<_> = names().filter(|name| ![LOAD_ID, EXTRACTED_AT].contains(name)).collect();
-        let set: Vec<_> = names().map(|name| format!("{0} = new.{0}", quote(name))).collect();
+        // A column that the source no longer sends keeps the values it has.
+        let data: Vec<_> = names().filter(|name| *name == UNFIT || schema.field(name).is_some()).collect();
+        let sent = data.iter().copied().chain([LOAD_ID, EXTRACTED_AT]);
+        let set: Vec<_> = sent.map(|name| format!("{0} = new.{0}", quote(name))).collect();
         let sql = format!(
             "MERGE INTO {table} AS old USING (SELECT * FROM {staged} QUALIFY row_number() OVER \
              (PARTITION BY {} ORDER BY rowid DESC) = 1) AS new ON {} \
@@ -227,9 +238,6 @@ impl StreamLoader {
     fn keep_last(&self, stream: &str, key: &[String]) -> Result<()> {
         let table = Table::raw(&self.source, stream);
         let keys = quote_all(key.iter().map(String::as_str), "");
-        if keys.is_empty() {
-            return Ok(());
-        }
         let repeated = format!("SELECT 1 FROM {table} GROUP BY {keys} HAVING count(*) > 1 LIMIT 1");
         if self.warehouse.value(&repeated, &[])?.is_none() {
             return Ok(());

@@ -19,6 +19,14 @@ pub(super) fn bookkeeping() -> [Field; 3] {
 }
 
 impl Warehouse {
+    /// Creates the table of a stream, if it is not there.
+    pub fn ensure(&self, table: &Table, schema: &Schema) -> Result<()> {
+        if self.columns(table)?.is_none() {
+            self.evolve(table, schema, "")?;
+        }
+        Ok(())
+    }
+
     /// Creates the table, or adds the columns it lacks and widens those too narrow; gives back its columns.
     pub(super) fn evolve(&self, table: &Table, schema: &Schema, load_id: &str) -> Result<Vec<Field>> {
         let wanted = || schema.fields.iter().cloned().chain(bookkeeping());

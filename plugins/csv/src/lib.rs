@@ -9,7 +9,7 @@ use plugin_sdk::source::CsvReader;
 /// Settings of the CSV source.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 struct Config {
-    /// The stream's name, and the granted file's.
+    /// The stream's name.
     #[serde(default = "stream")]
     #[schemars(regex(pattern = r"^[a-z0-9_]+$"))]
     stream: String,
@@ -81,7 +81,7 @@ impl Source for Csv {
     }
 
     fn check(&self) -> Result<()> {
-        if is_granted("file") {
+        if is_granted("file")? {
             CsvReader::open("file", &self.schema, self.config.delimiter)?;
         }
         Ok(())
@@ -92,7 +92,7 @@ impl Source for Csv {
     }
 
     fn read(&self, _: Selection) -> Result<Box<dyn Reader>> {
-        let reader = if is_granted("file") {
+        let reader = if is_granted("file")? {
             Some(CsvReader::open("file", &self.schema, self.config.delimiter)?)
         } else {
             log::warn("no file is granted: the stream is empty");

@@ -2,6 +2,40 @@
 
 use plugin_sdk::prelude::*;
 
+/// The error code of an answer that lacks a scope.
+pub(crate) const MISSING_SCOPES: &str = "missing_scopes";
+
+/// The answer to a batch, where each input may fail by itself: only this category or subcategory of failure is as it
+/// should be. Any other fails the batch, since an input without a result must not pass for one without records.
+pub(crate) fn checked_batch(answer: Response, scope: &str, expected: &str) -> Result<Response> {
+    let answer = checked(answer, scope)?;
+    if answer.status() != 207 {
+        return Ok(answer);
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Failure {
+        #[serde(default)]
+        category: String,
+        #[serde(default)]
+        sub_category: serde_json::Value,
+        #[serde(default)]
+        message: String,
+    }
+    let failures: Vec<Failure> = match answer.get("/errors") {
+        Some(errors) => serde_json::from_str(&errors).map_err(|cause| Error::data(cause.to_string()))?,
+        None => Vec::new(),
+    };
+    let is_expected = |failure: &Failure| failure.category == expected || failure.sub_category == expected;
+    match failures.into_iter().find(|failure| !is_expected(failure)) {
+        None => Ok(answer),
+        Some(Failure { category, message, .. }) => {
+            let message = format!("HubSpot answered a part of a batch with {category}: {message}");
+            Err(Error::new(ErrorKind::Transient, "batch", message).hint("what was read is kept; run again to go on"))
+        }
+    }
+}
+
 /// The answer itself if it is good; else what HubSpot said, with the scope to grant where it is missing.
 pub(crate) fn checked(answer: Response, scope: &str) -> Result<Response> {
     let status = answer.status();
@@ -16,7 +50,7 @@ pub(crate) fn checked(answer: Response, scope: &str) -> Result<Response> {
         403 => {
             let named = answer.get("/errors/0/context/requiredGranularScopes/0");
             let scope = named.unwrap_or_else(|| scope.to_owned());
-            Error::new(ErrorKind::Auth, "missing_scopes", format!("{message} (scope `{scope}`)"))
+            Error::new(ErrorKind::Auth, MISSING_SCOPES, format!("{message} (scope `{scope}`)"))
                 .hint(format!("add the scope `{scope}` to the private app, or leave the stream out of `streams`"))
         }
         429 => {

@@ -37,16 +37,13 @@ impl Source for HubSpot {
     }
 
     fn open(config: Config) -> Result<Self> {
-        Ok(Self { config })
-    }
-
-    fn check(&self) -> Result<()> {
-        for object in config::OBJECTS {
-            let path = format!("/crm/objects/{}/{}", self.config.api_version, object.plural);
-            let answer = Request::get(path).query("limit", 1).bucket(GENERAL).send(CONNECTION)?;
-            checked(answer, object.scope)?;
+        let streams: Vec<_> = config::OBJECTS.iter().map(|object| object.plural).collect();
+        let named = config.properties.keys().chain(config.optional_properties.keys());
+        if let Some(unknown) = named.into_iter().find(|name| !streams.contains(&name.as_str())) {
+            let error = Error::config(format!("properties are named for `{unknown}`, which is no stream of records"));
+            return Err(error.hint(format!("those are {}", streams.join(", "))));
         }
-        Ok(())
+        Ok(Self { config })
     }
 
     fn identity(&self) -> Result<Option<String>> {

@@ -1,9 +1,11 @@
 //! Reads one object type: list for the backfill, keyset search afterwards, associations with each page.
 
+use std::collections::BTreeSet;
+
 use plugin_sdk::prelude::*;
 use plugin_sdk::source::Table;
 
-use crate::answers::checked;
+use crate::answers::{MISSING_SCOPES, checked, checked_batch};
 use crate::config::{Config, OBJECTS, Object};
 use crate::schema::{ASSOCIATION_KEY, ObjectSchema, association_table, object_schema};
 use crate::time;
@@ -20,9 +22,18 @@ const QUERY_LIMIT: usize = 6500;
 
 /// Where a stream's reading stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+struct State {
+    phase: Phase,
+    /// What every record was read with: `property:type`, and the association streams. Where more is asked for, the
+    /// list is read anew, so that old records get what they lack.
+    covers: BTreeSet<String>,
+}
+
+/// How it is read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum State {
-    /// The first full reading: everything after this id, begun at this instant (milliseconds).
+enum Phase {
+    /// A full reading: everything after this id, begun at this instant (milliseconds).
     Backfill { after: Option<String>, started: i64 },
     /// Changes from this instant on; within the window, records after this id; the window was asked for at `started`.
     Changes { from: i64, after: Option<String>, started: Option<i64> },
@@ -32,7 +43,14 @@ enum State {
 pub(crate) fn discover(config: &Config) -> Result<Vec<StreamInfo>> {
     let mut streams = Vec::new();
     for object in OBJECTS {
-        let schema = object_schema(config, object)?.schema;
+        let schema = match object_schema(config, object) {
+            Ok(schema) => schema.schema,
+            Err(error) if error.code == MISSING_SCOPES => {
+                streams.extend(unavailable(object, &error));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         streams.push(StreamInfo::new(object.plural, &schema).scope(object.scope));
         for (name, _) in object.associations {
             let schema = association_table().schema(&ASSOCIATION_KEY);
@@ -40,6 +58,14 @@ pub(crate) fn discover(config: &Config) -> Result<Vec<StreamInfo>> {
         }
     }
     Ok(streams)
+}
+
+/// The streams of a type whose scope is missing: their columns are not known, why is.
+fn unavailable(object: &Object, error: &Error) -> Vec<StreamInfo> {
+    let schema = Schema::new(vec![Field::text("id")], &["id"]);
+    let names = std::iter::once(object.plural).chain(object.associations.iter().map(|(name, _)| *name));
+    let hint = error.hint.clone().unwrap_or_default();
+    names.map(|name| StreamInfo::new(name, &schema).scope(object.scope).unavailable(&error.message, &hint)).collect()
 }
 
 /// Reads one object type.
@@ -54,21 +80,24 @@ pub(crate) struct ObjectReader {
 impl ObjectReader {
     /// A reader from where the state left off.
     pub(crate) fn open(config: &Config, object: &'static Object, selection: &Selection) -> Result<Self> {
-        let stored: Option<State> = selection.state()?;
-        let since = selection.since.as_deref().map(time::parse).transpose()?;
-        let state = match (since, stored) {
-            // A later instant than the cursor's must not skip what lies between.
-            (Some(since), Some(State::Changes { from, .. })) => {
-                State::Changes { from: since.min(from), after: None, started: None }
-            }
-            (Some(since), None) => State::Changes { from: since, after: None, started: None },
-            // A backfill under way reads everything.
-            (_, Some(state)) => state,
-            (None, None) => State::Backfill { after: None, started: 0 },
-        };
-        let selected = |(name, _): &&(&str, &str)| selection.streams.iter().any(|stream| stream == name);
-        let associations = object.associations.iter().filter(selected).copied().collect();
         let schema = object_schema(config, object)?;
+        let selected = |(name, _): &&(&str, &str)| selection.streams.iter().any(|stream| stream == name);
+        let associations: Vec<_> = object.associations.iter().filter(selected).copied().collect();
+        let covers: BTreeSet<_> =
+            schema.shape.iter().cloned().chain(associations.iter().map(|(name, _)| (*name).to_owned())).collect();
+        let stored: Option<State> = selection.state()?;
+        let stored = stored.filter(|stored| covers.is_subset(&stored.covers)).map(|stored| stored.phase);
+        let since = selection.since.as_deref().map(time::parse).transpose()?;
+        let phase = match (since, stored) {
+            // A later instant than the cursor's must not skip what lies between.
+            (Some(since), Some(Phase::Changes { from, .. })) => {
+                Phase::Changes { from: since.min(from), after: None, started: None }
+            }
+            // A backfill reads everything, whatever changed since when.
+            (_, Some(phase)) => phase,
+            (_, None) => Phase::Backfill { after: None, started: 0 },
+        };
+        let state = State { phase, covers };
         Ok(Self { config: config.clone(), object, schema, associations, state })
     }
 
@@ -116,10 +145,10 @@ impl ObjectReader {
             }
         }
         page = self.with_associations(page, &ids)?;
-        self.state = match done {
+        self.state.phase = match done {
             // What changed during the backfill is asked for next time: the cursor starts where the backfill did.
-            true => State::Changes { from: self.overlapped(started), after: None, started: None },
-            false => State::Backfill { after, started },
+            true => Phase::Changes { from: self.overlapped(started), after: None, started: None },
+            false => Phase::Backfill { after, started },
         };
         Ok(page.state(&self.state).done(done))
     }
@@ -146,16 +175,19 @@ impl ObjectReader {
         let total = answer.get("/total").and_then(|total| total.parse().ok());
         let table = self.schema.table.decode(&answer)?;
         let ids = table.texts("id")?;
-        let done = ids.len() < SEARCH_LIMIT;
+        let done = answer.get("/paging/next/after").is_none();
+        if !done && ids.last().is_none_or(|last| after.as_ref() == Some(last)) {
+            return Err(Error::data(format!("{}: HubSpot repeats a page", self.path("/search"))));
+        }
         let tables = if wide { self.batch_read(&ids)? } else { vec![table] };
         let mut page = Page::new().total(if after.is_none() { total } else { None });
         for table in tables {
             page = page.rows(self.object.plural, &self.schema.schema, table);
         }
         page = self.with_associations(page, &ids)?;
-        self.state = match done {
-            true => State::Changes { from: self.overlapped(started), after: None, started: None },
-            false => State::Changes { from, after: ids.last().cloned(), started: Some(started) },
+        self.state.phase = match done {
+            true => Phase::Changes { from: self.overlapped(started), after: None, started: None },
+            false => Phase::Changes { from, after: ids.last().cloned(), started: Some(started) },
         };
         Ok(page.state(&self.state).done(done))
     }
@@ -168,7 +200,8 @@ impl ObjectReader {
             Request::post(self.path("/batch/read"), &body).bucket(GENERAL)
         };
         let answers = Request::send_all(ids.chunks(LIST_LIMIT).map(chunk).collect(), CONNECTION)?;
-        answers.into_iter().map(|answer| self.schema.table.decode(&checked(answer, self.object.scope)?)).collect()
+        let decode = |answer| self.schema.table.decode(&checked_batch(answer, self.object.scope, "OBJECT_NOT_FOUND")?);
+        answers.into_iter().map(decode).collect()
     }
 
     /// Adds the associations of these records, whole: old links of a record go, even where no new one comes.
@@ -190,7 +223,7 @@ impl ObjectReader {
                 let answers = Request::send_all(inputs.chunks(1000).map(request).collect(), CONNECTION)?;
                 let mut more = Vec::new();
                 for answer in answers {
-                    let answer = checked(answer, self.object.scope)?;
+                    let answer = checked_batch(answer, self.object.scope, "crm.associations.NO_ASSOCIATIONS_FOUND")?;
                     more.extend(next_pages(&answer)?);
                     page = page.rows(stream, &schema, table.decode(&answer)?);
                 }
@@ -245,9 +278,9 @@ fn next_pages(answer: &Response) -> Result<Vec<serde_json::Value>> {
 
 impl Reader for ObjectReader {
     fn next(&mut self) -> Result<Page> {
-        match self.state.clone() {
-            State::Backfill { after, started } => self.backfill(after, started),
-            State::Changes { from, after, started } => self.changes(from, after, started),
+        match self.state.phase.clone() {
+            Phase::Backfill { after, started } => self.backfill(after, started),
+            Phase::Changes { from, after, started } => self.changes(from, after, started),
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct ObjectSchema {
     pub(crate) schema: Schema,
     /// The properties to ask for.
     pub(crate) properties: Vec<String>,
+    /// Each as `property:type`.
+    pub(crate) shape: Vec<String>,
 }
 
 /// Asks HubSpot for an object's properties and makes columns of those wanted.
@@ -51,6 +53,7 @@ pub(crate) fn object_schema(config: &Config, object: &Object) -> Result<ObjectSc
         .column(Field::new("updated_at", Type::Timestamp), "/updatedAt")
         .column(Field::new("archived", Type::Bool), "/archived");
     let mut properties = Vec::new();
+    let mut shape = Vec::new();
     for Property { name, data_type, label } in results {
         let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&name))
             || name == object.modified
@@ -59,20 +62,24 @@ pub(crate) fn object_schema(config: &Config, object: &Object) -> Result<ObjectSc
             continue;
         }
         table = column(table, &name, &data_type, &label);
+        shape.push(format!("{name}:{data_type:?}"));
         properties.push(name);
     }
     for (name, data_type) in optional.into_iter().flatten().filter(|(name, _)| !properties.contains(name)) {
         table = column(table, name, data_type, "this portal has no such property");
     }
     let schema = table.schema(&["id"]).cursor(object.modified);
-    Ok(ObjectSchema { table, schema, properties })
+    Ok(ObjectSchema { table, schema, properties, shape })
 }
 
 /// Adds a property's column.
 fn column(table: JsonTable, name: &str, data_type: &PropertyType, label: &str) -> JsonTable {
     let reserved = ["id", "created_at", "updated_at", "archived"].contains(&name);
     let column = if reserved { format!("property_{name}") } else { name.to_owned() };
-    let field = Field::new(&column, column_type(name, data_type)).accept(FORMS).description(label);
+    let data_type = column_type(name, data_type);
+    let field = Field::new(&column, data_type).description(label);
+    // A cleared text is kept as HubSpot sends it: `""`.
+    let field = if data_type == Type::Text { field } else { field.accept(FORMS) };
     table.column(field, format!("/properties/{}", name.replace('~', "~0").replace('/', "~1")))
 }
 

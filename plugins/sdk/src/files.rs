@@ -6,10 +6,13 @@ use crate::error::{Error, Result};
 /// Bytes read at once.
 const CHUNK: u32 = 1 << 20;
 
-/// Whether the pipeline granted this file.
-#[must_use]
-pub fn is_granted(file: &str) -> bool {
-    files::open(file).is_ok()
+/// Whether the pipeline granted this file; one that is granted and cannot be opened is an error.
+pub fn is_granted(file: &str) -> Result<bool> {
+    match files::open(file) {
+        Ok(_) => Ok(true),
+        Err(error) if error.code == "not_granted" => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The text of a granted file.

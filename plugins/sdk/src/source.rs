@@ -106,6 +106,12 @@ impl StreamInfo {
         self.hint("scope", scope)
     }
 
+    /// Says that the stream is there and cannot be read, and how to mend that.
+    #[must_use]
+    pub fn unavailable(self, why: &str, hint: &str) -> Self {
+        self.hint("unavailable", why).hint("unavailable-hint", hint)
+    }
+
     fn hint(mut self, name: &str, value: &str) -> Self {
         self.wit.hints.push((name.to_owned(), value.to_owned()));
         self

@@ -17,7 +17,8 @@ pub(crate) enum Step {
     Lower,
     /// Upper case.
     Upper,
-    /// A person's name: capitals first, but for `da`, `de`, `do`, `das`, `dos`, `e`.
+    /// A person's name: capitals first, also after `-` and `'`, but for `da`, `de`, `do`, `das`, `dos`, `e`. A word that
+    /// is neither all lower nor all upper case is left to whoever wrote it so.
     NameCase,
     /// A Brazilian phone number as E.164; one that cannot be read stays, with a note.
     PhoneBr,
@@ -58,8 +59,14 @@ fn name_case(text: &str) -> String {
         if index > 0 && ["da", "de", "do", "das", "dos", "e"].contains(&lower.as_str()) {
             return lower;
         }
-        let mut letters = lower.chars();
-        letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+        if word != lower && word != word.to_uppercase() {
+            return word.to_owned();
+        }
+        let parts = lower.split_inclusive(['-', '\'', '’']).flat_map(|part| {
+            let mut letters = part.chars();
+            letters.next().into_iter().flat_map(char::to_uppercase).chain(letters)
+        });
+        parts.collect()
     };
     text.split(' ').enumerate().map(word).collect::<Vec<_>>().join(" ")
 }
@@ -84,6 +91,8 @@ mod tests {
         check(&[Step::Nfc], "Sa\u{303}o", "São");
         check(&[Step::Trim, Step::Lower], " ANA@EXEMPLO.COM ", "ana@exemplo.com");
         check(&[Step::NameCase], "MARIA DA SILVA E SOUZA", "Maria da Silva e Souza");
+        check(&[Step::NameCase], "ANA-MARIA d'ávila", "Ana-Maria D'Ávila");
+        check(&[Step::NameCase], "Ronald McDonald", "Ronald McDonald");
     }
 
     #[test]

@@ -1,0 +1,170 @@
+//! What a plugin needs ∩ what the pipeline grants: connections with their secrets, files, paces.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::error::{Error, Result, nearest};
+use crate::pipeline::{Pipeline, SecretReference, Step};
+use crate::plugin::{Connection, Description, Grants, Need, Pace};
+
+/// Connections made so far, by name and plugin: two sources over one connection keep one pace.
+#[derive(Default)]
+pub(super) struct Shared {
+    connections: BTreeMap<(String, String), Connection>,
+}
+
+/// One plugin's entry in the pipeline.
+pub(super) struct Granting<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    /// Where the entry stands in the file.
+    pub(super) base: [Step; 2],
+    /// How errors call it.
+    pub(super) who: String,
+    pub(super) connections: &'a BTreeMap<String, String>,
+    pub(super) files: &'a BTreeMap<String, String>,
+}
+
+/// What it gets.
+pub(super) struct Granted {
+    pub(super) grants: Grants,
+    /// As the plan shows them.
+    pub(super) labels: Vec<String>,
+}
+
+impl Granting<'_> {
+    /// Meets the plugin's needs; what is missing, or granted and not asked for, is a problem.
+    pub(super) fn grant(&self, description: &Description, shared: &mut Shared, problems: &mut Vec<Error>) -> Granted {
+        let mut granted = Granted { grants: Grants::default(), labels: Vec::new() };
+        for need in &description.needs {
+            if let Err(error) = self.meet(need, description, shared, &mut granted) {
+                problems.push(error.on(format!("{}: {}", self.at("plugin", None), self.who)));
+            }
+        }
+        for (table, kind, names) in [("connections", "connection", self.connections), ("files", "file", self.files)] {
+            let known: Vec<_> =
+                description.needs.iter().filter(|need| need.kind == kind).map(|need| need.name.as_str()).collect();
+            for name in names.keys().filter(|name| !known.contains(&name.as_str())) {
+                let error = Error::config(format!("{}: its plugin asks for no {kind} `{name}`", self.who));
+                let asks =
+                    if known.is_empty() { "for none".to_owned() } else { format!("for `{}`", known.join("`, `")) };
+                let hint = nearest(name, known.iter().copied()).unwrap_or_else(|| format!("it asks {asks}"));
+                problems.push(error.hint(hint).on(self.at(table, Some(name))));
+            }
+        }
+        granted
+    }
+
+    fn at(&self, key: &str, name: Option<&str>) -> String {
+        let mut path = self.base.to_vec();
+        path.push(key.into());
+        path.extend(name.map(Step::from));
+        self.pipeline.places.at(&path)
+    }
+
+    fn meet(&self, need: &Need, description: &Description, shared: &mut Shared, granted: &mut Granted) -> Result<()> {
+        let wanted = need.name.clone();
+        match need.kind.as_str() {
+            "connection" => {
+                let name = self.connections.get(&need.name);
+                let key = (name.cloned().unwrap_or_default(), description.name.clone());
+                let known = shared.connections.get(&key).cloned();
+                let (connection, label) = match known {
+                    Some(connection) => (connection, format!("connection {}", key.0)),
+                    None => connection(self.pipeline, name, &need.name, &buckets(description))?,
+                };
+                shared.connections.insert(key, connection.clone());
+                granted.grants.connections.insert(wanted, connection);
+                granted.labels.push(label);
+            }
+            "file" => {
+                if let Some(path) = file(self.pipeline, self.files, need)? {
+                    granted.labels.push(format!("file {}", path.display()));
+                    granted.grants.files.insert(wanted, path);
+                }
+            }
+            "retry" => {
+                let statuses = need.details.get("statuses").and_then(|statuses| statuses.as_array());
+                let statuses = statuses.into_iter().flatten().filter_map(|status| u16::try_from(status.as_u64()?).ok());
+                granted.grants.retry.extend(statuses);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn buckets(description: &Description) -> BTreeMap<String, Pace> {
+    let number = |details: &serde_json::Value, key: &str| details.get(key).and_then(serde_json::Value::as_u64);
+    let bucket = |need: &Need| {
+        let requests = u32::try_from(number(&need.details, "requests")?).ok()?;
+        let length = std::time::Duration::from_millis(number(&need.details, "per-ms")?);
+        Some((need.name.clone(), Pace { requests, length }))
+    };
+    description.needs.iter().filter(|need| need.kind == "rate-bucket").filter_map(bucket).collect()
+}
+
+fn connection(
+    pipeline: &Pipeline,
+    granted: Option<&String>,
+    wanted: &str,
+    buckets: &BTreeMap<String, Pace>,
+) -> Result<(Connection, String)> {
+    let name = granted.ok_or_else(|| {
+        let error = Error::config(format!("it needs the connection `{wanted}`, which is not granted"));
+        error.hint(format!("add `connections = {{ {wanted} = \"NAME\" }}` with the name of a `[connection.NAME]`"))
+    })?;
+    let spec = pipeline.file.connection.get(name);
+    let spec = spec.ok_or_else(|| Error::config(format!("no connection `{name}`")))?;
+    let token = match &spec.token {
+        None => None,
+        Some(reference) => {
+            let secret = pipeline.environment.secret(reference, pipeline)?;
+            let place = || pipeline.places.at(&["connection".into(), name.as_str().into(), "token".into()]);
+            Some(secret.ok_or_else(|| missing_secret(reference, name).on(place()))?)
+        }
+    };
+    let mut limits = buckets.clone();
+    limits.extend(spec.rate_limits.iter().map(|(name, limit)| {
+        let length = std::time::Duration::from_secs(limit.per_seconds.into());
+        (name.clone(), Pace { requests: limit.requests, length })
+    }));
+    if let Some(unknown) = spec.rate_limits.keys().find(|bucket| !buckets.contains_key(*bucket)) {
+        let error = Error::config(format!("connection `{name}`: the plugin has no rate bucket `{unknown}`"));
+        let known: Vec<_> = buckets.keys().map(|bucket| format!("`{bucket}`")).collect();
+        return Err(error.hint(format!("its buckets are {}", known.join(", "))));
+    }
+    let place = pipeline.places.at(&["connection".into(), name.as_str().into(), "base_url".into()]);
+    let connection = Connection::new(&spec.base_url, token, &limits).map_err(|error| error.on(place))?;
+    Ok((connection, format!("connection {name} ({})", spec.base_url)))
+}
+
+fn missing_secret(reference: &SecretReference, connection: &str) -> Error {
+    match reference {
+        SecretReference::Variable { secret } => {
+            let error = Error::config(format!("connection `{connection}` has no secret `{secret}`"));
+            error.hint(format!(
+                "put {secret}=… into .env beside the pipeline, or run against the sandbox with `make run`"
+            ))
+        }
+        SecretReference::File { file } => {
+            Error::config(format!("connection `{connection}`: the secret file `{file}` is empty"))
+        }
+    }
+}
+
+fn file(pipeline: &Pipeline, files: &BTreeMap<String, String>, need: &Need) -> Result<Option<PathBuf>> {
+    let optional = need.details.get("optional").and_then(serde_json::Value::as_bool).unwrap_or_default();
+    match files.get(&need.name).filter(|path| !path.is_empty()) {
+        Some(path) => {
+            let path = pipeline.path(path);
+            let opened = std::fs::File::open(&path);
+            opened.map_err(|cause| Error::config(format!("file `{}`: {}: {cause}", need.name, path.display())))?;
+            Ok(Some(path))
+        }
+        None if optional => Ok(None),
+        None => {
+            let error = Error::config(format!("it needs the file `{}`, which is not granted", need.name));
+            Err(error.hint(format!("add `files = {{ {} = \"PATH\" }}`", need.name)))
+        }
+    }
+}
