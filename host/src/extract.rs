@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Kind, Result};
-use crate::plugin::{Reader, SourcePage, SourceSelection};
+use crate::plugin::{Part, Reader, SourcePage, SourceSelection, Sweep};
 use crate::prepare::PreparedSource;
 use crate::progress::{Event, Progress};
 use crate::schema::Stream;
@@ -71,14 +71,10 @@ pub async fn extract(
                 options: options.clone(),
                 progress: progress.clone(),
             };
-            let mut loader = StreamLoader::open(
-                warehouse.another()?,
-                &source.name,
-                &stream.name,
-                stream.disposition,
-                &options.load_id,
-                options.extracted_at,
-            )?;
+            let connection = warehouse.another()?;
+            let (load_id, extracted_at) = (&options.load_id, options.extracted_at);
+            let loader = StreamLoader::open(connection, &source.name, stream, load_id, extracted_at)?;
+            let mut loader = loader.of_account(source.account.clone());
             let carried = streams.iter().filter(|other| other.read_with.as_deref() == Some(stream.name.as_str()));
             for each in std::iter::once(stream).chain(carried) {
                 loader.ensure(&each.name, &each.schema)?;
@@ -120,9 +116,13 @@ impl StreamTask {
         stop: watch::Receiver<bool>,
         stop_others: watch::Receiver<bool>,
     ) -> Result<Vec<Extracted>> {
-        let name = format!("{}.{}", self.source.name, self.stream.name);
         let result = self.read(&mut loader, stop, stop_others).await;
-        result.map_err(|error| error.on(format!("stream `{name}`")))
+        result.map_err(|error| error.on(format!("stream `{}`", self.name())))
+    }
+
+    /// `source.stream`.
+    fn name(&self) -> String {
+        format!("{}.{}", self.source.name, self.stream.name)
     }
 
     async fn read(
@@ -135,21 +135,23 @@ impl StreamTask {
         if self.options.full_refresh {
             loader.restart();
         }
-        let mut reader = self
-            .source
-            .plugin
-            .open(SourceSelection {
-                stream: self.stream.name.clone(),
-                streams: self.streams.clone(),
-                state: loader.state().map(str::to_owned),
-                since: self.options.since.clone(),
-            })
-            .await?;
+        let selection = SourceSelection {
+            stream: self.stream.name.clone(),
+            streams: self.streams.clone(),
+            state: loader.state().map(str::to_owned),
+            since: self.options.since.clone(),
+        };
+        let mut reader = tokio::select! {
+            reader = self.source.plugin.open(selection) => reader?,
+            _ = stop.wait_for(|stopped| *stopped) => return Err(Error::new(Kind::Interrupted, "stopped")),
+            _ = stop_others.wait_for(|stopped| *stopped) => return Err(Error::new(Kind::Interrupted, "stopped")),
+        };
         let mut counts: BTreeMap<String, LoadCounts> = BTreeMap::new();
         let mut committed = Instant::now();
         let mut state = loader.state().map(str::to_owned);
         let mut rows = 0;
         let mut pages = 0_u64;
+        let mut expected = None;
         loop {
             let page = tokio::select! {
                 page = reader.next() => page.map_err(|error| error.on(format!("page {}", pages + 1))),
@@ -166,22 +168,35 @@ impl StreamTask {
                 }
             };
             pages += 1;
+            let again =
+                |part: &Part| part.replace.as_ref().is_some_and(|replace| loader.replaces_again(&part.stream, replace));
+            if page.parts.iter().any(again) && loader.is_incremental() {
+                let written = tokio::task::block_in_place(|| loader.checkpoint(state.clone(), false))?;
+                add(&mut counts, written);
+            }
             let (done, total) = (page.done, page.total);
+            expected = page.expected.or(expected);
             rows += self.take(page, loader, &mut state)?;
             self.tell(rows, &reader, total, done);
             let due = loader.waiting() >= CHECKPOINT_ROWS || committed.elapsed() >= CHECKPOINT_TIME;
             if done || (due && loader.is_incremental()) {
                 let written = tokio::task::block_in_place(|| loader.checkpoint(state.clone(), done))?;
-                for (stream, written) in written {
-                    let sum = counts.entry(stream).or_default();
-                    sum.rows += written.rows;
-                    sum.changed += written.changed;
-                    sum.unfit += written.unfit;
-                }
+                add(&mut counts, written);
                 committed = Instant::now();
             }
             if done {
-                return Ok(self.summary(&counts, &reader, started.elapsed()));
+                let mut streams = self.summary(&counts, &reader, started.elapsed());
+                if let Some(expected) = expected {
+                    let found = loader.live_rows()?;
+                    let own = streams.iter_mut().find(|extracted| extracted.stream == self.name());
+                    if let Some(own) = own.filter(|_| found != expected) {
+                        own.warnings.push(format!(
+                            "the source counts {expected} records, the raw table {found}: it may have changed while it \
+                             was read, and the next sweep will tell"
+                        ));
+                    }
+                }
+                return Ok(streams);
             }
         }
     }
@@ -200,6 +215,9 @@ impl StreamTask {
             }
             loader.add(&part.stream, &part.schema, part.rows, part.replace);
         }
+        if let Some(sweep) = page.sweep {
+            loader.sweep(sweep == Sweep::First, sweep == Sweep::Last);
+        }
         if page.state.is_some() {
             *state = page.state;
         }
@@ -207,8 +225,8 @@ impl StreamTask {
     }
 
     fn tell(&self, rows: u64, reader: &Reader, total: Option<u64>, done: bool) {
-        let stream = format!("{}.{}", self.source.name, self.stream.name);
-        self.progress.tell(Event::Extract { stream, rows, requests: reader.requests(), total, done });
+        let (requests, allowed) = (reader.requests(), reader.rate());
+        self.progress.tell(Event::Extract { stream: self.name(), rows, requests, allowed, total, done });
     }
 
     fn summary(&self, counts: &BTreeMap<String, LoadCounts>, reader: &Reader, elapsed: Duration) -> Vec<Extracted> {
@@ -239,6 +257,15 @@ impl StreamTask {
             extracted
         });
         extracted.collect()
+    }
+}
+
+fn add(counts: &mut BTreeMap<String, LoadCounts>, written: BTreeMap<String, LoadCounts>) {
+    for (stream, written) in written {
+        let sum = counts.entry(stream).or_default();
+        sum.rows += written.rows;
+        sum.changed += written.changed;
+        sum.unfit += written.unfit;
     }
 }
 

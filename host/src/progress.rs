@@ -14,6 +14,8 @@ pub enum Event {
         rows: u64,
         /// Requests so far.
         requests: u64,
+        /// Requests a second that the source's limit allows, if it has one.
+        allowed: Option<f64>,
         /// Rows that this reading will bring, if known.
         total: Option<u64>,
         /// Whether it is finished.

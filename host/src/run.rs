@@ -13,7 +13,7 @@ use crate::extract::{self, Extracted};
 use crate::marts::{self, Built, Graph};
 use crate::pipeline::Pipeline;
 use crate::plugin::{Engine, Search};
-use crate::prepare::{Prepared, PreparedRule, PreparedSource, prepare};
+use crate::prepare::{Chosen, Prepared, PreparedRule, PreparedSource, Skipped, prepare};
 use crate::progress::Progress;
 use crate::report::{self, Report};
 use crate::schema::Stream;
@@ -56,23 +56,34 @@ pub struct Discovered {
     pub streams: Vec<Stream>,
 }
 
+/// Sources with the streams that are read of each.
+pub type Selected = Vec<(PreparedSource, Vec<Stream>)>;
+
 /// What cleaning did, and what was built from it.
 type CleanedAndBuilt = (Vec<Cleaned>, Option<Built>);
 
 impl Context<'_> {
     /// Finds, compiles and checks the plugins.
     pub async fn prepare(&self) -> Result<Prepared> {
-        prepare(self.pipeline, self.engine, self.search).await
+        prepare(self.pipeline, self.engine, self.search, true).await
     }
 
-    /// Asks every source for its account and its streams.
-    pub async fn discover(&self, sources: &[PreparedSource]) -> Result<Vec<Discovered>> {
+    /// Asks every source for its account and its streams: those that the pipeline names, or all.
+    pub async fn discover(&self, sources: &[PreparedSource], all: bool) -> Result<Vec<Discovered>> {
         let ask = |source: &PreparedSource| {
-            let source = source.clone();
+            let mut source = source.clone();
             async move {
-                let on = |error: Error| error.on(format!("source `{}`", source.name));
+                let name = source.name.clone();
+                let on = |error: Error| error.on(format!("source `{name}`"));
                 let identity = source.plugin.identity().await.map_err(on)?;
-                let streams = source.plugin.discover().await.map_err(on)?;
+                source.account = identity.clone();
+                let wanted = source.wanted.as_deref().filter(|_| !all);
+                let mut streams = source.plugin.discover(wanted).await.map_err(on)?;
+                let is_there = |name: &String| streams.iter().any(|stream| stream.name == *name);
+                if wanted.is_some_and(|wanted| !wanted.iter().all(is_there)) {
+                    // The nearest name of one that is not there may be any.
+                    streams = source.plugin.discover(None).await.map_err(on)?;
+                }
                 Ok(Discovered { source, identity, streams })
             }
         };
@@ -84,7 +95,12 @@ impl Context<'_> {
     }
 
     /// Opens every rule on the schema that its streams will have.
-    pub async fn check_rules(&self, rules: &[PreparedRule], sources: &[(PreparedSource, Vec<Stream>)]) -> Result<()> {
+    pub async fn check_rules(
+        &self,
+        rules: &[PreparedRule],
+        sources: &[(PreparedSource, Vec<Stream>)],
+        skipped: &[Skipped],
+    ) -> Result<()> {
         let mut problems = Vec::new();
         for (source, streams) in sources {
             for stream in streams {
@@ -96,9 +112,10 @@ impl Context<'_> {
             }
         }
         let known = |name: &String| {
-            sources.iter().any(|(source, streams)| {
-                streams.iter().any(|stream| *name == format!("{}.{}", source.name, stream.name))
-            })
+            skipped.iter().any(|skipped| skipped.stream == *name)
+                || sources.iter().any(|(source, streams)| {
+                    streams.iter().any(|stream| *name == format!("{}.{}", source.name, stream.name))
+                })
         };
         for rule in rules {
             for stream in rule.streams.iter().filter(|stream| !known(stream)) {
@@ -115,9 +132,16 @@ impl Context<'_> {
         Error::all(problems).map_or(Ok(()), Err)
     }
 
-    /// The models, checked against the tables that these streams will have.
-    pub fn models(&self, warehouse: &Warehouse, sources: &[(PreparedSource, Vec<Stream>)]) -> Result<Option<Graph>> {
+    /// The models, checked against the tables that these streams will have. A model that needs a skipped stream which
+    /// was never loaded is an error that says why it was skipped.
+    pub fn models(
+        &self,
+        warehouse: &Warehouse,
+        sources: &[(PreparedSource, Vec<Stream>)],
+        skipped: &[Skipped],
+    ) -> Result<Option<Graph>> {
         let Some(marts) = &self.pipeline.file.marts else { return Ok(None) };
+        let missing = std::cell::RefCell::new(Vec::new());
         let will_exist = |table: &Table| {
             sources.iter().any(|(source, streams)| {
                 streams.iter().any(|stream| {
@@ -129,15 +153,54 @@ impl Context<'_> {
         // Cleaning makes the clean table of every stream that was loaded, even where the first run ended before it.
         let loaded = warehouse.loaded_streams()?;
         let was_loaded = |table: &Table| loaded.iter().any(|s| *table == Table::clean(&s.source, &s.stream));
-        let exists =
-            |table: &Table| will_exist(table) || was_loaded(table) || matches!(warehouse.columns(table), Ok(Some(_)));
-        marts::load(&self.pipeline.path(&marts.path), warehouse, &exists).map(Some)
+        let exists = |table: &Table| {
+            if will_exist(table) || was_loaded(table) || matches!(warehouse.columns(table), Ok(Some(_))) {
+                return true;
+            }
+            let is_table = |skipped: &&Skipped| {
+                let split = skipped.stream.split_once('.');
+                split.is_some_and(|(s, t)| *table == Table::raw(s, t) || *table == Table::clean(s, t))
+            };
+            let skipped = skipped.iter().find(is_table);
+            missing.borrow_mut().extend(skipped.cloned());
+            skipped.is_some()
+        };
+        let graph = marts::load(&self.pipeline.path(&marts.path), warehouse, &exists)?;
+        for (index, report) in self.pipeline.file.report.iter().enumerate() {
+            let place = || self.pipeline.places.at(&["report".into(), index.into(), "query".into()]);
+            let on = |error: Error| error.on(format!("{}: report `{}`", place(), report.title));
+            for table in marts::reads(&report.query, warehouse).map_err(on)? {
+                let split = table.split_once('.').unwrap_or(("", &table));
+                let is_model = graph.models().any(|model| model.name() == table);
+                if !is_model && !exists(&Table::new(split.0, split.1)) {
+                    let error = Error::config(format!("unknown table `{table}`"));
+                    let names: Vec<_> = graph.models().map(marts::Model::name).collect();
+                    let near = crate::error::nearest(&table, names.iter().map(String::as_str));
+                    return Err(on(error.hint(near.unwrap_or_else(|| "`host plan` lists the models".to_owned()))));
+                }
+            }
+        }
+        let needed = missing.into_inner();
+        let error = |skipped: Skipped| {
+            let Skipped { stream, error, .. } = skipped;
+            error.on(format!("models need stream `{stream}`, which was never loaded"))
+        };
+        let mut seen = std::collections::BTreeSet::new();
+        let needed = needed.into_iter().filter(|skipped| seen.insert(skipped.stream.clone()));
+        Error::all(needed.map(error).collect()).map_or(Ok(Some(graph)), Err)
     }
 
     /// A warning for each loaded stream that the pipeline no longer has: its tables stay as they were last loaded.
-    fn streams_left(&self, warehouse: &Warehouse, all: &[(PreparedSource, Vec<Stream>)]) -> Result<Vec<String>> {
+    fn streams_left(
+        &self,
+        warehouse: &Warehouse,
+        all: &[(PreparedSource, Vec<Stream>)],
+        skipped: &[Skipped],
+    ) -> Result<Vec<String>> {
         let has = |source: &str, stream: &str| {
-            all.iter().any(|(s, streams)| s.name == source && streams.iter().any(|t| t.name == stream))
+            let name = format!("{source}.{stream}");
+            skipped.iter().any(|skipped| skipped.stream == name)
+                || all.iter().any(|(s, streams)| s.name == source && streams.iter().any(|t| t.name == stream))
         };
         let loaded = warehouse.loaded_streams()?;
         let left = loaded.iter().filter(|loaded| !has(&loaded.source, &loaded.stream));
@@ -146,6 +209,17 @@ impl Context<'_> {
             format!("{name}: the pipeline no longer loads it; models that read it see it as it was last loaded")
         };
         Ok(left.map(warning).collect())
+    }
+
+    /// The streams of each source that are read, and those that cannot be.
+    pub fn choose(&self, discovered: &[Discovered], select: &[String]) -> Result<(Selected, Vec<Skipped>)> {
+        let (mut selected, mut all_skipped) = (Vec::new(), Vec::new());
+        for Discovered { source, streams, .. } in discovered {
+            let Chosen { streams, mut skipped } = source.choose(streams.clone(), select, self.pipeline)?;
+            all_skipped.append(&mut skipped);
+            selected.push((source.clone(), streams));
+        }
+        Ok((selected, all_skipped))
     }
 
     /// Opens the warehouse.
@@ -157,28 +231,24 @@ impl Context<'_> {
     pub async fn run(&self, options: &Options) -> Result<Report> {
         let started = Instant::now();
         let prepared = self.prepare().await?;
-        let discovered = self.discover(&prepared.sources).await?;
-        let mut all = Vec::new();
-        let mut chosen = Vec::new();
-        for Discovered { source, streams, .. } in &discovered {
-            all.push((source.clone(), source.choose(streams.clone(), &[], self.pipeline)?));
-            chosen.push((source.clone(), source.choose(streams.clone(), &options.select, self.pipeline)?));
-        }
+        let discovered = self.discover(&prepared.sources, false).await?;
+        let (all, skipped) = self.choose(&discovered, &[])?;
+        let (chosen, _) = self.choose(&discovered, &options.select)?;
         self.check_selection(options, &all)?;
-        self.check_rules(&prepared.rules, &all).await?;
+        self.check_rules(&prepared.rules, &all, &skipped).await?;
         let exists = self.pipeline.warehouse().is_file();
         if !exists {
             // What is wrong with the models is said before a file is made.
-            self.models(&Warehouse::memory()?, &all)?;
+            self.models(&Warehouse::memory()?, &all, &skipped)?;
         }
         let warehouse = self.warehouse()?;
-        let graph = self.models(&warehouse, &all)?;
+        let graph = self.models(&warehouse, &all, &skipped)?;
         for Discovered { source, identity, .. } in &discovered {
             if let Some(identity) = identity {
-                warehouse.bind_identity(&source.name, identity)?;
+                warehouse.check_identity(&source.name, identity)?;
             }
         }
-        let left = self.streams_left(&warehouse, &all)?;
+        let left = self.streams_left(&warehouse, &all, &skipped)?;
         for (source, streams) in &all {
             warehouse.record_streams(&source.name, streams)?;
             // Every table exists, even of a stream that is empty or not selected: models and rules name them.
@@ -200,26 +270,35 @@ impl Context<'_> {
                 .await
                 .map(|rest| (extracted, rest))
         };
-        self.finish(&warehouse, &load_id, started, left, work.await)
+        self.finish(&warehouse, &load_id, started, (left, skipped), work.await)
     }
 
     /// Replays the rules from raw and builds the marts; asks no source.
     pub async fn replay(&self) -> Result<Report> {
         let started = Instant::now();
-        let rules = self.prepare().await?.rules;
+        let rules = prepare(self.pipeline, self.engine, self.search, false).await?.rules;
         let warehouse = self.warehouse()?;
-        if warehouse.loaded_streams()?.is_empty() {
+        let loaded: Vec<_> = warehouse.loaded_streams()?.iter().map(crate::warehouse::LoadedStream::name).collect();
+        for rule in &rules {
+            if let Some(stream) = rule.streams.iter().find(|stream| !loaded.is_empty() && !loaded.contains(stream)) {
+                let error = Error::config(format!("rule `{}`: no stream `{stream}` is loaded", rule.name));
+                let near = crate::error::nearest(stream, loaded.iter().map(String::as_str));
+                return Err(error.on(&rule.place).hint(near.unwrap_or_else(|| "`host run` loads it".to_owned())));
+            }
+        }
+        if loaded.is_empty() {
             let error = Error::config(format!("{} holds no raw data yet", warehouse.path().display()));
             return Err(error.hint("`host run PIPELINE` loads it"));
         }
-        let graph = self.models(&warehouse, &[])?;
+        let graph = self.models(&warehouse, &[], &[])?;
         let load_id = self.begin(&warehouse, "clean")?;
         let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, true).await;
-        self.finish(&warehouse, &load_id, started, Vec::new(), rest.map(|rest| (Vec::new(), rest)))
+        self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)))
     }
 
     /// Notes that a run begins; gives back its id.
     fn begin(&self, warehouse: &Warehouse, command: &str) -> Result<String> {
+        warehouse.drop_leftovers()?;
         let load_id = self.clock.load_id(warehouse.last_load_id()?.as_deref());
         warehouse.begin_run(&load_id, &self.pipeline.file.pipeline.name, command)?;
         Ok(load_id)
@@ -276,16 +355,30 @@ impl Context<'_> {
         warehouse: &Warehouse,
         load_id: &str,
         started: Instant,
-        warnings: Vec<String>,
+        (warnings, skipped): (Vec<String>, Vec<Skipped>),
         outcome: Result<(Vec<Extracted>, CleanedAndBuilt)>,
     ) -> Result<Report> {
         match outcome {
             Ok((extracted, (cleaned, built))) => {
-                warehouse.end_run(load_id, "ok", "")?;
-                let tables = report::tables(warehouse, &self.pipeline.file.report)?;
+                let mut warnings = warnings;
+                let unfinished = warehouse.unfinished_streams()?;
+                warnings.extend(unfinished.iter().map(|stream| {
+                    format!("{stream}: its first load is not complete, nor are figures that rest on it; run again")
+                }));
+                let tables = report::tables(warehouse, &self.pipeline.file.report).unwrap_or_else(|error| {
+                    warnings.push(error.message);
+                    Vec::new()
+                });
+                let is_partial = !unfinished.is_empty() || skipped.iter().any(|skipped| skipped.is_named);
+                let status = if is_partial { "partial" } else { "ok" };
+                let names: Vec<_> = skipped.iter().map(|skipped| skipped.stream.as_str()).collect();
+                let message = if names.is_empty() { String::new() } else { format!("skipped {}", names.join(", ")) };
+                warehouse.end_run(load_id, status, &message)?;
                 Ok(Report {
                     load_id: load_id.to_owned(),
                     pipeline: self.pipeline.file.pipeline.name.clone(),
+                    is_partial,
+                    skipped,
                     extracted,
                     cleaned,
                     built,

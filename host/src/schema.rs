@@ -206,6 +206,10 @@ pub struct Stream {
     pub scope: Option<String>,
     /// Why it cannot be read now.
     pub unavailable: Option<Error>,
+    /// Whether it is loaded only if the pipeline names it.
+    pub on_request: bool,
+    /// The bool column that marks records which the account no longer has.
+    pub deleted: Option<String>,
 }
 
 /// The column that keeps what did not fit its type: a JSON object, column → text as received.

@@ -13,3 +13,4 @@ SELECT
 FROM clean_hubspot.pipelines AS pipelines
 LEFT JOIN seeds.stage_map AS overrides
     ON overrides.pipeline = pipelines.pipeline_id AND overrides.stage = pipelines.stage_id
+WHERE pipelines.object = 'deals'

@@ -26,7 +26,7 @@ impl Source for Rates {
     fn open(config: Config) -> Result<Self> {
         Ok(Self { path: config.path })
     }
-    fn discover(&self) -> Result<Vec<StreamInfo>> {
+    fn discover(&self, _: Option<&[String]>) -> Result<Vec<StreamInfo>> {
         Ok(vec![StreamInfo::new("rates", &table().schema(&["month", "currency"])).replaced()])
     }
     fn read(&self, _: Selection) -> Result<Box<dyn Reader>> {

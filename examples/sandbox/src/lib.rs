@@ -1,16 +1,24 @@
 //! A HubSpot portal on loopback: a clinic network whose dirt and whose truth are known.
 //!
 //! [`Network::generate`] makes doctors, patients and consultations from a seed, [`truth`] says what LTV and CAC really
-//! are, [`Server`] serves the records as HubSpot's CRM API would.
+//! are, [`Server`] serves the records as HubSpot's CRM API would, well behaved or not.
 
 mod api;
+mod beside;
 pub mod clinic;
+mod faults;
+mod generate;
+pub mod import;
 pub mod kinds;
+mod limits;
 mod network;
 mod search;
 mod server;
 pub mod spend;
 pub mod truth;
 
-pub use network::{Link, Network, Object, Options};
-pub use server::{Fault, Server, ServerOptions, TOKEN, now};
+pub use faults::{Chaos, Failure, Fault, rate_limit_body};
+pub use generate::Options;
+pub use limits::Limits;
+pub use network::{Consultation, Definition, Link, Network, Object};
+pub use server::{Logged, REFRESH_TOKEN, Server, ServerOptions, TOKEN};

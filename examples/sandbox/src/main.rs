@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sandbox::{Network, Options, Server, ServerOptions, TOKEN, spend};
+use sandbox::{Limits, Network, Options, Server, ServerOptions, TOKEN, import, spend};
 
 /// A HubSpot portal on loopback, with a clinic network in it.
 #[derive(Parser)]
@@ -20,9 +20,18 @@ struct Arguments {
     /// The port; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Requests allowed within 10 seconds; 0: no limit.
+    /// Requests allowed within 10 seconds, beside 5 searches a second; 0: no limits.
     #[arg(long, default_value_t = 190)]
     rate_limit: usize,
+    /// Milliseconds that each answer takes.
+    #[arg(long, default_value_t = 0)]
+    latency: u64,
+    /// Records of every type, not of companies, contacts and deals alone.
+    #[arg(long)]
+    everything: bool,
+    /// Write import_companies.csv, import_contacts.csv and import_deals.csv for a real portal into this folder, and end.
+    #[arg(long, value_name = "FOLDER")]
+    import_files: Option<PathBuf>,
     /// Share of contacts and companies that are entered twice.
     #[arg(long, default_value_t = Options::default().duplicates, value_parser = share)]
     duplicates: f64,
@@ -67,13 +76,22 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
         missing_last_names: arguments.missing_last_names,
         misspelled: arguments.misspelled,
         unlinked: arguments.unlinked,
+        everything: arguments.everything,
         ..Options::default()
     };
+    if let Some(folder) = &arguments.import_files {
+        for file in import::write(&Network::generate(&options), folder)? {
+            println!("{}", file.display());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let path = std::env::temp_dir().join(format!("marketing_spend_{}.csv", std::process::id()));
     let path = arguments.spend.clone().unwrap_or(path);
     spend::write(&spend::generate(&options), std::fs::File::create(&path)?)?;
-    let rate_limit = Some(arguments.rate_limit).filter(|limit| *limit > 0);
-    let server_options = ServerOptions { rate_limit, ..ServerOptions::default() };
+    let ten_secondly = Some(arguments.rate_limit).filter(|limit| *limit > 0);
+    let limits = Limits { ten_secondly, search_secondly: ten_secondly.map(|_| 5), daily: None };
+    let latency = std::time::Duration::from_millis(arguments.latency);
+    let server_options = ServerOptions { limits, latency, ..ServerOptions::default() };
     let server = Server::start(Network::generate(&options), server_options, arguments.port)?;
     eprintln!("sandbox  {} patients at {}, spend in {}", options.patients, server.url(), path.display());
     let code = match arguments.command.split_first() {

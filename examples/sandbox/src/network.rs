@@ -1,50 +1,10 @@
-//! Generates the clinic network from a seed, with its dirt, and keeps the truth beside it.
+//! What the portal holds: records, links, property definitions, and the truth behind them; and how each changes.
 
 use std::collections::BTreeMap;
 
-use fake::Fake;
-use fake::faker::name::raw::{FirstName, LastName};
-use fake::locales::PT_BR;
-use jiff::civil::Date;
-use jiff::{Timestamp, ToSpan};
-use rand::rngs::ChaCha12Rng;
-use rand::{Rng, RngExt, SeedableRng};
+use jiff::Timestamp;
 
-use crate::clinic::{CHANNELS, CITIES, PIPELINE, SPECIALTIES};
-use crate::kinds::Kind;
-
-/// How large, how dirty, from which seed.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The same seed and sizes make the same network.
-    pub seed: u64,
-    /// Patients, before duplicates.
-    pub patients: usize,
-    /// The last day with data.
-    pub until: Date,
-    /// Share of contacts and companies that are entered twice.
-    pub duplicates: f64,
-    /// Share of patients without last name.
-    pub missing_last_names: f64,
-    /// Share of doctors whose specialty is misspelled.
-    pub misspelled: f64,
-    /// Share of deals without a company.
-    pub unlinked: f64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            seed: 1,
-            patients: 2000,
-            until: Date::constant(2026, 10, 31),
-            duplicates: 0.03,
-            missing_last_names: 0.05,
-            misspelled: 0.3,
-            unlinked: 0.06,
-        }
-    }
-}
+use crate::kinds::{Kind, MERGED};
 
 /// A record.
 #[derive(Debug, Clone)]
@@ -55,9 +15,9 @@ pub struct Object {
     pub created: i64,
     /// Last changed, in milliseconds since 1970.
     pub updated: i64,
-    /// Whether it was deleted.
-    pub archived: bool,
-    /// Values in the order of [`Kind::properties`].
+    /// When it was deleted, in milliseconds since 1970.
+    pub archived: Option<i64>,
+    /// Values in the order of [`Network::properties`]; shorter where a property was added later.
     pub values: Vec<Option<String>>,
 }
 
@@ -66,6 +26,10 @@ pub struct Object {
 pub struct Link {
     /// The other record.
     pub to: u64,
+    /// Whether it is the first among several.
+    pub is_primary: bool,
+    /// A label of the portal's own.
+    pub label: Option<&'static str>,
 }
 
 /// A true consultation.
@@ -92,7 +56,7 @@ pub struct Consultation {
 /// A true patient.
 #[derive(Debug, Clone)]
 pub struct Patient {
-    /// An index of [`CHANNELS`].
+    /// An index of [`CHANNELS`](crate::clinic::CHANNELS).
     pub channel: usize,
     /// The contact's ids, the original first.
     pub contacts: Vec<u64>,
@@ -101,19 +65,45 @@ pub struct Patient {
 /// A true doctor.
 #[derive(Debug, Clone)]
 pub struct Doctor {
-    /// An index of [`SPECIALTIES`].
+    /// An index of [`SPECIALTIES`](crate::clinic::SPECIALTIES).
     pub specialty: usize,
     /// The company's ids, the original first.
     pub companies: Vec<u64>,
 }
 
+/// A property as the portal defines it.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// Its internal name.
+    pub name: String,
+    /// Its label.
+    pub label: String,
+    /// Its type.
+    pub data_type: String,
+    /// Whether it was deleted: the API leaves it out.
+    pub archived: bool,
+}
+
+/// A value that a property had.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// The value.
+    pub value: String,
+    /// Since when, in milliseconds since 1970.
+    pub since: i64,
+}
+
 /// The portal's records and the truth behind them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Network {
     /// Records by type and id.
     pub objects: BTreeMap<Kind, BTreeMap<u64, Object>>,
     /// Links by types and id.
     pub links: BTreeMap<(Kind, Kind), BTreeMap<u64, Vec<Link>>>,
+    /// Properties by type, in the order of records' values.
+    pub properties: BTreeMap<Kind, Vec<Definition>>,
+    /// Older values by type, record and property.
+    pub history: BTreeMap<(Kind, u64, String), Vec<Version>>,
     /// The true patients.
     pub patients: Vec<Patient>,
     /// The true doctors.
@@ -123,244 +113,216 @@ pub struct Network {
     next_id: BTreeMap<Kind, u64>,
 }
 
+impl Default for Network {
+    fn default() -> Self {
+        let define = |(name, label, data_type): &(&str, &str, &str)| Definition {
+            name: (*name).to_owned(),
+            label: (*label).to_owned(),
+            data_type: (*data_type).to_owned(),
+            archived: false,
+        };
+        let properties = |kind: Kind| (kind, kind.properties().iter().map(define).collect());
+        Self {
+            objects: BTreeMap::new(),
+            links: BTreeMap::new(),
+            properties: Kind::ALL.map(properties).into(),
+            history: BTreeMap::new(),
+            patients: Vec::new(),
+            doctors: Vec::new(),
+            consultations: Vec::new(),
+            next_id: BTreeMap::new(),
+        }
+    }
+}
+
 impl Network {
-    /// The network of these options.
+    /// Where a property stands among a record's values.
     #[must_use]
-    pub fn generate(options: &Options) -> Self {
-        let mut network = Self::default();
-        let mut rng = ChaCha12Rng::seed_from_u64(options.seed);
-        let doctors = (options.patients / 40).max(10);
-        for _ in 0..doctors {
-            network.doctor(options, &mut rng);
-        }
-        for index in 0..options.patients {
-            network.patient(index, options, &mut rng);
-        }
-        network
+    pub fn index(&self, kind: Kind, property: &str) -> Option<usize> {
+        self.properties[&kind].iter().position(|definition| definition.name == property)
     }
 
     /// A record's value.
     #[must_use]
     pub fn value(&self, kind: Kind, id: u64, property: &str) -> Option<&str> {
-        self.objects.get(&kind)?.get(&id)?.values.get(kind.index(property)?)?.as_deref()
+        self.objects.get(&kind)?.get(&id)?.values.get(self.index(kind, property)?)?.as_deref()
     }
 
-    /// Changes a record's value at an instant; false where there is no such record or property.
-    pub fn edit(&mut self, kind: Kind, id: u64, property: &str, value: Option<&str>, at: i64) -> bool {
-        let object = self.objects.get_mut(&kind).and_then(|objects| objects.get_mut(&id));
-        let (Some(object), Some(index)) = (object, kind.index(property)) else { return false };
-        object.values[index] = value.map(str::to_owned);
-        object.updated = at;
-        if let Some(index) = kind.index(kind.modified()) {
-            object.values[index] = Some(iso(at));
-        }
-        true
-    }
-
-    fn doctor(&mut self, options: &Options, rng: &mut ChaCha12Rng) {
-        let specialty = rng.random_range(0..SPECIALTIES.len());
-        let (canonical, _, misspellings) = SPECIALTIES[specialty];
-        let misspelled = rng.random_bool(options.misspelled);
-        let spelled = if misspelled { misspellings[rng.random_range(0..misspellings.len())] } else { canonical };
-        let first: String = FirstName(PT_BR).fake_with_rng(rng);
-        let last: String = LastName(PT_BR).fake_with_rng(rng);
-        let created = instant(first_day(options) - 30.days(), 9, rng);
-        let owner = (7001 + rng.random_range(0..3)).to_string();
-        let phone = phone(rng);
-        let values = |property: &str| match property {
-            "name" => Some(format!("Dr. {first} {last}")),
-            "especialidade_medica" => Some(spelled.to_owned()),
-            "phone" => Some(phone.clone()),
-            "city" => Some(CITIES[specialty % CITIES.len()].to_owned()),
-            "hubspot_owner_id" => Some(owner.clone()),
-            _ => None,
-        };
-        let mut companies = vec![self.add(Kind::Company, created, values)];
-        if rng.random_bool(options.duplicates) {
-            companies.push(self.add(Kind::Company, created + 86_400_000, values));
-        }
-        self.doctors.push(Doctor { specialty, companies });
-    }
-
-    fn patient(&mut self, index: usize, options: &Options, rng: &mut ChaCha12Rng) {
-        let first: String = FirstName(PT_BR).fake_with_rng(rng);
-        let last: String = LastName(PT_BR).fake_with_rng(rng);
-        let channel = pick_channel(rng);
-        let (_, source, detail, _, retention) = CHANNELS[channel];
-        let days = (options.until - first_day(options)).get_days();
-        // More patients come later: the network grows.
-        let day = f64::from(days) * rng.random_range(0.0f64..1.0).sqrt();
-        #[expect(clippy::cast_possible_truncation, reason = "a day within three years")]
-        let came = first_day(options) + (day as i32).days();
-        let created = instant(came, 8, rng);
-        let email = format!("{}.{}{index}@exemplo.com.br", ascii(&first), ascii(&last));
-        let shown_email = if rng.random_bool(0.1) { email.to_uppercase() } else { email };
-        let (phone, city) = (phone(rng), CITIES[rng.random_range(0..CITIES.len())]);
-        let nameless = rng.random_bool(options.missing_last_names);
-        let shown_first = if rng.random_bool(0.05) { format!(" {first}  ") } else { first.clone() };
-        let values = |property: &str| match property {
-            "firstname" => Some(shown_first.clone()),
-            "lastname" => (!nameless).then(|| last.clone()),
-            "email" => Some(shown_email.clone()),
-            "phone" => Some(phone.clone()),
-            "city" => Some(city.to_owned()),
-            "lifecyclestage" => Some("customer".to_owned()),
-            "hs_analytics_source" => Some(source.to_owned()),
-            "hs_analytics_source_data_1" => Some(detail.to_owned()),
-            _ => None,
-        };
-        let mut contacts = vec![self.add(Kind::Contact, created, values)];
-        if rng.random_bool(options.duplicates) {
-            contacts.push(self.add(Kind::Contact, created + 3_600_000, values));
-        }
-        let doctor = rng.random_range(0..self.doctors.len());
-        let company = self.doctors[doctor].companies[0];
-        contacts.iter().for_each(|contact| self.link(Kind::Contact, *contact, Kind::Company, company));
-        self.patients.push(Patient { channel, contacts });
-        self.consultations(index, doctor, &first, came, retention, options, rng);
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one patient's facts")]
-    fn consultations(
-        &mut self,
-        patient: usize,
-        doctor: usize,
-        name: &str,
-        came: Date,
-        retention: u32,
-        options: &Options,
-        rng: &mut ChaCha12Rng,
-    ) {
-        let mut day = came + rng.random_range(0..20).days();
-        while day <= options.until {
-            let doctor = if rng.random_bool(0.9) { doctor } else { rng.random_range(0..self.doctors.len()) };
-            let amount = 100 * rng.random_range(250..900) + 50 * rng.random_range(0..2);
-            let stage = match rng.random_range(0..100) {
-                0..82 => 1,
-                82..92 => 2,
-                92..95 => 3,
-                _ => 0,
-            };
-            let refund = match stage {
-                3 => amount,
-                1 if rng.random_bool(0.02) => amount / 2,
-                _ => 0,
-            };
-            self.consultation(
-                Consultation {
-                    deal: 0,
-                    patient,
-                    doctor,
-                    unlinked: rng.random_bool(options.unlinked),
-                    closed: instant(day, 8, rng),
-                    amount,
-                    refund,
-                    stage,
-                },
-                name,
-                rng,
-            );
-            if rng.random_range(0..100) >= retention {
-                break;
-            }
-            day += rng.random_range(20..75).days();
-        }
-    }
-
-    fn consultation(&mut self, consultation: Consultation, name: &str, rng: &mut ChaCha12Rng) {
-        let money = |centavos: i64| format!("{}.{:02}", centavos / 100, centavos % 100);
-        let (specialty, ..) = SPECIALTIES[self.doctors[consultation.doctor].specialty];
-        let (stage, ..) = crate::clinic::STAGES[consultation.stage];
-        let created = consultation.closed - 5 * 86_400_000;
-        let deal = self.add(Kind::Deal, created, |property| match property {
-            "dealname" => Some(format!("Consulta {specialty} - {name}")),
-            "amount" => Some(money(consultation.amount)),
-            "deal_currency_code" => Some("BRL".to_owned()),
-            "valor_reembolsado" => (consultation.refund > 0).then(|| money(consultation.refund)),
-            "pipeline" => Some(PIPELINE.to_owned()),
-            "dealstage" => Some(stage.to_owned()),
-            "closedate" => Some(iso(consultation.closed)),
-            _ => None,
-        });
-        let pick = |ids: &[u64], rng: &mut ChaCha12Rng| ids[rng.random_range(0..ids.len())];
-        let contact = pick(&self.patients[consultation.patient].contacts, rng);
-        let company = pick(&self.doctors[consultation.doctor].companies, rng);
-        self.link(Kind::Deal, deal, Kind::Contact, contact);
-        if !consultation.unlinked {
-            self.link(Kind::Deal, deal, Kind::Company, company);
-        }
-        self.consultations.push(Consultation { deal, ..consultation });
-    }
-
-    fn add(&mut self, kind: Kind, created: i64, value: impl Fn(&str) -> Option<String>) -> u64 {
+    /// Makes a record; `value` gives those that the host's own properties do not.
+    pub fn add(&mut self, kind: Kind, created: i64, value: impl Fn(&str) -> Option<String>) -> u64 {
         let next = self.next_id.entry(kind).or_insert(20_000_000_001);
         let id = *next;
         *next += 1;
-        let values = kind.properties().iter().map(|(name, ..)| match *name {
-            "createdate" | "lastmodifieddate" | "hs_lastmodifieddate" => Some(iso(created)),
+        let values = self.properties[&kind].iter().map(|definition| match definition.name.as_str() {
+            "createdate" | "hs_createdate" | "lastmodifieddate" | "hs_lastmodifieddate" => Some(iso(created)),
             "hs_object_id" => Some(id.to_string()),
             name => value(name),
         });
-        let object = Object { id, created, updated: created, archived: false, values: values.collect() };
+        let object = Object { id, created, updated: created, archived: None, values: values.collect() };
         self.objects.entry(kind).or_default().insert(id, object);
         id
     }
 
-    /// Links two records, both ways.
-    pub fn link(&mut self, from_kind: Kind, from: u64, to_kind: Kind, to: u64) {
-        self.links.entry((from_kind, to_kind)).or_default().entry(from).or_default().push(Link { to });
-        self.links.entry((to_kind, from_kind)).or_default().entry(to).or_default().push(Link { to: from });
+    /// Leaves so many ids of a type unused, as HubSpot's ids have gaps.
+    pub fn skip_ids(&mut self, kind: Kind, count: u64) {
+        *self.next_id.entry(kind).or_insert(20_000_000_001) += count;
     }
-}
 
-/// The first day of the 36 months.
-fn first_day(options: &Options) -> Date {
-    (options.until - 35.months()).first_of_month()
-}
+    /// Changes a record's value at an instant; false where there is no such live record or property.
+    pub fn edit(&mut self, kind: Kind, id: u64, property: &str, value: Option<&str>, at: i64) -> bool {
+        let before = self.value(kind, id, property).map(str::to_owned);
+        if !self.edit_silently(kind, id, property, value) {
+            return false;
+        }
+        if let (Some(value), Some(since)) = (before, self.objects[&kind].get(&id).map(|object| object.updated)) {
+            let versions = self.history.entry((kind, id, property.to_owned())).or_default();
+            versions.push(Version { value, since });
+        }
+        self.touch(kind, id, at);
+        true
+    }
 
-/// A time of that day, local hours from `earliest` to 23: late ones are the next day in UTC.
-fn instant(day: Date, earliest: i8, rng: &mut impl Rng) -> i64 {
-    let time = day.at(rng.random_range(earliest..24), rng.random_range(0..60), rng.random_range(0..60), 0);
-    jiff::tz::offset(-3).to_timestamp(time).map_or(0, Timestamp::as_millisecond)
+    /// Changes a record's value without its date of change, as HubSpot does for what it calculates.
+    pub fn edit_silently(&mut self, kind: Kind, id: u64, property: &str, value: Option<&str>) -> bool {
+        let Some(index) = self.index(kind, property) else { return false };
+        let object = self.objects.get_mut(&kind).and_then(|objects| objects.get_mut(&id));
+        let Some(object) = object.filter(|object| object.archived.is_none()) else { return false };
+        if object.values.len() <= index {
+            object.values.resize(index + 1, None);
+        }
+        object.values[index] = value.map(str::to_owned);
+        true
+    }
+
+    /// Gives records of a type one date of change.
+    pub fn touch(&mut self, kind: Kind, id: u64, at: i64) {
+        let index = self.index(kind, kind.modified());
+        let object = self.objects.get_mut(&kind).and_then(|objects| objects.get_mut(&id));
+        if let (Some(object), Some(index)) = (object, index) {
+            object.updated = at;
+            object.values[index] = Some(iso(at));
+        }
+    }
+
+    /// Deletes a record: it is listed as archived, and its links are gone from answers.
+    pub fn archive(&mut self, kind: Kind, id: u64, at: i64) -> bool {
+        let object = self.objects.get_mut(&kind).and_then(|objects| objects.get_mut(&id));
+        let Some(object) = object.filter(|object| object.archived.is_none()) else { return false };
+        object.archived = Some(at);
+        true
+    }
+
+    /// Brings a deleted record back, as it was: its date of change stays.
+    pub fn restore(&mut self, kind: Kind, id: u64) -> bool {
+        let object = self.objects.get_mut(&kind).and_then(|objects| objects.get_mut(&id));
+        object.is_some_and(|object| object.archived.take().is_some())
+    }
+
+    /// Deletes a record for good, as a privacy request does: no answer names it again.
+    pub fn purge(&mut self, kind: Kind, id: u64) -> bool {
+        for ((from, to), links) in &mut self.links {
+            if *from == kind {
+                links.remove(&id);
+            }
+            if *to == kind {
+                links.values_mut().for_each(|links| links.retain(|link| link.to != id));
+            }
+        }
+        self.objects.get_mut(&kind).is_some_and(|objects| objects.remove(&id).is_some())
+    }
+
+    /// Merges one record into another: the loser is gone, its links are the winner's, which names it.
+    pub fn merge(&mut self, kind: Kind, winner: u64, loser: u64, at: i64) -> bool {
+        let live = |id| self.objects.get(&kind).and_then(|all| all.get(&id)).is_some_and(|one| one.archived.is_none());
+        if winner == loser || !live(winner) || !live(loser) {
+            return false;
+        }
+        let pairs: Vec<_> = self.links.keys().copied().filter(|(from, _)| *from == kind).collect();
+        for (from, to) in pairs {
+            let moved = self.links.get_mut(&(from, to)).and_then(|links| links.remove(&loser)).unwrap_or_default();
+            for link in moved {
+                let back = self.links.entry((to, from)).or_default().entry(link.to).or_default();
+                back.retain(|back| back.to != loser);
+                if !back.iter().any(|back| back.to == winner) {
+                    self.relate(from, winner, to, link.to, link.is_primary, link.label);
+                }
+            }
+        }
+        let mut merged = self.value(kind, winner, MERGED).map(|ids| format!("{ids};")).unwrap_or_default();
+        merged.push_str(&loser.to_string());
+        self.objects.get_mut(&kind).map(|objects| objects.remove(&loser));
+        self.edit(kind, winner, MERGED, Some(&merged), at)
+    }
+
+    /// Links two records, both ways, as each other's primary where none is yet.
+    pub fn link(&mut self, from_kind: Kind, from: u64, to_kind: Kind, to: u64) {
+        self.relate(from_kind, from, to_kind, to, true, None);
+    }
+
+    /// Links two records, both ways.
+    pub fn relate(
+        &mut self,
+        from_kind: Kind,
+        from: u64,
+        to_kind: Kind,
+        to: u64,
+        is_primary: bool,
+        label: Option<&'static str>,
+    ) {
+        for (one_kind, one, other_kind, other) in [(from_kind, from, to_kind, to), (to_kind, to, from_kind, from)] {
+            let links = self.links.entry((one_kind, other_kind)).or_default().entry(one).or_default();
+            let is_primary = is_primary && one_kind.association_types(other_kind).0.is_some();
+            links.push(Link { to: other, is_primary, label });
+        }
+    }
+
+    /// Unlinks two records, both ways; no date of change tells.
+    pub fn unlink(&mut self, from_kind: Kind, from: u64, to_kind: Kind, to: u64) -> bool {
+        let mut gone = false;
+        for (one_kind, one, other_kind, other) in [(from_kind, from, to_kind, to), (to_kind, to, from_kind, from)] {
+            if let Some(links) = self.links.get_mut(&(one_kind, other_kind)).and_then(|links| links.get_mut(&one)) {
+                let before = links.len();
+                links.retain(|link| link.to != other);
+                gone |= links.len() < before;
+            }
+        }
+        gone
+    }
+
+    /// The live links of a live record.
+    pub fn live_links(&self, from: Kind, to: Kind, id: u64) -> impl Iterator<Item = &Link> {
+        let live = move |kind: Kind, id: &u64| {
+            self.objects.get(&kind).and_then(|all| all.get(id)).is_some_and(|object| object.archived.is_none())
+        };
+        let links = self.links.get(&(from, to)).and_then(|links| links.get(&id)).filter(|_| live(from, &id));
+        links.into_iter().flatten().filter(move |link| live(to, &link.to))
+    }
+
+    /// Category, type id and label of each of a link's types.
+    #[must_use]
+    pub fn link_types(from: Kind, to: Kind, link: &Link) -> Vec<(&'static str, u32, Option<&'static str>)> {
+        let (primary, plain) = from.association_types(to);
+        let primary = primary.filter(|_| link.is_primary).map(|id| ("HUBSPOT_DEFINED", id, Some("Primary")));
+        let own = link.label.map(|label| ("USER_DEFINED", 36, Some(label)));
+        primary.into_iter().chain([("HUBSPOT_DEFINED", plain, None)]).chain(own).collect()
+    }
+
+    /// Defines a new property.
+    pub fn add_property(&mut self, kind: Kind, name: &str, data_type: &str) {
+        let (name, data_type) = (name.to_owned(), data_type.to_owned());
+        let definition = Definition { label: name.clone(), name, data_type, archived: false };
+        self.properties.entry(kind).or_default().push(definition);
+    }
+
+    /// Changes a property's definition; false where there is none of this name.
+    pub fn redefine(&mut self, kind: Kind, name: &str, change: impl FnOnce(&mut Definition)) -> bool {
+        let definitions = self.properties.entry(kind).or_default();
+        definitions.iter_mut().find(|definition| definition.name == name).map(change).is_some()
+    }
 }
 
 /// Milliseconds as HubSpot writes instants.
 pub(crate) fn iso(milliseconds: i64) -> String {
     let instant = Timestamp::from_millisecond(milliseconds).unwrap_or_default();
     instant.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
-}
-
-fn pick_channel(rng: &mut impl Rng) -> usize {
-    let mut left = rng.random_range(0..100);
-    for (index, (_, _, _, share, _)) in CHANNELS.iter().enumerate() {
-        if left < *share {
-            return index;
-        }
-        left -= share;
-    }
-    0
-}
-
-fn phone(rng: &mut impl Rng) -> String {
-    let area = [11, 21, 31, 41, 51, 81][rng.random_range(0..6)];
-    let (a, b) = (rng.random_range(8000..9999), rng.random_range(0..10_000));
-    match rng.random_range(0..3) {
-        0 => format!("({area}) 9{a}-{b:04}"),
-        1 => format!("+55 {area} 9{a}{b:04}"),
-        _ => format!("{area}9{a}{b:04}"),
-    }
-}
-
-fn ascii(text: &str) -> String {
-    let plain = |c: char| match c.to_ascii_lowercase() {
-        'á' | 'â' | 'ã' | 'à' => Some('a'),
-        'é' | 'ê' => Some('e'),
-        'í' => Some('i'),
-        'ó' | 'ô' | 'õ' => Some('o'),
-        'ú' => Some('u'),
-        'ç' => Some('c'),
-        c if c.is_ascii_alphanumeric() => Some(c),
-        _ => None,
-    };
-    text.chars().filter_map(plain).collect()
 }

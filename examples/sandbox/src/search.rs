@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use crate::kinds::Kind;
-use crate::network::Object;
+use crate::network::{Network, Object};
 
 /// Whether a record passes the filter groups: any group, all filters of it.
-pub(crate) fn passes(kind: Kind, object: &Object, body: &Value) -> bool {
+pub(crate) fn passes(network: &Network, kind: Kind, object: &Object, body: &Value) -> bool {
     let top = body.get("filters").and_then(Value::as_array);
-    let all = |filters: &Vec<Value>| filters.iter().all(|filter| passes_filter(kind, object, filter));
+    let all = |filters: &Vec<Value>| filters.iter().all(|filter| passes_filter(network, kind, object, filter));
     let groups = body.get("filterGroups").and_then(Value::as_array);
     let any = groups.is_none_or(|groups| {
         groups.is_empty() || groups.iter().any(|group| group.get("filters").and_then(Value::as_array).is_none_or(all))
@@ -16,13 +16,13 @@ pub(crate) fn passes(kind: Kind, object: &Object, body: &Value) -> bool {
     any && top.is_none_or(all)
 }
 
-fn passes_filter(kind: Kind, object: &Object, filter: &Value) -> bool {
+fn passes_filter(network: &Network, kind: Kind, object: &Object, filter: &Value) -> bool {
     let text = |key: &str| filter.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let property = text("propertyName").unwrap_or_default();
-    let index = kind.index(&property);
+    let index = network.index(kind, &property);
     let value = index.and_then(|index| object.values.get(index)).and_then(Option::as_deref);
-    let is_time = index.is_some_and(|index| kind.properties()[index].2 == "datetime");
-    let is_number = index.is_some_and(|index| kind.properties()[index].2 == "number");
+    let is = |data_type: &str| index.is_some_and(|index| network.properties[&kind][index].data_type == data_type);
+    let (is_time, is_number) = (is("datetime"), is("number"));
     let compare = |wanted: Option<String>| -> Option<std::cmp::Ordering> {
         let (value, wanted) = (value?, wanted?);
         if is_time {
@@ -70,18 +70,26 @@ fn milliseconds(text: &str) -> Option<i64> {
     text.parse().ok().or_else(instant)
 }
 
+/// Whether a filter asks for everything since 1970, which HubSpot answers with 500.
+pub(crate) fn asks_from_zero(body: &Value) -> bool {
+    let groups = body.get("filterGroups").and_then(Value::as_array).into_iter().flatten();
+    let mut filters = groups.filter_map(|group| group.get("filters")?.as_array()).flatten();
+    filters.any(|filter| filter["value"] == "0" && filter["propertyName"].as_str().is_some_and(|n| n.ends_with("date")))
+}
+
 /// Sorts records by the first of the body's sorts, else by id.
-pub(crate) fn sort(kind: Kind, objects: &mut [&Object], body: &Value) {
+pub(crate) fn sort(network: &Network, kind: Kind, objects: &mut [&Object], body: &Value) {
     let sort = body.pointer("/sorts/0");
     let property = sort.and_then(|sort| sort.get("propertyName").or(Some(sort))).and_then(Value::as_str);
-    let Some(index) = property.and_then(|property| kind.index(property)) else { return };
-    let numeric = kind.properties()[index].2 == "number";
+    let Some(index) = property.and_then(|property| network.index(kind, property)) else { return };
+    let numeric = network.properties[&kind][index].data_type == "number";
     if numeric {
-        let key =
-            |object: &&Object| object.values[index].as_deref().and_then(|v| v.parse::<f64>().ok()).unwrap_or(f64::MIN);
+        let key = |object: &&Object| {
+            object.values.get(index).and_then(Option::as_deref).and_then(|v| v.parse::<f64>().ok()).unwrap_or(f64::MIN)
+        };
         objects.sort_by(|a, b| key(a).total_cmp(&key(b)));
     } else {
-        objects.sort_by(|a, b| a.values[index].cmp(&b.values[index]));
+        objects.sort_by(|a, b| a.values.get(index).cmp(&b.values.get(index)));
     }
     if sort.and_then(|sort| sort.get("direction")).and_then(Value::as_str) == Some("DESCENDING") {
         objects.reverse();

@@ -5,7 +5,7 @@ use std::io::Write;
 use jiff::ToSpan;
 use jiff::civil::Date;
 
-use crate::network::Options;
+use crate::generate::Options;
 
 /// One line of the file; amounts in centavos.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,7 @@ pub(crate) fn run(url: &str, file: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // The same concurrency: a task a stream.
-        let tasks = Kind::ALL.map(|kind| tokio::spawn(fetch(client.clone(), url.to_owned(), kind, folder.clone())));
+        let tasks = Kind::CLINIC.map(|kind| tokio::spawn(fetch(client.clone(), url.to_owned(), kind, folder.clone())));
         for task in tasks {
             task.await?.map_err(|error| error.to_string())?;
         }
@@ -84,7 +84,7 @@ fn load(folder: &Path, file: &Path) -> Result<()> {
             "read_csv('{path}', header = false, delim = '\\x01', quote = '', escape = '', columns = {{'page': 'VARCHAR'}}, max_line_size = 4000000)"
         )
     };
-    for kind in Kind::ALL {
+    for kind in Kind::CLINIC {
         let properties: Vec<_> = kind.properties().iter().map(|(name, ..)| format!("\"{name}\":\"VARCHAR\"")).collect();
         let shape = format!(
             "{{\"results\":[{{\"id\":\"VARCHAR\",\"properties\":{{{}}},\"createdAt\":\"TIMESTAMPTZ\",\"updatedAt\":\"TIMESTAMPTZ\",\"archived\":\"BOOLEAN\"}}]}}",

@@ -9,7 +9,7 @@ use arrow_schema::{DataType, Field, Schema};
 
 use crate::error::{Error, Result};
 use crate::plugin::Note;
-use crate::warehouse::{Table, Warehouse};
+use crate::warehouse::{Table, Warehouse, key_text};
 
 /// The journal's tables, in `_host` and, while a stream is cleaned, as `staged_…`.
 pub(super) const TABLES: [&str; 4] = ["changes", "rejects", "notes", "merges"];
@@ -131,16 +131,6 @@ pub(super) fn as_text(array: &ArrayRef) -> Result<Vec<Option<String>>> {
 /// The column of key texts in what rules are shown.
 pub(super) const KEY: &str = "_host_key";
 
-/// The SQL that makes a text of a row's primary key: the value itself, or a JSON array of several. The one place
-/// that does, so that two texts of one key are always the same.
-pub(super) fn key_sql(primary_key: &[String]) -> String {
-    let texts: Vec<_> = primary_key.iter().map(|name| format!("{}::VARCHAR", crate::warehouse::quote(name))).collect();
-    match texts.as_slice() {
-        [single] => format!("coalesce({single}, '')"),
-        many => format!("to_json([{}])::VARCHAR", many.join(", ")),
-    }
-}
-
 /// The key texts of a batch that was read with the column [`KEY`].
 pub(super) fn keys(batch: &RecordBatch) -> Result<Vec<String>> {
     let column = batch.column_by_name(KEY).ok_or_else(|| Error::internal("a batch lacks its key"))?;
@@ -165,7 +155,7 @@ pub(super) fn texts_of(
         RecordBatch::try_from_iter_with_nullable(named.iter().map(|(name, array)| (name, Arc::clone(array), true)));
     warehouse.append(&Table::new("temp", "sent_keys"), batch.map_err(internal)?)?;
     let mut texts = Vec::with_capacity(keys.num_rows());
-    let sql = format!("SELECT {} AS {KEY} FROM temp.sent_keys ORDER BY _row", key_sql(&schema.primary_key));
+    let sql = format!("SELECT {} AS {KEY} FROM temp.sent_keys ORDER BY _row", key_text(&schema.primary_key));
     warehouse.scan(&sql, &[], |batch| {
         texts.extend(self::keys(batch)?);
         Ok(())

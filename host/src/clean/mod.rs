@@ -168,6 +168,7 @@ impl Task<'_> {
             }
             from = format!("SELECT * FROM {stage}");
         }
+        table_scope::survivors_stay(self.warehouse, stage, schema)?;
         Ok(rows.unwrap_or_default())
     }
 

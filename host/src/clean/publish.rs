@@ -1,9 +1,9 @@
 //! The end of a stream's cleaning: stage table, journal and bookkeeping change in one transaction.
 
 use super::RuleCounts;
-use super::journal::{TABLES, key_sql};
+use super::journal::TABLES;
 use crate::error::Result;
-use crate::warehouse::{Table, Warehouse, literal};
+use crate::warehouse::{Table, Warehouse, key_text, literal};
 
 /// What was cleaned, and from what.
 pub(super) struct Done<'a> {
@@ -54,7 +54,7 @@ pub(super) fn merge(
     counts: &[RuleCounts],
 ) -> Result<()> {
     warehouse.transaction(|| {
-        let key = key_sql(primary_key);
+        let key = key_text(primary_key);
         let touched = format!("(SELECT {key} FROM {raw}{condition})");
         let raw = format!("(SELECT {key} FROM {raw})");
         warehouse.execute(&format!("DELETE FROM {} WHERE {key} IN {touched} OR {key} NOT IN {raw}", done.clean))?;

@@ -8,11 +8,11 @@ use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions
 use arrow_schema::{DataType, Field};
 
 use super::chain::{Chain, Link, Segment, set};
-use super::journal::{Change, Journal, KEY, as_text, key_sql, keys};
+use super::journal::{Change, Journal, KEY, as_text, keys};
 use crate::error::{Error, Result};
 use crate::plugin::Note;
 use crate::schema::Schema;
-use crate::warehouse::{Table, Warehouse, quote};
+use crate::warehouse::{Table, Warehouse, key_text, quote};
 
 /// Rows between two words of progress.
 const TELL_EVERY: u64 = 20_000;
@@ -41,7 +41,7 @@ pub(super) fn run(
     let handle = tokio::runtime::Handle::current();
     let mut rows = 0;
     let mut told = 0;
-    let sql = format!("SELECT *, {} AS {KEY} FROM ({from})", key_sql(&schema.primary_key));
+    let sql = format!("SELECT *, {} AS {KEY} FROM ({from})", key_text(&schema.primary_key));
     warehouse.another()?.scan(&sql, &[], |batch| {
         rows += batch.num_rows() as u64;
         let cleaned = tokio::task::block_in_place(|| handle.block_on(batch_through(links, batch, journal)))?;

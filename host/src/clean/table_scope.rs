@@ -5,12 +5,12 @@ use std::sync::Arc;
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray};
 
 use super::chain::{Chain, Segment};
-use super::journal::{Journal, Merge, key_sql, texts_of};
+use super::journal::{Journal, Merge, texts_of};
 use super::row_scope::failed;
 use crate::error::{Error, Result};
 use crate::plugin::Verdicts;
 use crate::schema::Schema;
-use crate::warehouse::{Table, Warehouse, literal, quote, quote_all};
+use crate::warehouse::{Table, Warehouse, key_text, literal, quote, quote_all};
 
 /// Shows the rule the stage table and applies what it decides.
 pub(super) async fn run(
@@ -51,19 +51,20 @@ pub(super) async fn run(
             None => failed(&verdicts.patch.rejects, &verdicts.patch.notes),
         };
     }
-    survivors_stay(warehouse, stage, schema, &rule)
+    Ok(())
 }
 
-/// A record may merge only into one that is still there at the end.
-fn survivors_stay(warehouse: &Warehouse, stage: &Table, schema: &Schema, rule: &str) -> Result<()> {
-    let key = key_sql(&schema.primary_key);
+/// A record may merge only into one that is still there at the end, whichever rule took it away.
+pub(super) fn survivors_stay(warehouse: &Warehouse, stage: &Table, schema: &Schema) -> Result<()> {
+    let key = key_text(&schema.primary_key);
     let sql = format!(
-        "SELECT survivor_key FROM staged_merges WHERE rule = ? AND survivor_key NOT IN (SELECT {key} FROM {stage}) LIMIT 1"
+        "SELECT rule, survivor_key FROM staged_merges WHERE survivor_key NOT IN (SELECT {key} FROM {stage}) LIMIT 1"
     );
-    match warehouse.value(&sql, &[rule])? {
-        None => Ok(()),
-        Some(key) => Err(Error::plugin(format!("rule `{rule}` merges records into `{key}`, which does not stay"))),
-    }
+    let Some(gone) = warehouse.query(&sql, &[])?.into_iter().next() else { return Ok(()) };
+    let text = |name: &str| gone.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+    let (rule, key) = (text("rule"), text("survivor_key"));
+    let error = Error::plugin(format!("rule `{rule}` merges records into `{key}`, which does not stay"));
+    Err(error.hint("a rule that refuses records belongs before the one that merges them"))
 }
 
 fn apply(
@@ -75,25 +76,25 @@ fn apply(
     journal: &Journal<'_>,
 ) -> Result<(u64, u64)> {
     let keys_of = texts_of(warehouse, &verdicts.keys, schema)?;
-    let key = key_sql(&schema.primary_key);
+    let key = key_text(&schema.primary_key);
     let mut changed = 0;
     for (name, array) in &verdicts.patch.set {
         stage_pairs(warehouse, &keys_of, array)?;
         let column = quote(name);
         let differ =
-            format!("FROM verdict WHERE verdict.key = {key} AND {stage}.{column} IS DISTINCT FROM verdict.value");
+            format!("FROM verdict WHERE _verdict_key = {key} AND {stage}.{column} IS DISTINCT FROM _verdict_value");
         let (rule, name) = (literal(rule_name), literal(name));
         changed += warehouse.change(
             &format!(
-                "INSERT INTO staged_changes SELECT {}, verdict.key, {rule}, {name}, {stage}.{column}::VARCHAR, \
-                 verdict.value::VARCHAR, {} FROM {stage}, verdict WHERE verdict.key = {key} \
-                 AND {stage}.{column} IS DISTINCT FROM verdict.value",
+                "INSERT INTO staged_changes SELECT {}, _verdict_key, {rule}, {name}, {stage}.{column}::VARCHAR, \
+                 _verdict_value::VARCHAR, {} FROM {stage}, verdict WHERE _verdict_key = {key} \
+                 AND {stage}.{column} IS DISTINCT FROM _verdict_value",
                 literal(journal.stream()),
                 literal(journal.load_id()),
             ),
             &[],
         )? as u64;
-        warehouse.execute(&format!("UPDATE {stage} SET {column} = verdict.value {differ}"))?;
+        warehouse.execute(&format!("UPDATE {stage} SET {column} = _verdict_value {differ}"))?;
     }
     let rejected: Vec<_> = verdicts.patch.rejects.iter().filter_map(|note| keys_of.get(note.row).cloned()).collect();
     remove(warehouse, stage, &key, rule_name, &rejected)?;
@@ -124,7 +125,7 @@ fn apply(
     let into: ArrayRef = Arc::new(StringArray::from_iter_values(&survivors));
     stage_pairs(warehouse, &keys_of, &into)?;
     warehouse.execute(
-        "UPDATE staged_merges SET survivor_key = verdict.value FROM verdict WHERE staged_merges.survivor_key = verdict.key",
+        "UPDATE staged_merges SET survivor_key = _verdict_value FROM verdict WHERE staged_merges.survivor_key = _verdict_key",
     )?;
     journal.merges(rule_name, &merges)?;
     remove(warehouse, stage, &key, rule_name, &keys_of)?;
@@ -133,10 +134,14 @@ fn apply(
 
 fn stage_pairs(warehouse: &Warehouse, keys: &[String], values: &ArrayRef) -> Result<()> {
     let key: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
-    let batch = RecordBatch::try_from_iter_with_nullable([("key", key, true), ("value", Arc::clone(values), true)]);
+    let batch = RecordBatch::try_from_iter_with_nullable([
+        ("_verdict_key", key, true),
+        ("_verdict_value", Arc::clone(values), true),
+    ]);
     let batch = batch.map_err(|cause| Error::internal(cause.to_string()))?;
     let sql_type = crate::schema::Type::from_arrow(values.data_type()).sql();
-    warehouse.execute(&format!("CREATE OR REPLACE TEMP TABLE verdict (key VARCHAR, value {sql_type})"))?;
+    warehouse
+        .execute(&format!("CREATE OR REPLACE TEMP TABLE verdict (_verdict_key VARCHAR, _verdict_value {sql_type})"))?;
     warehouse.append(&Table::new("temp", "verdict"), batch)
 }
 
@@ -148,7 +153,7 @@ fn remove(warehouse: &Warehouse, stage: &Table, key: &str, rule: &str, keys: &[S
     let gone: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
     stage_pairs(warehouse, keys, &gone)?;
     let removed =
-        warehouse.change(&format!("DELETE FROM {stage} WHERE {key} IN (SELECT verdict.key FROM verdict)"), &[])?;
+        warehouse.change(&format!("DELETE FROM {stage} WHERE {key} IN (SELECT _verdict_key FROM verdict)"), &[])?;
     if removed == keys.len() {
         return Ok(());
     }

@@ -21,7 +21,7 @@ pub(super) struct Discover {
 impl Discover {
     pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
         let prepared = context.prepare().await?;
-        let discovered = context.discover(&prepared.sources).await?;
+        let discovered = context.discover(&prepared.sources, true).await?;
         let wanted = |name: &str| self.stream.as_ref().is_none_or(|stream| stream == name);
         if shared.format == Format::Json {
             let sources = discovered.iter().map(|found| {
@@ -38,11 +38,12 @@ impl Discover {
                 let scope = stream.scope.as_ref().map(|scope| format!(" · scope {scope}")).unwrap_or_default();
                 let carrier =
                     stream.read_with.as_ref().map(|carrier| format!(" · read with {carrier}")).unwrap_or_default();
-                lines.push(format!(
-                    "  {:<20} {} columns · key {key}{carrier}{scope}",
-                    stream.name,
-                    stream.schema.fields.len()
-                ));
+                let on_request = if stream.on_request { " · on request" } else { "" };
+                let columns = match &stream.unavailable {
+                    Some(why) => format!("out of reach: {}", why.message),
+                    None => format!("{} columns · key {key}", stream.schema.fields.len()),
+                };
+                lines.push(format!("  {:<28} {columns}{carrier}{scope}{on_request}", stream.name));
                 if self.stream.is_some() {
                     let column = |field: &crate::schema::Field| {
                         let description = field.metadata.get("description").cloned().unwrap_or_default();

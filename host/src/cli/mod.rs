@@ -28,7 +28,7 @@ use crate::run::Context;
 #[command(
     version,
     after_help = "Exit codes: 0 done, 2 mend the pipeline or the command, 3 run again later, 4 a plugin failed,\n\
-5 the data is not as it must be, 1 a defect of host, 130 stopped.\n\n\
+5 the data is not as it must be, 6 partial: a stream was skipped, 1 a defect of host, 130 stopped.\n\n\
 Examples:\n  host init clinic && cd clinic\n  host check pipelines/hubspot.toml\n  host run pipelines/hubspot.toml"
 )]
 pub struct Arguments {
@@ -94,12 +94,12 @@ pub fn main(arguments: Arguments) -> ExitCode {
     crate::install_crypto();
     let Arguments { command, shared } = arguments;
     match dispatch(&command, &shared) {
-        Ok(text) => {
+        Ok(Output { text, is_partial }) => {
             if !shared.quiet {
                 // Whoever closed the pipe has read enough.
                 let _ = std::io::stdout().write_all(text.as_bytes());
             }
-            ExitCode::SUCCESS
+            if is_partial { ExitCode::from(PARTIAL) } else { ExitCode::SUCCESS }
         }
         Err(error) => {
             match shared.format {
@@ -111,23 +111,46 @@ pub fn main(arguments: Arguments) -> ExitCode {
     }
 }
 
-fn dispatch(command: &Command, shared: &Shared) -> Result<String> {
-    match command {
-        Command::Init(init) => init.run(),
-        Command::Run(run) => on_pipeline(&run.pipeline, shared, async |context| run.run(context, shared).await),
-        Command::Plan(plan) => on_pipeline(&plan.pipeline, shared, async |context| plan.run(context, shared).await),
-        Command::Check(check) => on_pipeline(&check.pipeline, shared, async |context| check.run(context, shared).await),
-        Command::Clean(clean) => on_pipeline(&clean.pipeline, shared, async |context| clean.run(context, shared).await),
-        Command::Discover(discover) => {
-            on_pipeline(&discover.pipeline, shared, async |context| discover.run(context, shared).await)
-        }
-        Command::Schema(Schema::Pipeline) => json(&crate::pipeline::schema()),
-        Command::Plugin(plugin) => plugin.run(shared),
+/// The exit code of a run that skipped a stream which the pipeline names.
+const PARTIAL: u8 = 6;
+
+/// What a command prints, and whether it did all that was asked.
+struct Output {
+    text: String,
+    is_partial: bool,
+}
+
+impl From<String> for Output {
+    fn from(text: String) -> Self {
+        Self { text, is_partial: false }
     }
 }
 
+fn dispatch(command: &Command, shared: &Shared) -> Result<Output> {
+    if let Command::Run(run) = command {
+        return on_pipeline(&run.pipeline, shared, async |context| run.run(context, shared).await);
+    }
+    let text = match command {
+        Command::Run(_) => String::new(),
+        Command::Init(init) => init.run()?,
+        Command::Plan(plan) => on_pipeline(&plan.pipeline, shared, async |context| plan.run(context, shared).await)?,
+        Command::Check(check) => {
+            on_pipeline(&check.pipeline, shared, async |context| check.run(context, shared).await)?
+        }
+        Command::Clean(clean) => {
+            on_pipeline(&clean.pipeline, shared, async |context| clean.run(context, shared).await)?
+        }
+        Command::Discover(discover) => {
+            on_pipeline(&discover.pipeline, shared, async |context| discover.run(context, shared).await)?
+        }
+        Command::Schema(Schema::Pipeline) => json(&crate::pipeline::schema())?,
+        Command::Plugin(plugin) => plugin.run(shared)?,
+    };
+    Ok(text.into())
+}
+
 /// Loads a pipeline and runs work on it, which Ctrl-C asks to stop; a second Ctrl-C ends the process at once.
-fn on_pipeline(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<'_>) -> Result<String>) -> Result<String> {
+fn on_pipeline<T>(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<'_>) -> Result<T>) -> Result<T> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let environment = Environment::new(variables(), folder)?;

@@ -16,7 +16,8 @@ pub(super) fn on_terminal() -> Progress {
 fn plain() -> Progress {
     Progress::new(|event| match event {
         Event::Extract { stream, rows, requests, done: true, .. } => {
-            eprintln!("extract  {stream}: {rows} rows, {requests} requests");
+            let requests = if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") };
+            eprintln!("extract  {stream}: {rows} rows, {requests}");
         }
         Event::Clean { stream, rows, done: true } => eprintln!("clean    {stream}: {rows} rows"),
         Event::Model { done, of, .. } if done == of => eprintln!("marts    {of} models and checks"),
@@ -26,6 +27,7 @@ fn plain() -> Progress {
 
 fn moving() -> Progress {
     let all = MultiProgress::new();
+    let started = std::time::Instant::now();
     let bars: Mutex<BTreeMap<String, ProgressBar>> = Mutex::new(BTreeMap::new());
     let spinner =
         ProgressStyle::with_template("{prefix:<9}{msg}  {elapsed}").unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -51,8 +53,12 @@ fn moving() -> Progress {
             }
         };
         match event {
-            Event::Extract { stream, rows, requests, total, done } => {
-                let message = format!("{stream}: {rows} rows, {requests} requests");
+            Event::Extract { stream, rows, requests, allowed, total, done } => {
+                let seconds = started.elapsed().as_secs_f64().max(0.1);
+                #[expect(clippy::cast_precision_loss, reason = "shown to a digit")]
+                let rate = requests as f64 / seconds;
+                let allowed = allowed.map(|allowed| format!(" of {allowed:.0} allowed")).unwrap_or_default();
+                let message = format!("{stream}: {rows} rows, {requests} requests, {rate:.0}/s{allowed}");
                 line(format!("extract {stream}"), "extract", message, done, total.map(|total| (rows, total)));
             }
             Event::Clean { stream, rows, done } => {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Format, Shared, json};
+use super::{Format, Output, Shared, json};
 use crate::error::{Error, Result};
 use crate::report::{self, Report};
 use crate::run::{Context, Options};
@@ -36,11 +36,12 @@ pub(super) struct Clean {
 }
 
 impl Run {
-    pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
+    pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<Output> {
         let since =
             self.since.as_ref().map(|since| instant(since, &context.pipeline.file.pipeline.timezone)).transpose()?;
         let options = Options { select: self.select.clone(), full_refresh: self.full_refresh, since };
-        print(&context.run(&options).await?, shared)
+        let report = context.run(&options).await?;
+        Ok(Output { text: print(&report, shared)?, is_partial: report.is_partial })
     }
 }
 

@@ -167,7 +167,7 @@ impl Builder<'_> {
     /// A failed check's message, with the first rows that it returned.
     fn check(&self, check: &Model) -> Result<Option<String>> {
         let sql = self.redirected(check)?;
-        let rows = self.warehouse.query(&format!("SELECT * FROM ({sql}) LIMIT 3"), &[]);
+        let rows = self.warehouse.query(&format!("SELECT * FROM ({sql}\n) LIMIT 3"), &[]);
         let rows = rows.map_err(|error| on_model(check, error))?;
         if rows.is_empty() {
             return Ok(None);

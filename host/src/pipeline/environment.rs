@@ -13,6 +13,12 @@ use crate::error::{Error, Result};
 pub struct Secret(String);
 
 impl Secret {
+    /// A text that must not be shown.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
     /// The secret itself, for the one place that sends it.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -82,9 +82,57 @@ pub struct Connection {
     pub base_url: String,
     /// Sent as `Authorization: Bearer …`.
     pub token: Option<SecretReference>,
+    /// In place of `token`: an OAuth refresh token, for which the host fetches access tokens.
+    pub oauth: Option<OAuth>,
     /// Rate limits that override the plugin's own, by bucket.
     #[serde(default)]
     pub rate_limits: BTreeMap<String, RateLimit>,
+    /// How a failed request is tried again.
+    #[serde(default)]
+    pub retry: Retry,
+    /// Requests of one stream that are under way at once.
+    #[serde(default = "concurrent_requests")]
+    #[schemars(range(min = 1, max = 256))]
+    pub concurrent_requests: u16,
+}
+
+fn concurrent_requests() -> u16 {
+    16
+}
+
+/// An OAuth client with a refresh token (RFC 6749, section 6).
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OAuth {
+    /// The path below `base_url` that gives access tokens.
+    pub token_path: String,
+    /// The client's id.
+    pub client_id: SecretReference,
+    /// The client's secret.
+    pub client_secret: SecretReference,
+    /// The refresh token.
+    pub refresh_token: SecretReference,
+}
+
+/// How a failed request is tried again: the waits double from the first to the longest.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retry {
+    /// Tries after the first.
+    pub attempts: u16,
+    /// The first wait, in milliseconds.
+    #[schemars(range(min = 1))]
+    pub first_ms: u32,
+    /// The longest wait, in milliseconds, unless the server asks for more.
+    #[schemars(range(min = 1))]
+    pub longest_ms: u32,
+}
+
+impl Default for Retry {
+    /// Rides out about two minutes.
+    fn default() -> Self {
+        Self { attempts: 8, first_ms: 500, longest_ms: 30_000 }
+    }
 }
 
 /// Where a secret is kept.

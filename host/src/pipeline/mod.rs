@@ -7,7 +7,9 @@ mod places;
 use std::path::{Path, PathBuf};
 
 pub use environment::{Environment, Secret};
-pub use file::{Connection, File, Marts, RateLimit, Report, Rule, SecretReference, Settings, Source, StreamName};
+pub use file::{
+    Connection, File, Marts, OAuth, RateLimit, Report, Retry, Rule, SecretReference, Settings, Source, StreamName,
+};
 pub use places::{Places, Step};
 
 use crate::error::{Error, Result};

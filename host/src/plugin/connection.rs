@@ -1,39 +1,51 @@
-//! A connection: base URL, secret and pace. The secret leaves this file in the Authorization header alone.
+//! A connection: base URL, credential and pace.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::HeaderMap;
 
+use super::credential::Credential;
+use super::pace::{Pace, Window};
 use crate::error::{Error, Kind, Result};
-use crate::pipeline::Secret;
-
-/// At most so many requests within any stretch of this length.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// Requests.
-    pub requests: u32,
-    /// The stretch.
-    pub length: Duration,
-}
 
 /// Where a plugin's requests go.
 #[derive(Clone)]
 pub struct Connection {
     pub(crate) client: reqwest::Client,
     pub(crate) base: Url,
-    pub(crate) token: Option<Secret>,
+    pub(crate) credential: Credential,
+    pub(crate) patience: Patience,
     windows: Arc<BTreeMap<String, Window>>,
     answered: Arc<AtomicBool>,
 }
 
+/// How often and how fast a failed request is tried again, and how many are under way at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Tries after the first.
+    pub retries: usize,
+    /// The wait before the first of them; it doubles from then on.
+    pub first: Duration,
+    /// The longest wait.
+    pub longest: Duration,
+    /// Requests of one plugin call that are under way at once.
+    pub concurrent: usize,
+}
+
 impl Connection {
     /// A connection to this base URL: https, or http on loopback.
-    pub fn new(base_url: &str, token: Option<Secret>, buckets: &BTreeMap<String, Pace>) -> Result<Self> {
+    pub fn new(
+        base_url: &str,
+        credential: Credential,
+        patience: Patience,
+        buckets: &BTreeMap<String, Pace>,
+    ) -> Result<Self> {
         let refuse = |shown: &str, why: &str| {
             let error = Error::config(format!("base URL `{shown}` is refused: {why}"));
             error.hint("use `https://host`, or `http://127.0.0.1:port` for a server on this machine")
@@ -68,7 +80,7 @@ impl Connection {
             .map_err(|cause| Error::internal(format!("the HTTP client does not start: {cause}")))?;
         let window = |(name, pace): (&String, &Pace)| (name.clone(), Window::new(pace));
         let windows = Arc::new(buckets.iter().map(window).collect());
-        Ok(Self { client, base, token, windows, answered: Arc::default() })
+        Ok(Self { client, base, credential, patience, windows, answered: Arc::default() })
     }
 
     /// Whether the server has answered at least once.
@@ -80,44 +92,37 @@ impl Connection {
         self.answered.store(true, Ordering::Relaxed);
     }
 
+    fn window(&self, bucket: Option<&str>) -> Option<&Window> {
+        self.windows.get(bucket?)
+    }
+
     /// Waits until the bucket allows another request.
     pub(crate) async fn wait(&self, bucket: Option<&str>) {
-        let Some(window) = bucket.and_then(|bucket| self.windows.get(bucket)) else { return };
+        let Some(window) = self.window(bucket) else { return };
         while let Some(wait) = window.take(Instant::now()) {
             tokio::time::sleep(wait).await;
         }
     }
-}
 
-/// By how much the way of two requests to the server may differ.
-const JITTER: Duration = Duration::from_millis(100);
-
-/// A rolling window: so many requests within any stretch of its length, as HubSpot counts them. (A leaky bucket
-/// either bursts over such a limit or leaves a good part of it unused.)
-struct Window {
-    requests: usize,
-    length: Duration,
-    sent: Mutex<VecDeque<Instant>>,
-}
-
-impl Window {
-    fn new(pace: &Pace) -> Self {
-        // The server's window starts when a request arrives: a little longer here keeps jitter from counting twice.
-        let length = pace.length + JITTER.min(pace.length / 10);
-        Self { requests: pace.requests.max(1) as usize, length, sent: Mutex::default() }
+    /// Corrects the bucket's pace by an answer's headers.
+    pub(crate) fn learn(&self, bucket: Option<&str>, headers: &HeaderMap) {
+        if let Some(window) = self.window(bucket) {
+            window.learn(Instant::now(), headers);
+        }
     }
 
-    /// Takes a place, or says how long until one may be free.
-    fn take(&self, now: Instant) -> Option<Duration> {
-        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        while sent.front().is_some_and(|then| now.duration_since(*then) >= self.length) {
-            sent.pop_front();
-        }
-        if sent.len() < self.requests {
-            sent.push_back(now);
-            return None;
-        }
-        sent.front().map(|then| self.length.saturating_sub(now.duration_since(*then)))
+    /// Lets no request of the bucket pass for a while; false where the connection has no such bucket.
+    pub(crate) fn pause(&self, bucket: Option<&str>, wait: Duration) -> bool {
+        let window = self.window(bucket);
+        window.is_some_and(|window| {
+            window.pause(Instant::now(), wait);
+            true
+        })
+    }
+
+    /// Requests a second that the widest bucket allows.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.windows.values().map(Window::rate).max_by(f64::total_cmp)
     }
 }
 
@@ -156,30 +161,22 @@ impl Resolve for PublicOnly {
 
 #[cfg(test)]
 mod tests {
-    use super::{Connection, Pace, Window};
+    use super::{Connection, Patience};
+    use crate::plugin::credential::Credential;
     use std::collections::BTreeMap;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     fn check(url: &str, why: Option<&str>) {
         crate::install_crypto();
-        let made = Connection::new(url, None, &BTreeMap::new());
+        let second = Duration::from_secs(1);
+        let patience = Patience { retries: 1, first: second, longest: second, concurrent: 1 };
+        let made = Connection::new(url, Credential::None, patience, &BTreeMap::new());
         match (made, why) {
             (Ok(_), None) => {}
             (Err(error), Some(why)) => assert!(error.message.contains(why), "{error}"),
             (Ok(_), Some(_)) => assert_eq!(url, "", "should have been refused"),
             (Err(error), None) => assert_eq!(error.to_string(), ""),
         }
-    }
-
-    #[test]
-    fn no_window_holds_more_than_its_limit() {
-        let window = Window::new(&Pace { requests: 3, length: Duration::from_secs(10) });
-        let start = Instant::now();
-        assert!((0..3).all(|_| window.take(start).is_none()));
-        let later = start + Duration::from_secs(9);
-        let wait = window.take(later).expect("the window is full");
-        assert!(wait > Duration::from_secs(1), "{wait:?}");
-        assert!(window.take(later + wait).is_none());
     }
 
     #[test]

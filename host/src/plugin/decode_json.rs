@@ -28,14 +28,12 @@ pub(crate) fn decode(body: &[u8], levels: &[String], columns: &[JsonColumn]) -> 
     if levels.is_empty() {
         return Err(Error::plugin("a table of JSON needs a level"));
     }
+    // All of it: a body that is cut off behind the array would seem to have no next page.
+    sonic_rs::from_str::<LazyValue<'_>>(text).map_err(|cause| not_json(body, &cause.to_string()))?;
     let mut decoder = Decoder::new(levels.len(), columns)?;
     match element_at(text, levels.first().map_or("", String::as_str)) {
         Some(root) if root.is_array() => decoder.level(&root, 0, levels)?,
-        Some(_) => return Err(no_array(body, levels)),
-        None => {
-            sonic_rs::from_str::<LazyValue<'_>>(text).map_err(|cause| not_json(body, &cause.to_string()))?;
-            return Err(no_array(body, levels));
-        }
+        _ => return Err(no_array(body, levels)),
     }
     decoder.finish(columns)
 }
@@ -91,6 +89,8 @@ struct Decoder {
     builders: Vec<Builder>,
     /// The columns of each level, for repeating outer values.
     by_level: Vec<Vec<usize>>,
+    /// Columns that hold one text in every row.
+    constants: Vec<(usize, String)>,
     unfit: StringBuilder,
     rows: usize,
 }
@@ -99,7 +99,12 @@ impl Decoder {
     fn new(levels: usize, columns: &[JsonColumn]) -> Result<Self> {
         let mut tries: Vec<_> = (0..levels).map(|_| Node::default()).collect();
         let mut by_level = vec![Vec::new(); levels];
+        let mut constants = Vec::new();
         for (index, column) in columns.iter().enumerate() {
+            if let Some(text) = column.field.metadata.get("constant") {
+                constants.push((index, text.clone()));
+                continue;
+            }
             let trie = tries.get_mut(column.level);
             let trie = trie.ok_or_else(|| Error::plugin(format!("column `{}` is of no level", column.field.name)))?;
             let unescaped = column.path.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~"));
@@ -108,7 +113,7 @@ impl Decoder {
             by_level[column.level].push(index);
         }
         let builders = columns.iter().map(|column| Builder::new(&column.field)).collect();
-        Ok(Self { tries, builders, by_level, unfit: StringBuilder::new(), rows: 0 })
+        Ok(Self { tries, builders, by_level, constants, unfit: StringBuilder::new(), rows: 0 })
     }
 
     fn level(&mut self, array: &LazyValue<'_>, level: usize, levels: &[String]) -> Result<()> {
@@ -153,6 +158,9 @@ impl Decoder {
     }
 
     fn row(&mut self) {
+        for (column, text) in &self.constants {
+            self.builders[*column].set_text(text);
+        }
         let mut unfit: Option<serde_json::Map<String, serde_json::Value>> = None;
         for builder in &mut self.builders {
             if let Some(text) = builder.push() {
@@ -231,15 +239,20 @@ impl Builder {
         }
     }
 
+    fn set_text(&mut self, text: &str) {
+        self.text.clear();
+        self.text.push_str(text);
+        self.pending = Pending::Text;
+    }
+
     /// Parses a value for the rows to come.
     fn take(&mut self, value: &LazyValue<'_>) {
         let is_empty = || self.forms.empty_null && value.as_str().is_some_and(str::is_empty);
         self.pending = if value.is_null() || is_empty() {
             Pending::Null
         } else if let Sink::Text(_) = self.sink {
-            self.text.clear();
-            self.text.push_str(value.as_str().unwrap_or_else(|| value.as_raw_str()));
-            Pending::Text
+            self.set_text(value.as_str().unwrap_or_else(|| value.as_raw_str()));
+            return;
         } else if let Some(text) = value.as_str() {
             self.scalar(text, true)
         } else {
@@ -362,6 +375,7 @@ mod tests {
         let error = decode(b"<html>Bad gateway", &["/results".to_owned()], &[]).expect_err("HTML");
         assert!(error.message.starts_with("the answer is not JSON, it starts with `<html>Bad gateway`"), "{error}");
         assert!(decode(br#"{"results":[{"id":1},"#, &["/results".to_owned()], &[]).is_err());
+        assert!(decode(br#"{"results":[{"id":1}],"paging":{"next"#, &["/results".to_owned()], &[]).is_err());
         assert!(decode(b"[1]", &[], &[]).is_err());
     }
 

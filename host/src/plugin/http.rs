@@ -1,5 +1,6 @@
-//! Sends a plugin's requests: pace, secret, retries with backoff, jitter and Retry-After, capped bodies.
+//! Sends a plugin's requests: pace, credential, retries with backoff, jitter and Retry-After, capped bodies.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use backon::BackoffBuilder;
@@ -7,53 +8,130 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_A
 
 use super::bindings::source_world::elt::plugin::http as wit_http;
 use super::bindings::types as wit;
-use super::connection::Connection;
+use super::connection::{Connection, Patience};
+use super::credential::{Access, Refused};
 use super::resources::Response;
 
 /// Bodies over this are refused: a page of 100 records with a 5 MB property each still fits.
 const BODY_LIMIT: usize = 512 * 1024 * 1024;
-/// Tries after the first. With waits of 0.5 s doubling to 30 s this rides out about two minutes.
-const RETRIES: usize = 8;
 /// Tries after the first while the server has never answered: more likely the address is wrong.
 const RETRIES_UNANSWERED: usize = 3;
+/// A longer wait is for the next run, not for this loop.
+const LONGEST_ASKED: Duration = Duration::from_secs(120);
+
+/// Which answers are worth another try beside 429 and 5xx, and which are not.
+#[derive(Debug, Clone, Default)]
+pub struct Retry {
+    /// Statuses, each with the least wait.
+    pub statuses: BTreeMap<u16, Duration>,
+    /// Answers that are final.
+    pub last: Vec<Final>,
+}
+
+/// An answer that no wait within a run will better: a status, and a value in its JSON body.
+#[derive(Debug, Clone)]
+pub struct Final {
+    /// The status.
+    pub status: u16,
+    /// A pointer into the body.
+    pub pointer: String,
+    /// The value there.
+    pub value: String,
+}
+
+impl Retry {
+    fn is_worth(&self, response: &Response) -> bool {
+        let status = response.status;
+        let may_pass = status == 429 || status >= 500 || self.statuses.contains_key(&status);
+        may_pass
+            && !self.last.iter().any(|last| {
+                last.status == status && response.get(&last.pointer).is_some_and(|value| value == last.value)
+            })
+    }
+
+    fn least_wait(&self, response: &Response) -> Duration {
+        self.statuses.get(&response.status).copied().unwrap_or_default()
+    }
+}
 
 fn error(kind: wit::ErrorKind, code: &str, message: String) -> wit::Error {
     wit::Error { kind, code: code.to_owned(), message, retry_after_ms: None, details_json: None }
 }
 
-/// Sends a request until it is answered for good; `statuses` are those worth another try beside 429 and 5xx.
+/// Sends a request until it is answered for good.
 pub(crate) async fn send(
     connection: &Connection,
     request: wit_http::Request,
-    statuses: &[u16],
+    retry: &Retry,
 ) -> Result<Response, wit::Error> {
     let prepared = prepare(connection, &request)?;
-    let backoff = backon::ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(30))
-        .with_max_times(if connection.has_answered() { RETRIES } else { RETRIES_UNANSWERED })
-        .with_jitter();
-    let mut delays = backoff.build();
+    let bucket = request.bucket.as_deref();
+    let mut delays = backoff(connection).build();
+    let mut access = access(connection, None).await?;
+    let mut is_fresh = false;
     loop {
-        connection.wait(request.bucket.as_deref()).await;
-        let copy = prepared
+        connection.wait(bucket).await;
+        let mut copy = prepared
             .try_clone()
             .ok_or_else(|| error(wit::ErrorKind::Internal, "request", "a request cannot be repeated".to_owned()))?;
+        let header = access.header();
+        let header =
+            header.map_err(|_| error(wit::ErrorKind::Auth, "token", "the token is no header value".to_owned()))?;
+        header.map(|header| copy.headers_mut().insert(AUTHORIZATION, header));
         let answer = once(connection, copy).await;
+        if let Ok(response) = &answer {
+            connection.learn(bucket, &response.headers);
+            if response.status == 401 && connection.credential.can_refresh() && !is_fresh {
+                access = self::access(connection, Some(&access)).await?;
+                is_fresh = true;
+                continue;
+            }
+        }
         let again = match &answer {
-            Ok(response) => response.status == 429 || response.status >= 500 || statuses.contains(&response.status),
+            Ok(response) => retry.is_worth(response),
             Err(failed) => failed.kind == wit::ErrorKind::Transient,
         };
         let delay = if again { delays.next() } else { None };
         let Some(delay) = delay else { return answer };
-        let asked = answer.ok().and_then(|response| retry_after(&response.headers));
-        // A daily limit asks for hours: that is for the next run, not for this loop.
-        if asked.is_some_and(|asked| asked > Duration::from_secs(120)) {
-            let message = format!("the server asks to wait {} s", asked.unwrap_or_default().as_secs());
+        let asked = answer.as_ref().ok().and_then(|response| retry_after(&response.headers));
+        if let Some(asked) = asked.filter(|asked| *asked > LONGEST_ASKED) {
+            let message = format!("the server asks to wait {} s", asked.as_secs());
             return Err(error(wit::ErrorKind::RateLimited, "retry_after", message));
         }
-        tokio::time::sleep(asked.map_or(delay, |asked| asked.max(delay))).await;
+        let least = answer.as_ref().map_or(Duration::ZERO, |response| retry.least_wait(response));
+        let wait = asked.unwrap_or_default().max(least).max(delay);
+        // Whoever else would ask after a 429 would be refused too: the bucket waits, and this request with it.
+        let is_limit = answer.is_ok_and(|response| response.status == 429);
+        if !is_limit || !connection.pause(bucket, wait) {
+            tokio::time::sleep(wait).await;
+        }
     }
+}
+
+/// The token to send; a token server that does not answer is asked again.
+async fn access(connection: &Connection, refused: Option<&Access>) -> Result<Access, wit::Error> {
+    let mut delays = backoff(connection).build();
+    loop {
+        let access = connection.credential.access(&connection.client, &connection.base, refused).await;
+        let Refused { may_pass, why } = match access {
+            Ok(access) => return Ok(access),
+            Err(refused) => refused,
+        };
+        match delays.next().filter(|_| may_pass) {
+            Some(delay) => tokio::time::sleep(delay).await,
+            None if may_pass => return Err(error(wit::ErrorKind::Transient, "oauth", why)),
+            None => return Err(error(wit::ErrorKind::Auth, "oauth", why)),
+        }
+    }
+}
+
+fn backoff(connection: &Connection) -> backon::ExponentialBuilder {
+    let Patience { retries, first, longest, .. } = connection.patience;
+    backon::ExponentialBuilder::default()
+        .with_min_delay(first)
+        .with_max_delay(longest)
+        .with_max_times(if connection.has_answered() { retries } else { retries.min(RETRIES_UNANSWERED) })
+        .with_jitter()
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -82,9 +160,6 @@ fn prepare(connection: &Connection, request: &wit_http::Request) -> Result<reqwe
         }
         let value: HeaderValue = value.parse().map_err(|_| refused(format!("the header `{name}` has a bad value")))?;
         builder = builder.header(name, value);
-    }
-    if let Some(token) = &connection.token {
-        builder = builder.bearer_auth(token.expose());
     }
     if let Some(body) = &request.body {
         builder = builder.body(body.clone());

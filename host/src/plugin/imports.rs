@@ -15,8 +15,6 @@ use super::state::State;
 use crate::error::{Error, Kind};
 use crate::schema::{Field, Schema, Type};
 
-/// Requests of one `fetch-all` that are under way at once.
-const CONCURRENT_REQUESTS: usize = 16;
 /// Bytes that one read of a file gives at most.
 const READ_LIMIT: u32 = 16 << 20;
 
@@ -103,7 +101,7 @@ impl wit_http::Host for State {
         let retry = self.grants.retry.clone();
         let started = std::time::Instant::now();
         let sent = reqs.into_iter().map(|req| http::send(&connection, req, &retry));
-        let answers: Vec<_> = stream::iter(sent).buffered(CONCURRENT_REQUESTS).collect().await;
+        let answers: Vec<_> = stream::iter(sent).buffered(connection.patience.concurrent).collect().await;
         self.host_time += started.elapsed();
         let mut handles = Vec::with_capacity(answers.len());
         for answer in answers {
@@ -131,19 +129,8 @@ impl wit_http::HostResponse for State {
     }
 
     async fn get(&mut self, this: Resource<Response>, pointers: Vec<String>) -> wasmtime::Result<Vec<Option<String>>> {
-        use sonic_rs::JsonValueTrait as _;
-        let body = &self.handles.get(&this)?.body;
-        let find = |pointer: &String| {
-            let path: Vec<&str> = pointer.split('/').skip(1).collect();
-            let steps = path.iter().map(|step| match step.parse::<usize>() {
-                Ok(index) => sonic_rs::PointerNode::Index(index),
-                Err(_) => sonic_rs::PointerNode::Key((*step).to_owned().into()),
-            });
-            let found =
-                sonic_rs::get(body.as_slice(), steps.collect::<Vec<_>>()).ok().filter(|found| !found.is_null())?;
-            Some(found.as_str().map_or_else(|| found.as_raw_str().to_owned(), str::to_owned))
-        };
-        Ok(pointers.iter().map(find).collect())
+        let response = self.handles.get(&this)?;
+        Ok(pointers.iter().map(|pointer| response.get(pointer)).collect())
     }
 
     async fn drop(&mut self, this: Resource<Response>) -> wasmtime::Result<()> {
@@ -240,6 +227,13 @@ impl decode::HostTable for State {
         let columns: crate::error::Result<Vec<_>> = names.iter().map(lower).collect();
         let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
         Ok(columns.map(|columns| wit::Batch { rows, columns }).map_err(Into::into))
+    }
+
+    async fn slice(&mut self, this: Resource<Table>, start: u32, rows: u32) -> wasmtime::Result<Resource<Table>> {
+        let batch = &self.handles.get(&this)?.batch;
+        let start = (start as usize).min(batch.num_rows());
+        let batch = batch.slice(start, (rows as usize).min(batch.num_rows() - start));
+        Ok(self.handles.push(Table { batch })?)
     }
 
     async fn drop(&mut self, this: Resource<Table>) -> wasmtime::Result<()> {

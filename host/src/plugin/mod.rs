@@ -5,21 +5,26 @@ mod bindings;
 pub mod build;
 mod codec;
 mod connection;
+mod credential;
 mod decode_csv;
 mod decode_json;
 mod decode_value;
 mod engine;
 mod http;
 mod imports;
+mod pace;
 mod resources;
 mod rule;
 mod source;
 mod state;
 
-pub use connection::{Connection, Pace};
+pub use connection::{Connection, Patience};
+pub use credential::{Credential, OAuth};
 pub use engine::{Component, Contract, Engine, Search};
+pub use http::{Final, Retry};
+pub use pace::{Pace, PaceHeaders};
 pub use rule::{Input, Note, Patch, RulePlan, RulePlugin, RuleRun, Scope, Verdicts};
-pub use source::{Part, Reader, SourcePage, SourcePlugin, SourceSelection};
+pub use source::{Part, Reader, SourcePage, SourcePlugin, SourceSelection, Sweep};
 pub use state::Grants;
 
 /// What a plugin says of itself.

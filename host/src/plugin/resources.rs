@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use arrow_array::RecordBatch;
 use reqwest::header::HeaderMap;
+use sonic_rs::JsonValueTrait as _;
 
 /// An answer to a request.
 #[expect(unreachable_pub, reason = "the generated bindings name it")]
@@ -11,6 +12,20 @@ pub struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    /// The value at a JSON pointer, strings unquoted, anything else as JSON text; none where absent, null or not JSON.
+    pub(crate) fn get(&self, pointer: &str) -> Option<String> {
+        let path: Vec<&str> = pointer.split('/').skip(1).collect();
+        let steps = path.iter().map(|step| match step.parse::<usize>() {
+            Ok(index) => sonic_rs::PointerNode::Index(index),
+            Err(_) => sonic_rs::PointerNode::Key((*step).to_owned().into()),
+        });
+        let found = sonic_rs::get(self.body.as_slice(), steps.collect::<Vec<_>>()).ok();
+        let found = found.filter(|found| !found.is_null())?;
+        Some(found.as_str().map_or_else(|| found.as_raw_str().to_owned(), str::to_owned))
+    }
 }
 
 /// A file that the pipeline granted.

@@ -6,6 +6,7 @@ use wasmtime::component::ResourceAny;
 
 use super::bindings::source_world::exports::elt::plugin::source as wit_source;
 use super::bindings::{source_world, types as wit};
+use super::connection::Connection;
 use super::engine::{Component, Engine, arm, trap};
 use super::imports::schema;
 use super::state::{Grants, State};
@@ -43,8 +44,23 @@ pub struct SourcePage {
     pub state: Option<String>,
     /// How many rows this reading will bring, if known.
     pub total: Option<u64>,
+    /// Whether it is one of a sweep, and which.
+    pub sweep: Option<Sweep>,
+    /// How many records the account says it has.
+    pub expected: Option<u64>,
     /// Whether it is the last.
     pub done: bool,
+}
+
+/// Where a page stands in a sweep, which brings every record that the account has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sweep {
+    /// What was seen before counts no more.
+    First,
+    /// What it brings is seen.
+    Next,
+    /// What was not seen is gone.
+    Last,
 }
 
 /// Rows of one stream.
@@ -116,9 +132,9 @@ impl SourcePlugin {
         call!(self, call_identity, &self.config).map_err(lift_error)
     }
 
-    /// The streams with their columns.
-    pub async fn discover(&self) -> Result<Vec<Stream>> {
-        let infos = call!(self, call_discover, &self.config).map_err(lift_error)?;
+    /// The streams of these names with their columns, as far as there are such; all where no name is given.
+    pub async fn discover(&self, wanted: Option<&[String]>) -> Result<Vec<Stream>> {
+        let infos = call!(self, call_discover, &self.config, wanted).map_err(lift_error)?;
         infos.into_iter().map(lift_stream).collect()
     }
 
@@ -147,7 +163,8 @@ fn lift_stream(info: wit_source::StreamInfo) -> Result<Stream> {
     let unavailable =
         hint("unavailable").map(|why| Error::config(why).hint(hint("unavailable-hint").unwrap_or_default()));
     let schema = schema(info.schema.clone()).map_err(on)?;
-    Ok(Stream { name: info.name.clone(), schema, disposition, read_with, scope, unavailable })
+    let (on_request, deleted) = (hint("on-request").is_some(), hint("deleted"));
+    Ok(Stream { name: info.name.clone(), schema, disposition, read_with, scope, unavailable, on_request, deleted })
 }
 
 /// A stream being read, in a store that lives as long.
@@ -163,15 +180,28 @@ impl Reader {
     pub async fn next(&mut self) -> Result<SourcePage> {
         arm(&mut self.store);
         let called = self.plugin.elt_plugin_source().reader().call_next(&mut self.store, self.reader).await;
-        let page = called.map_err(|cause| trap(&self.name, "next", &self.store, &cause))?.map_err(lift_error)?;
-        let parts = page.parts.into_iter().map(|part| self.part(part)).collect::<Result<_>>()?;
-        Ok(SourcePage { parts, state: page.state, total: page.total, done: page.done })
+        let mut page = called.map_err(|cause| trap(&self.name, "next", &self.store, &cause))?.map_err(lift_error)?;
+        let parts = std::mem::take(&mut page.parts).into_iter().map(|part| self.part(part)).collect::<Result<_>>()?;
+        let sweep = page.sweep.map(|sweep| match sweep {
+            wit_source::Sweep::First => Sweep::First,
+            wit_source::Sweep::Next => Sweep::Next,
+            wit_source::Sweep::Last => Sweep::Last,
+        });
+        let wit_source::Page { state, total, expected, done, .. } = page;
+        Ok(SourcePage { parts, state, total, sweep, expected, done })
     }
 
     /// What the plugin warned of.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.store.data().warnings
+    }
+
+    /// Requests a second that the widest limit of its connections allows.
+    #[must_use]
+    pub fn rate(&self) -> Option<f64> {
+        let connections = self.store.data().grants.connections.values();
+        connections.filter_map(Connection::rate).max_by(f64::total_cmp)
     }
 
     /// Requests sent so far.

@@ -8,6 +8,7 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
 
 use super::connection::Connection;
+use super::http::Retry;
 
 /// Linear memory that one instance may grow to.
 const MEMORY_LIMIT: usize = 1024 * 1024 * 1024;
@@ -23,8 +24,8 @@ pub struct Grants {
     pub connections: BTreeMap<String, Connection>,
     /// Files.
     pub files: BTreeMap<String, PathBuf>,
-    /// HTTP statuses worth another try, beside 429 and 5xx.
-    pub retry: Vec<u16>,
+    /// Which answers are worth another try.
+    pub retry: Retry,
 }
 
 /// The data of a plugin's store.

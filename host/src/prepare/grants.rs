@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Error, Result, nearest};
-use crate::pipeline::{Pipeline, SecretReference, Step};
-use crate::plugin::{Connection, Description, Grants, Need, Pace};
+use crate::pipeline::{self, Pipeline, SecretReference, Step};
+use crate::plugin::{
+    Connection, Credential, Description, Final, Grants, Need, OAuth, Pace, PaceHeaders, Patience, Retry,
+};
 
 /// Connections made so far, by name and plugin: two sources over one connection keep one pace.
 #[derive(Default)]
@@ -82,25 +86,63 @@ impl Granting<'_> {
                     granted.grants.files.insert(wanted, path);
                 }
             }
-            "retry" => {
-                let statuses = need.details.get("statuses").and_then(|statuses| statuses.as_array());
-                let statuses = statuses.into_iter().flatten().filter_map(|status| u16::try_from(status.as_u64()?).ok());
-                granted.grants.retry.extend(statuses);
-            }
+            "retry" => granted.grants.retry = retry(&need.details),
             _ => {}
         }
         Ok(())
     }
 }
 
+fn number(details: &serde_json::Value, key: &str) -> Option<u64> {
+    details.get(key).and_then(serde_json::Value::as_u64)
+}
+
+fn text(details: &serde_json::Value, key: &str) -> Option<String> {
+    details.get(key)?.as_str().map(str::to_owned)
+}
+
 fn buckets(description: &Description) -> BTreeMap<String, Pace> {
-    let number = |details: &serde_json::Value, key: &str| details.get(key).and_then(serde_json::Value::as_u64);
     let bucket = |need: &Need| {
         let requests = u32::try_from(number(&need.details, "requests")?).ok()?;
-        let length = std::time::Duration::from_millis(number(&need.details, "per-ms")?);
-        Some((need.name.clone(), Pace { requests, length }))
+        let length = Duration::from_millis(number(&need.details, "per-ms")?);
+        let header = |key| text(&need.details, key);
+        let headers = header("max-header").zip(header("interval-ms-header")).zip(header("remaining-header"));
+        let headers = headers.map(|((max, interval_ms), remaining)| PaceHeaders { max, interval_ms, remaining });
+        Some((need.name.clone(), Pace { requests, length, headers }))
     };
     description.needs.iter().filter(|need| need.kind == "rate-bucket").filter_map(bucket).collect()
+}
+
+fn retry(details: &serde_json::Value) -> Retry {
+    let list = |key: &str| details.get(key).and_then(serde_json::Value::as_array).into_iter().flatten();
+    let status = |entry: &serde_json::Value| u16::try_from(number(entry, "status")?).ok();
+    let wait = |entry| Some((status(entry)?, Duration::from_millis(number(entry, "wait-ms").unwrap_or_default())));
+    let last =
+        |entry| Some(Final { status: status(entry)?, pointer: text(entry, "pointer")?, value: text(entry, "value")? });
+    Retry { statuses: list("statuses").filter_map(wait).collect(), last: list("final").filter_map(last).collect() }
+}
+
+/// What a connection proves itself with.
+fn credential(pipeline: &Pipeline, name: &str, spec: &pipeline::Connection) -> Result<Credential> {
+    let at = |key: &str| pipeline.places.at(&["connection".into(), name.into(), key.into()]);
+    let secret = |key: &str, reference: &SecretReference| {
+        let secret = pipeline.environment.secret(reference, pipeline)?;
+        secret.ok_or_else(|| missing_secret(reference, name).on(at(key)))
+    };
+    match (&spec.token, &spec.oauth) {
+        (Some(_), Some(_)) => {
+            let error = Error::config(format!("connection `{name}` has both `token` and `oauth`")).on(at("oauth"));
+            Err(error.hint("keep the one that the account was given"))
+        }
+        (Some(token), None) => Ok(Credential::Token(secret("token", token)?)),
+        (None, Some(oauth)) => Ok(Credential::OAuth(Arc::new(OAuth::new(
+            oauth.token_path.clone(),
+            secret("oauth", &oauth.client_id)?,
+            secret("oauth", &oauth.client_secret)?,
+            secret("oauth", &oauth.refresh_token)?,
+        )))),
+        (None, None) => Ok(Credential::None),
+    }
 }
 
 fn connection(
@@ -115,26 +157,28 @@ fn connection(
     })?;
     let spec = pipeline.file.connection.get(name);
     let spec = spec.ok_or_else(|| Error::config(format!("no connection `{name}`")))?;
-    let token = match &spec.token {
-        None => None,
-        Some(reference) => {
-            let secret = pipeline.environment.secret(reference, pipeline)?;
-            let place = || pipeline.places.at(&["connection".into(), name.as_str().into(), "token".into()]);
-            Some(secret.ok_or_else(|| missing_secret(reference, name).on(place()))?)
-        }
-    };
+    let credential = credential(pipeline, name, spec)?;
     let mut limits = buckets.clone();
-    limits.extend(spec.rate_limits.iter().map(|(name, limit)| {
-        let length = std::time::Duration::from_secs(limit.per_seconds.into());
-        (name.clone(), Pace { requests: limit.requests, length })
-    }));
+    for (name, limit) in &spec.rate_limits {
+        if let Some(pace) = limits.get_mut(name) {
+            let length = Duration::from_secs(limit.per_seconds.into());
+            *pace = Pace { requests: limit.requests, length, headers: None };
+        }
+    }
+    let milliseconds = |number: u32| Duration::from_millis(number.into());
+    let patience = Patience {
+        retries: spec.retry.attempts.into(),
+        first: milliseconds(spec.retry.first_ms),
+        longest: milliseconds(spec.retry.longest_ms.max(spec.retry.first_ms)),
+        concurrent: spec.concurrent_requests.into(),
+    };
     if let Some(unknown) = spec.rate_limits.keys().find(|bucket| !buckets.contains_key(*bucket)) {
         let error = Error::config(format!("connection `{name}`: the plugin has no rate bucket `{unknown}`"));
         let known: Vec<_> = buckets.keys().map(|bucket| format!("`{bucket}`")).collect();
         return Err(error.hint(format!("its buckets are {}", known.join(", "))));
     }
     let place = pipeline.places.at(&["connection".into(), name.as_str().into(), "base_url".into()]);
-    let connection = Connection::new(&spec.base_url, token, &limits).map_err(|error| error.on(place))?;
+    let connection = Connection::new(&spec.base_url, credential, patience, &limits).map_err(|error| error.on(place))?;
     Ok((connection, format!("connection {name} ({})", spec.base_url)))
 }
 

@@ -26,6 +26,8 @@ pub struct PreparedSource {
     pub wanted: Option<Vec<String>>,
     /// Grants, as the plan shows them.
     pub granted: Vec<String>,
+    /// Which account it reaches, once it was asked.
+    pub account: Option<String>,
     index: usize,
 }
 
@@ -57,11 +59,12 @@ pub struct Prepared {
 }
 
 /// Finds, compiles and checks every plugin of a pipeline. Reads files, never the network.
-pub async fn prepare(pipeline: &Pipeline, engine: &Engine, search: &Search) -> Result<Prepared> {
+/// Without `with_sources` their plugins, secrets and files are not looked at.
+pub async fn prepare(pipeline: &Pipeline, engine: &Engine, search: &Search, with_sources: bool) -> Result<Prepared> {
     let mut prepared = Prepared { sources: Vec::new(), rules: Vec::new() };
     let mut problems = Vec::new();
     let mut shared = Shared::default();
-    for index in 0..pipeline.file.source.len() {
+    for index in (0..pipeline.file.source.len()).filter(|_| with_sources) {
         match source(pipeline, index, engine, search, &mut shared).await {
             Ok(source) => prepared.sources.push(source),
             Err(mut errors) => problems.append(&mut errors),
@@ -107,7 +110,7 @@ async fn source(
     }
     let plugin = SourcePlugin::new(engine, &component, grants, &config);
     let (name, wanted, sha256) = (name.to_owned(), spec.streams.clone(), component.sha256);
-    Ok(PreparedSource { name, description, sha256, plugin, wanted, granted: labels, index })
+    Ok(PreparedSource { name, description, sha256, plugin, wanted, granted: labels, account: None, index })
 }
 
 async fn rule(
@@ -175,8 +178,9 @@ fn load(
 }
 
 impl PreparedSource {
-    /// Keeps the streams asked for, of those that the source has; `select` narrows further.
-    pub fn choose(&self, streams: Vec<Stream>, select: &[String], pipeline: &Pipeline) -> Result<Vec<Stream>> {
+    /// Keeps the streams asked for, of those that the source has; `select` narrows further. What cannot be read now is
+    /// told apart, and what is read with it.
+    pub fn choose(&self, streams: Vec<Stream>, select: &[String], pipeline: &Pipeline) -> Result<Chosen> {
         let mut problems = Vec::new();
         for (nth, wanted) in self.wanted.iter().flatten().enumerate() {
             if !streams.iter().any(|stream| stream.name == *wanted) {
@@ -186,25 +190,32 @@ impl PreparedSource {
                 problems.push(error.hint(near.unwrap_or_else(|| "`host discover` lists them".to_owned())));
             }
         }
-        // A stream that nobody named may be left out; one that was named may not.
-        let named = |stream: &&Stream| self.wanted.as_ref().is_some_and(|wanted| wanted.contains(&stream.name));
-        for stream in streams.iter().filter(named) {
-            if let Some(error) = stream.unavailable.clone() {
-                problems.push(error.on(format!("source `{}`: stream `{}`", self.name, stream.name)));
-            }
-        }
         Error::all(problems).map_or(Ok(()), Err)?;
-        let streams: Vec<_> = streams.into_iter().filter(|stream| stream.unavailable.is_none()).collect();
-        let asked = |stream: &Stream| self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&stream.name));
-        let mut chosen: Vec<_> = streams.into_iter().filter(asked).collect();
+        let asked = |stream: &Stream| match &self.wanted {
+            Some(wanted) => wanted.contains(&stream.name),
+            None => !stream.on_request,
+        };
+        let (mut chosen, out_of_reach): (Vec<_>, Vec<_>) =
+            streams.into_iter().filter(asked).partition(|stream| stream.unavailable.is_none());
+        let mut skipped: Vec<_> = out_of_reach
+            .into_iter()
+            .filter_map(|stream| Some(self.skipped(&stream.name, stream.unavailable?)))
+            .collect();
         for stream in &chosen {
-            let carrier = stream.read_with.as_ref();
-            if let Some(carrier) = carrier.filter(|carrier| !chosen.iter().any(|other| other.name == **carrier)) {
-                let error =
-                    Error::config(format!("stream `{}` is read with `{carrier}`, which is not asked for", stream.name));
-                return Err(error.hint(format!("add \"{carrier}\" to the streams of source `{}`", self.name)));
+            let Some(carrier) = stream.read_with.as_ref() else { continue };
+            if chosen.iter().any(|other| other.name == *carrier) {
+                continue;
             }
+            let its_name = format!("{}.{carrier}", self.name);
+            if let Some(why) = skipped.iter().find(|skipped| skipped.stream == its_name) {
+                skipped.push(self.skipped(&stream.name, why.error.clone()));
+                continue;
+            }
+            let error =
+                Error::config(format!("stream `{}` is read with `{carrier}`, which is not asked for", stream.name));
+            return Err(error.hint(format!("add \"{carrier}\" to the streams of source `{}`", self.name)));
         }
+        chosen.retain(|stream| !skipped.iter().any(|out| out.stream == format!("{}.{}", self.name, stream.name)));
         if !select.is_empty() {
             let named = |name: &str| select.iter().any(|s| *s == name || *s == format!("{}.{name}", self.name));
             let carriers: Vec<_> =
@@ -217,6 +228,30 @@ impl PreparedSource {
                 named(&s.name) || carriers.contains(&s.name) || carried
             });
         }
-        Ok(chosen)
+        Ok(Chosen { streams: chosen, skipped })
     }
+
+    fn skipped(&self, stream: &str, error: Error) -> Skipped {
+        let is_named = self.wanted.as_ref().is_some_and(|wanted| wanted.iter().any(|name| name == stream));
+        Skipped { stream: format!("{}.{stream}", self.name), is_named, error }
+    }
+}
+
+/// The streams of a source that a run reads, and those that it cannot.
+pub struct Chosen {
+    /// To be read.
+    pub streams: Vec<Stream>,
+    /// Asked for, and out of reach.
+    pub skipped: Vec<Skipped>,
+}
+
+/// A stream that was asked for and cannot be read now.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Skipped {
+    /// `source.stream`.
+    pub stream: String,
+    /// Whether the pipeline names it, so that the run is not complete without it.
+    pub is_named: bool,
+    /// Why, and how to mend it.
+    pub error: Error,
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::extract::Extracted;
 use crate::marts::{self, Built};
 use crate::pipeline;
+use crate::prepare::Skipped;
 use crate::warehouse::{Row, Table, Warehouse};
 
 pub use text::print;
@@ -20,6 +21,11 @@ pub struct Report {
     pub load_id: String,
     /// The pipeline's name.
     pub pipeline: String,
+    /// Whether a stream that the pipeline names was skipped.
+    pub is_partial: bool,
+    /// Streams that could not be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
     /// What each stream brought.
     pub extracted: Vec<Extracted>,
     /// What cleaning did.

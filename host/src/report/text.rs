@@ -27,6 +27,12 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
         }
         writeln!(out, "{line}")?;
     }
+    for skipped in &report.skipped {
+        writeln!(out, "skipped  {}: {}", skipped.stream, skipped.error.message)?;
+        if let Some(hint) = &skipped.error.hint {
+            writeln!(out, "         hint: {hint}")?;
+        }
+    }
     write_clean(out, report)?;
     let extracted = report.extracted.iter().map(|stream| (&stream.stream, &stream.warnings));
     let cleaned = report.cleaned.iter().map(|stream| (&stream.stream, &stream.warnings));
@@ -59,7 +65,8 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
         }
     }
     let path = report.warehouse.display();
-    writeln!(out, "\n{path} · run {} · {:.1} s", report.load_id, report.seconds)?;
+    let partial = if report.is_partial { " · partial" } else { "" };
+    writeln!(out, "\n{path} · run {} · {:.1} s{partial}", report.load_id, report.seconds)?;
     if let Some(table) = report.tables.first().and_then(|table| table.reads.first()) {
         writeln!(out, "try: duckdb {path} \"FROM {table}\"")?;
     }

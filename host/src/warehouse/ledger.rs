@@ -84,20 +84,35 @@ impl Warehouse {
         self.change(sql, &[load_id, step.step, &step.name, read, changed, requests, &seconds]).map(drop)
     }
 
-    /// Binds a source to the account it reaches; refuses another account than the one it was filled from.
-    pub fn bind_identity(&self, source: &str, identity: &str) -> Result<()> {
-        let known = self.value("SELECT identity FROM _host.identities WHERE source = ?", &[source])?;
+    /// Binds a source to the account whose records are about to be committed.
+    pub(super) fn bind_identity(&self, source: &str, identity: &str) -> Result<()> {
+        let known = self.value("SELECT 1 FROM _host.identities WHERE source = ?", &[source])?;
         match known {
-            Some(known) if known != identity => {
+            Some(_) => Ok(()),
+            None => self.change("INSERT INTO _host.identities VALUES (?, ?)", &[source, identity]).map(drop),
+        }
+    }
+
+    /// Refuses another account than the one that a source was filled from.
+    pub fn check_identity(&self, source: &str, identity: &str) -> Result<()> {
+        let known = self.value("SELECT identity FROM _host.identities WHERE source = ?", &[source])?;
+        match known.filter(|known| known != identity) {
+            None => Ok(()),
+            Some(known) => {
                 let path = self.path().display();
                 let error = Error::config(format!(
                     "source `{source}`: warehouse {path} was filled from {known}, this connection reaches {identity}"
                 ));
                 Err(error.hint("use the token of the same account, or another `warehouse` path for this one"))
             }
-            Some(_) => Ok(()),
-            None => self.change("INSERT INTO _host.identities VALUES (?, ?)", &[source, identity]).map(drop),
         }
+    }
+
+    /// Streams whose first full reading is not finished.
+    pub fn unfinished_streams(&self) -> Result<Vec<String>> {
+        let sql = "SELECT source || '.' || stream AS name FROM _host.cursors WHERE is_initial ORDER BY name";
+        let rows = self.query(sql, &[])?;
+        Ok(rows.iter().filter_map(|row| row.get("name")?.as_str().map(str::to_owned)).collect())
     }
 
     /// Notes the streams that a source is about to load.

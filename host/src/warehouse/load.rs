@@ -1,13 +1,14 @@
 //! Checkpoints: the rows of some pages and the cursor behind them, in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use arrow_array::RecordBatch;
 
 use super::ledger::Cursor;
+use super::sweep::Swept;
 use super::{Table, Warehouse, quote, quote_all, tables};
-use crate::error::Result;
-use crate::schema::{Disposition, EXTRACTED_AT, Field, LOAD_ID, Schema, UNFIT};
+use crate::error::{Error, Result};
+use crate::schema::{Disposition, EXTRACTED_AT, Field, LOAD_ID, Schema, Stream, UNFIT};
 
 /// What a checkpoint did to one stream.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,50 +26,63 @@ struct Pending {
     schema: Schema,
     rows: Vec<RecordBatch>,
     replace: Vec<RecordBatch>,
+    /// The prefixes that `replace` holds, as text.
+    prefixes: HashSet<String>,
 }
 
 /// Writes what one reader brings: the stream it reads and those that it carries.
 pub struct StreamLoader {
-    warehouse: Warehouse,
-    source: String,
-    stream: String,
-    load_id: String,
+    pub(super) warehouse: Warehouse,
+    pub(super) source: String,
+    pub(super) stream: String,
+    pub(super) load_id: String,
     /// Microseconds since 1970.
-    extracted_at: i64,
+    pub(super) extracted_at: i64,
     disposition: Disposition,
+    /// The column that marks records which are gone.
+    pub(super) deleted: Option<String>,
+    pub(super) swept: Swept,
+    identity: Option<String>,
     cursor: Cursor,
+    /// Whether nothing of the stream was ever committed: then rows are appended, and no key can be there twice but by
+    /// this reading itself.
+    is_fresh: bool,
     pending: BTreeMap<String, Pending>,
     pending_rows: usize,
     columns: BTreeMap<String, Vec<Field>>,
-    schemas: BTreeMap<String, Schema>,
+    pub(super) schemas: BTreeMap<String, Schema>,
 }
 
 impl StreamLoader {
     /// A loader on a connection of its own, from the stream's stored cursor.
-    pub fn open(
-        warehouse: Warehouse,
-        source: &str,
-        stream: &str,
-        disposition: Disposition,
-        load_id: &str,
-        extracted_at: i64,
-    ) -> Result<Self> {
-        let stored = warehouse.cursor(source, stream)?;
+    pub fn open(warehouse: Warehouse, source: &str, stream: &Stream, load_id: &str, extracted_at: i64) -> Result<Self> {
+        let stored = warehouse.cursor(source, &stream.name)?;
+        let is_fresh = stored.is_none();
         let cursor = stored.unwrap_or(Cursor { state: None, is_initial: true });
-        let (source, stream, load_id) = (source.to_owned(), stream.to_owned(), load_id.to_owned());
         Ok(Self {
             warehouse,
-            source,
-            stream,
-            load_id,
+            source: source.to_owned(),
+            stream: stream.name.clone(),
+            load_id: load_id.to_owned(),
             extracted_at,
-            disposition,
+            disposition: stream.disposition,
+            deleted: stream.deleted.clone(),
+            swept: Swept::default(),
+            identity: None,
             cursor,
+            is_fresh,
             pending: BTreeMap::new(),
             pending_rows: 0,
             columns: BTreeMap::new(),
             schemas: BTreeMap::new(),
         })
+    }
+
+    /// The account whose records these are: its first checkpoint binds the source to it.
+    #[must_use]
+    pub fn of_account(mut self, identity: Option<String>) -> Self {
+        self.identity = identity;
+        self
     }
 
     /// The state to read on from.
@@ -79,11 +93,14 @@ impl StreamLoader {
 
     /// Forgets the cursor, so that the stream is read anew; its rows stay, and are merged over.
     pub fn restart(&mut self) {
-        self.cursor = Cursor { state: None, is_initial: false };
+        self.cursor.state = None;
     }
 
     /// Creates a stream's table, so that it exists even where no row comes.
     pub fn ensure(&mut self, stream: &str, schema: &Schema) -> Result<()> {
+        if self.schemas.get(stream) == Some(schema) {
+            return Ok(());
+        }
         let table = Table::raw(&self.source, stream);
         let columns = self.warehouse.evolve(&table, schema, &self.load_id)?;
         self.columns.insert(stream.to_owned(), columns);
@@ -93,17 +110,29 @@ impl StreamLoader {
 
     /// Keeps rows of a stream for the next checkpoint.
     pub fn add(&mut self, stream: &str, schema: &Schema, rows: Option<RecordBatch>, replace: Option<RecordBatch>) {
-        let new = || Pending { schema: schema.clone(), rows: Vec::new(), replace: Vec::new() };
+        let new =
+            || Pending { schema: schema.clone(), rows: Vec::new(), replace: Vec::new(), prefixes: HashSet::new() };
         let pending = self.pending.entry(stream.to_owned()).or_insert_with(new);
-        // A later page may bring columns that an earlier one did not have.
+        // A later page may bring columns that an earlier one did not have, or wider ones.
         for field in &schema.fields {
-            if pending.schema.field(&field.name).is_none() {
-                pending.schema.fields.push(field.clone());
+            match pending.schema.fields.iter_mut().find(|known| known.name == field.name) {
+                Some(known) => known.data_type = known.data_type.widen(field.data_type),
+                None => pending.schema.fields.push(field.clone()),
             }
         }
         self.pending_rows += rows.as_ref().map_or(0, RecordBatch::num_rows);
         pending.rows.extend(rows);
-        pending.replace.extend(replace);
+        if !self.is_fresh {
+            pending.prefixes.extend(replace.iter().flat_map(tables::texts));
+            pending.replace.extend(replace);
+        }
+    }
+
+    /// Whether a prefix is already replaced by what waits: only a checkpoint between the two keeps their order.
+    #[must_use]
+    pub fn replaces_again(&self, stream: &str, replace: &RecordBatch) -> bool {
+        let waiting = self.pending.get(stream).map(|pending| &pending.prefixes).filter(|waiting| !waiting.is_empty());
+        waiting.is_some_and(|waiting| tables::texts(replace).any(|prefix| waiting.contains(&prefix)))
     }
 
     /// Rows that wait for the next checkpoint.
@@ -130,19 +159,34 @@ impl StreamLoader {
             self.ensure(stream, &pending.schema)?;
         }
         let next = Cursor { state, is_initial: self.cursor.is_initial && !done };
+        // Of what the first reading finds, nothing was there before that could be gone.
+        let swept = std::mem::take(&mut self.swept);
+        let swept = if self.is_fresh { Swept::default() } else { swept };
         // The first full reading only appends; its last checkpoint keeps the last row of each key.
         let ends_initial = self.cursor.is_initial && done && self.is_incremental();
         let counts = self.warehouse.transaction(|| {
-            let mut counts = BTreeMap::new();
+            if swept.begins {
+                self.begin_sweep()?;
+            }
+            let mut counts: BTreeMap<String, LoadCounts> = BTreeMap::new();
             for (stream, pending) in &pending {
-                let written = self.write(stream, pending)?;
-                if written.changed > 0 {
-                    self.warehouse.touch(&Table::raw(&self.source, stream), &self.load_id)?;
+                counts.insert(stream.clone(), self.write(stream, pending, swept.is_under_way)?);
+            }
+            if swept.ends {
+                for stream in self.schemas.keys() {
+                    counts.entry(stream.clone()).or_default().changed += self.end_sweep(stream)?;
                 }
-                counts.insert(stream.clone(), written);
+            }
+            for (stream, _) in counts.iter().filter(|(_, written)| written.changed > 0) {
+                self.warehouse.touch(&Table::raw(&self.source, stream), &self.load_id)?;
             }
             if ends_initial {
-                self.schemas.iter().try_for_each(|(stream, schema)| self.keep_last(stream, &schema.primary_key))?;
+                for (stream, schema) in &self.schemas {
+                    self.keep_last(stream, &schema.primary_key)?;
+                }
+            }
+            if let Some(identity) = &self.identity {
+                self.warehouse.bind_identity(&self.source, identity)?;
             }
             self.warehouse.set_cursor(&self.source, &self.stream, &next, &self.load_id)?;
             Ok(counts)
@@ -151,42 +195,48 @@ impl StreamLoader {
         Ok(counts)
     }
 
-    fn write(&self, stream: &str, pending: &Pending) -> Result<LoadCounts> {
+    fn write(&self, stream: &str, pending: &Pending, is_sweep: bool) -> Result<LoadCounts> {
         let table = Table::raw(&self.source, stream);
         let columns = self.columns.get(stream).map(Vec::as_slice).unwrap_or_default();
-        let fit = |batch: &RecordBatch| tables::fit(batch, columns, &self.load_id, self.extracted_at);
         let rows: u64 = pending.rows.iter().map(|batch| batch.num_rows() as u64).sum();
         let unfit = pending.rows.iter().filter_map(|batch| batch.column_by_name(UNFIT));
         let unfit = unfit.map(|column| (column.len() - column.null_count()) as u64).sum();
-        let appends = self.cursor.is_initial && self.is_incremental();
-        if appends {
-            for batch in &pending.rows {
-                self.warehouse.append(&table, fit(batch)?)?;
-            }
+        if self.is_fresh && self.is_incremental() {
+            self.append(&table, pending, columns)?;
             return Ok(LoadCounts { rows, changed: rows, unfit });
         }
         let staged = Table::new("temp", format!("staged_{}_{stream}", self.source));
         let name = quote(&staged.name);
         self.warehouse.execute(&format!("CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {table} LIMIT 0"))?;
-        for batch in &pending.rows {
-            self.warehouse.append(&staged, fit(batch)?)?;
+        self.append(&staged, pending, columns)?;
+        if is_sweep && stream == self.stream {
+            self.remember_seen(stream, &pending.schema.primary_key, &format!("temp.{name}"))?;
         }
-        let mut changed = self.delete(stream, &table, &staged, pending)?;
+        let mut changed = self.delete(stream, &table, &staged, pending, is_sweep)?;
         changed += self.merge(&table, &staged, &pending.schema, columns)?;
         self.warehouse.execute(&format!("DROP TABLE temp.{name}"))?;
         Ok(LoadCounts { rows, changed, unfit })
     }
 
+    /// Appends what waits as one batch: each append is a statement of its own to DuckDB.
+    fn append(&self, table: &Table, pending: &Pending, columns: &[Field]) -> Result<()> {
+        let fit = |batch: &RecordBatch| tables::fit(batch, columns, &self.load_id, self.extracted_at);
+        let batches = pending.rows.iter().map(fit).collect::<Result<Vec<_>>>()?;
+        let Some(first) = batches.first() else { return Ok(()) };
+        let batch = arrow_select::concat::concat_batches(&first.schema(), &batches);
+        self.warehouse.append(table, batch.map_err(|cause| Error::internal(cause.to_string()))?)
+    }
+
     /// Deletes old rows that a replaced prefix or a replaced stream no longer has.
-    fn delete(&self, stream: &str, table: &Table, staged: &Table, pending: &Pending) -> Result<u64> {
+    fn delete(&self, stream: &str, table: &Table, staged: &Table, pending: &Pending, is_sweep: bool) -> Result<u64> {
         let staged = format!("temp.{}", quote(&staged.name));
         let keys = &pending.schema.primary_key;
         if self.disposition == Disposition::Replace {
             let same = same_key(keys, "old", "new");
             // The key may be narrower than last time.
-            self.keep_last(stream, keys)?;
+            let repeated = self.keep_last(stream, keys)?;
             let sql = format!("DELETE FROM {table} old WHERE NOT EXISTS (SELECT 1 FROM {staged} new WHERE {same})");
-            return Ok(self.warehouse.change(&sql, &[])? as u64);
+            return Ok(repeated + self.warehouse.change(&sql, &[])? as u64);
         }
         let mut deleted = 0;
         for (index, prefixes) in pending.replace.iter().enumerate() {
@@ -198,6 +248,9 @@ impl StreamLoader {
             let create = format!("CREATE OR REPLACE TEMP TABLE {name} AS SELECT {key_columns} FROM {table} LIMIT 0");
             self.warehouse.execute(&create)?;
             self.warehouse.append(&replaced, prefixes.clone())?;
+            if is_sweep && stream != self.stream {
+                self.remember_seen(stream, prefix, &format!("temp.{name}"))?;
+            }
             let sql = format!(
                 "DELETE FROM {table} old WHERE EXISTS (SELECT 1 FROM temp.{name} new WHERE {}) \
                  AND NOT EXISTS (SELECT 1 FROM {staged} new WHERE {})",
@@ -234,16 +287,16 @@ impl StreamLoader {
         Ok(self.warehouse.change(&sql, &[])? as u64)
     }
 
-    /// Keeps the last of several rows of one key.
-    fn keep_last(&self, stream: &str, key: &[String]) -> Result<()> {
+    /// Keeps the last of several rows of one key; gives back how many went.
+    fn keep_last(&self, stream: &str, key: &[String]) -> Result<u64> {
         let table = Table::raw(&self.source, stream);
         let keys = quote_all(key.iter().map(String::as_str), "");
         let repeated = format!("SELECT 1 FROM {table} GROUP BY {keys} HAVING count(*) > 1 LIMIT 1");
         if self.warehouse.value(&repeated, &[])?.is_none() {
-            return Ok(());
+            return Ok(0);
         }
         let sql = format!("DELETE FROM {table} WHERE rowid NOT IN (SELECT max(rowid) FROM {table} GROUP BY {keys})");
-        self.warehouse.change(&sql, &[]).map(drop)
+        Ok(self.warehouse.change(&sql, &[])? as u64)
     }
 }
 

@@ -43,6 +43,9 @@ CREATE TABLE _host.variables (name VARCHAR, value VARCHAR);
     "
 ALTER TABLE _host.rule_runs ADD COLUMN rows_failed BIGINT;
 ",
+    "
+CREATE TABLE _host.seen (source VARCHAR, stream VARCHAR, width BIGINT, key VARCHAR);
+",
 ];
 
 /// Brings `_host` up to date.

@@ -4,7 +4,9 @@
 mod ledger;
 mod load;
 mod migrations;
+mod scan;
 mod stop;
+mod sweep;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -66,7 +68,11 @@ impl Warehouse {
     fn new(connection: Connection, path: PathBuf, stop: Arc<stop::Stop>) -> Result<Self> {
         stop.register(&connection);
         let warehouse = Self { connection, path, stop };
-        warehouse.execute("SET TimeZone = 'UTC'")?;
+        // Time zones are in an extension of DuckDB's, which its own library has inside and a bundled build fetches once.
+        let zone = warehouse.execute("SET TimeZone = 'UTC'");
+        zone.map_err(|error| {
+            error.hint("this build of DuckDB has no ICU: run once where the extension can be fetched")
+        })?;
         Ok(warehouse)
     }
 
@@ -118,17 +124,6 @@ impl Warehouse {
         }))
     }
 
-    /// Streams a query's rows batch by batch.
-    pub fn scan(&self, sql: &str, parameters: &[&str], mut each: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
-        self.stop.check()?;
-        let mut statement = self.connection.prepare(sql).map_err(|cause| lift(&cause))?;
-        let batches = statement.stream_arrow(duckdb::params_from_iter(parameters)).map_err(|cause| lift(&cause))?;
-        for batch in batches {
-            each(&batch)?;
-        }
-        Ok(())
-    }
-
     /// Appends a batch that has the table's columns in the table's order. `catalog` is `temp` for temporary tables.
     pub(crate) fn append(&self, table: &Table, batch: RecordBatch) -> Result<()> {
         let appender = match table.schema.as_str() {
@@ -158,6 +153,17 @@ impl Warehouse {
         let sql = "SELECT 1 FROM duckdb_views() WHERE schema_name = ? AND view_name = ? AND database_name = current_database()";
         let is_view = self.value(sql, &[&table.schema, &table.name])?.is_some();
         self.execute(&format!("DROP {} IF EXISTS {table}", if is_view { "VIEW" } else { "TABLE" }))
+    }
+
+    /// Drops what earlier runs were building aside when they ended.
+    pub fn drop_leftovers(&self) -> Result<()> {
+        let sql = "SELECT schema_name AS s, table_name AS t FROM duckdb_tables() \
+                   WHERE database_name = current_database() AND regexp_matches(table_name, '__next(_[0-9]+)?$') \
+                   UNION ALL SELECT schema_name, view_name FROM duckdb_views() \
+                   WHERE database_name = current_database() AND view_name LIKE '%\\_\\_next' ESCAPE '\\'";
+        let text = |row: &Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+        let leftovers = self.query(sql, &[])?;
+        leftovers.iter().try_for_each(|row| self.drop_table_or_view(&Table::new(text(row, "s"), text(row, "t"))))
     }
 
     /// Renames a table within its schema.
@@ -218,6 +224,17 @@ pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// SQL that makes a text of a row's key: the value itself, or a JSON array of several. The one place that does, so that
+/// two texts of one key are always the same.
+#[must_use]
+pub fn key_text(key: &[String]) -> String {
+    let texts: Vec<_> = key.iter().map(|name| format!("{}::VARCHAR", quote(name))).collect();
+    match texts.as_slice() {
+        [single] => format!("coalesce({single}, '')"),
+        many => format!("to_json([{}])::VARCHAR", many.join(", ")),
+    }
+}
+
 /// Names as SQL lists them.
 #[must_use]
 pub fn quote_all<'a>(names: impl IntoIterator<Item = &'a str>, prefix: &str) -> String {
@@ -226,10 +243,13 @@ pub fn quote_all<'a>(names: impl IntoIterator<Item = &'a str>, prefix: &str) -> 
 
 /// DuckDB's error as the host's, by the next step.
 pub(crate) fn lift(cause: &duckdb::Error) -> Error {
-    let text = match cause {
-        duckdb::Error::DuckDBFailure(_, Some(text)) => text.clone(),
-        other => other.to_string(),
-    };
+    match cause {
+        duckdb::Error::DuckDBFailure(_, Some(text)) => lift_text(text),
+        other => lift_text(&other.to_string()),
+    }
+}
+
+fn lift_text(text: &str) -> Error {
     let text = text.trim_end_matches('.');
     if text.contains("Could not set lock") || text.contains("lock on file") {
         let error = Error::unavailable(format!("another process has it open: {text}"));

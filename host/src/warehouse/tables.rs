@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::{
     Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray, TimestampMicrosecondArray, new_null_array,
 };
+use arrow_cast::CastOptions;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 
 use super::{Row, Table, Warehouse, quote};
@@ -30,6 +31,11 @@ impl Warehouse {
     /// Creates the table, or adds the columns it lacks and widens those too narrow; gives back its columns.
     pub(super) fn evolve(&self, table: &Table, schema: &Schema, load_id: &str) -> Result<Vec<Field>> {
         let wanted = || schema.fields.iter().cloned().chain(bookkeeping());
+        let mut names = std::collections::HashSet::new();
+        if let Some(twice) = wanted().find(|field| !names.insert(field.name.to_lowercase())) {
+            let error = Error::config(format!("{table}: two columns are named `{}`", twice.name));
+            return Err(error.hint("names that differ in their case alone are one to DuckDB"));
+        }
         let Some(present) = self.columns(table)? else {
             let columns = wanted().map(|field| format!("{} {}", quote(&field.name), field.data_type.sql()));
             let columns = columns.collect::<Vec<_>>().join(", ");
@@ -39,7 +45,9 @@ impl Warehouse {
         };
         let mut columns = present;
         for field in wanted() {
-            let (change, before, after) = match columns.iter_mut().find(|column| column.name == field.name) {
+            // DuckDB's names are the same whatever their case.
+            let is_it = |column: &&mut Field| column.name.eq_ignore_ascii_case(&field.name);
+            let (change, before, after) = match columns.iter_mut().find(is_it) {
                 Some(column) => {
                     let wide = column.data_type.widen(field.data_type);
                     if wide == column.data_type {
@@ -67,7 +75,7 @@ impl Warehouse {
 pub(super) fn fit(batch: &RecordBatch, columns: &[Field], load_id: &str, extracted_at: i64) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let array = |field: &Field| -> Result<ArrayRef> {
-        Ok(match (field.name.as_str(), batch.column_by_name(&field.name)) {
+        Ok(match (field.name.as_str(), column(batch, &field.name)) {
             (LOAD_ID, _) => Arc::new(StringArray::from_iter_values(std::iter::repeat_n(load_id, rows))),
             (EXTRACTED_AT, _) => {
                 let times = TimestampMicrosecondArray::from_iter_values(std::iter::repeat_n(extracted_at, rows));
@@ -84,12 +92,33 @@ pub(super) fn fit(batch: &RecordBatch, columns: &[Field], load_id: &str, extract
         .map_err(|cause| Error::internal(cause.to_string()))
 }
 
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a ArrayRef> {
+    batch.column_by_name(name).or_else(|| {
+        let schema = batch.schema_ref();
+        let at = schema.fields().iter().position(|field| field.name().eq_ignore_ascii_case(name))?;
+        Some(batch.column(at))
+    })
+}
+
 fn widen(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     let wanted = field.data_type.arrow();
     if *array.data_type() == wanted {
         return Ok(Arc::clone(array));
     }
-    arrow_cast::cast(array, &wanted).map_err(|cause| Error::internal(format!("column `{}`: {cause}", field.name)))
+    // Never quietly null: what does not fit is for the decoder to tell.
+    let options = CastOptions { safe: false, ..CastOptions::default() };
+    arrow_cast::cast_with_options(array, &wanted, &options)
+        .map_err(|cause| Error::internal(format!("column `{}`: {cause}", field.name)))
+}
+
+/// A batch's rows as texts that tell them apart.
+pub(super) fn texts(batch: &RecordBatch) -> impl Iterator<Item = String> {
+    let options = FormatOptions::default().with_null("\0");
+    let columns = batch.columns().iter().map(|array| ArrayFormatter::try_new(array, &options));
+    let columns: Vec<_> = columns.filter_map(Result::ok).collect();
+    let row =
+        |row: usize| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join("\u{1f}");
+    (0..batch.num_rows()).map(row).collect::<Vec<_>>().into_iter()
 }
 
 /// A batch's rows as JSON: numbers and booleans as they are, everything else as text.

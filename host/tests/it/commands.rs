@@ -40,7 +40,7 @@ fn check_and_discover_write_nothing() {
 fn the_plan_names_everything_and_asks_nobody() {
     let project = Project::new(20);
     let plan = succeed(&project, &["plan", &shipped()]);
-    assert_eq!(project.server.take_log(), Vec::<String>::new());
+    assert_eq!(project.server.take_log().len(), 0);
     let root = root().display().to_string();
     let plan = plan.replace(&root, "ROOT").replace(&project.server.url(), "URL");
     let plan = plan.replace(&project.folder.path().display().to_string(), "FOLDER");

@@ -17,7 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("extract", &["plugin", "prepare", "progress", "warehouse"]),
     ("clean", &["plugin", "prepare", "progress", "warehouse"]),
     ("marts", &["progress", "warehouse"]),
-    ("report", &["clean", "extract", "marts", "pipeline", "warehouse"]),
+    ("report", &["clean", "extract", "marts", "pipeline", "prepare", "warehouse"]),
     (
         "run",
         &["clean", "clock", "extract", "marts", "pipeline", "plugin", "prepare", "progress", "report", "warehouse"],

@@ -87,7 +87,7 @@ impl Source for Csv {
         Ok(())
     }
 
-    fn discover(&self) -> Result<Vec<StreamInfo>> {
+    fn discover(&self, _: Option<&[String]>) -> Result<Vec<StreamInfo>> {
         Ok(vec![StreamInfo::new(&self.config.stream, &self.schema).replaced()])
     }
 

@@ -2,8 +2,25 @@
 
 use plugin_sdk::prelude::*;
 
+use crate::CONNECTION;
+
 /// The error code of an answer that lacks a scope.
 pub(crate) const MISSING_SCOPES: &str = "missing_scopes";
+
+/// How often one request is sent again where its answer cannot be right.
+pub(crate) const TRIES: usize = 4;
+
+/// Reads an answer; where its body is cut off or no JSON, though the status is good, the request is sent again.
+pub(crate) fn sure<T>(answer: Response, request: &Request, read: impl Fn(Response) -> Result<T>) -> Result<T> {
+    let mut answer = answer;
+    for _ in 1..TRIES {
+        match read(answer) {
+            Err(error) if error.is_broken_body() => answer = request.clone().send(CONNECTION)?,
+            other => return other,
+        }
+    }
+    read(answer)
+}
 
 /// The answer to a batch, where each input may fail by itself: only this category or subcategory of failure is as it
 /// should be. Any other fails the batch, since an input without a result must not pass for one without records.

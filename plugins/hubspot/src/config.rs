@@ -1,4 +1,4 @@
-//! What the pipeline may say, and the table of object streams: a new standard object is one row.
+//! What the pipeline may say.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +24,24 @@ pub(crate) struct Config {
     /// How far back each search overlaps the last one, since HubSpot's index lags behind writes.
     #[serde(default = "overlap_minutes")]
     pub(crate) overlap_minutes: u32,
+    /// How often everything is read again: what no date of change tells are deleted and merged records, links, and
+    /// values that HubSpot calculates. 0: at every run.
+    #[serde(default = "sweep_hours")]
+    pub(crate) sweep_hours: u32,
+    /// Properties whose older values are read too, by stream: they come as the stream `NAME_history`.
+    #[serde(default)]
+    pub(crate) history: BTreeMap<String, Vec<String>>,
+    /// In how many ranges of ids a large stream is listed at once.
+    #[serde(default = "ranges")]
+    #[schemars(range(min = 1, max = 64))]
+    pub(crate) ranges: u32,
+}
+
+impl Config {
+    /// The streams whose properties it names.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = &String> {
+        self.properties.keys().chain(self.optional_properties.keys()).chain(self.history.keys())
+    }
 }
 
 fn api_version() -> String {
@@ -32,6 +50,14 @@ fn api_version() -> String {
 
 fn overlap_minutes() -> u32 {
     5
+}
+
+fn sweep_hours() -> u32 {
+    24
+}
+
+fn ranges() -> u32 {
+    8
 }
 
 /// A property's type, as HubSpot's properties API names it.
@@ -61,38 +87,3 @@ pub(crate) enum PropertyType {
     #[schemars(skip)]
     Other,
 }
-
-/// An object type as a stream.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Object {
-    /// The stream's name, and the path's.
-    pub(crate) plural: &'static str,
-    /// The property with the time of the last change.
-    pub(crate) modified: &'static str,
-    /// The scope it needs.
-    pub(crate) scope: &'static str,
-    /// Association streams read with it: name, the other type.
-    pub(crate) associations: &'static [(&'static str, &'static str)],
-}
-
-/// The object streams.
-pub(crate) const OBJECTS: &[Object] = &[
-    Object {
-        plural: "companies",
-        modified: "hs_lastmodifieddate",
-        scope: "crm.objects.companies.read",
-        associations: &[],
-    },
-    Object {
-        plural: "contacts",
-        modified: "lastmodifieddate",
-        scope: "crm.objects.contacts.read",
-        associations: &[("contacts_companies", "companies")],
-    },
-    Object {
-        plural: "deals",
-        modified: "hs_lastmodifieddate",
-        scope: "crm.objects.deals.read",
-        associations: &[("deals_companies", "companies"), ("deals_contacts", "contacts")],
-    },
-];

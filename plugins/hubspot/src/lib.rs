@@ -1,16 +1,20 @@
-//! Source: HubSpot CRM. Backfills by list, then asks for changes by keyset search; associations come with their records.
+//! Source: HubSpot CRM. Backfills by list, then asks for changes by keyset search; what no date of change tells comes
+//! with a sweep. Associations and histories come with their records.
 
 mod answers;
 mod config;
-mod objects;
+mod discover;
+mod reader;
 mod schema;
 mod small;
+mod streams;
 mod time;
 
 use plugin_sdk::prelude::*;
 
 use answers::checked;
 use config::Config;
+use streams::Objects;
 
 /// The connection's name among the plugin's needs.
 const CONNECTION: &str = "hubspot";
@@ -29,21 +33,23 @@ impl Source for HubSpot {
     fn needs() -> Vec<Need> {
         vec![
             Need::connection(CONNECTION),
-            Need::rate_bucket(GENERAL, 190, 10_000),
+            Need::rate_bucket(GENERAL, 190, 10_000).corrected_by(
+                "x-hubspot-ratelimit-max",
+                "x-hubspot-ratelimit-interval-milliseconds",
+                "x-hubspot-ratelimit-remaining",
+            ),
             Need::rate_bucket(SEARCH, 5, 1000),
-            // Locked record, migration in progress: worth another try.
-            Need::retry(&[423, 477]),
+            // 423: the record is locked for at least 2 s; 477: the account is being migrated.
+            Need::retry(&[(423, 2000), (477, 0)], &[(429, "/policyName", "DAILY")]),
         ]
     }
 
     fn open(config: Config) -> Result<Self> {
-        let streams: Vec<_> = config::OBJECTS.iter().map(|object| object.plural).collect();
-        let named = config.properties.keys().chain(config.optional_properties.keys());
-        if let Some(unknown) = named.into_iter().find(|name| !streams.contains(&name.as_str())) {
-            let error = Error::config(format!("properties are named for `{unknown}`, which is no stream of records"));
-            return Err(error.hint(format!("those are {}", streams.join(", "))));
-        }
         Ok(Self { config })
+    }
+
+    fn check(&self) -> Result<()> {
+        self.identity().map(drop)
     }
 
     fn identity(&self) -> Result<Option<String>> {
@@ -54,16 +60,17 @@ impl Source for HubSpot {
         Ok(Some(format!("HubSpot portal {portal} ({kind})")))
     }
 
-    fn discover(&self) -> Result<Vec<StreamInfo>> {
-        let mut streams = objects::discover(&self.config)?;
+    fn discover(&self, wanted: Option<&[String]>) -> Result<Vec<StreamInfo>> {
+        let mut streams = discover::discover(&self.config, wanted)?;
         streams.extend(small::discover());
         Ok(streams)
     }
 
     fn read(&self, selection: Selection) -> Result<Box<dyn Reader>> {
-        match config::OBJECTS.iter().find(|object| object.plural == selection.stream) {
-            Some(object) => Ok(Box::new(objects::ObjectReader::open(&self.config, object, &selection)?)),
-            None => Ok(Box::new(small::SmallReader::open(&self.config, &selection.stream)?)),
+        let objects = Objects::find(&self.config, Some(&selection.streams))?;
+        match objects.of(&selection.stream).cloned() {
+            Some(object) => Ok(Box::new(reader::ObjectReader::open(&self.config, object, &objects, &selection)?)),
+            None => Ok(Box::new(small::SmallReader::open(&self.config, &objects, &selection)?)),
         }
     }
 }

@@ -1,13 +1,20 @@
-//! A type's properties as columns: cast on `type`, never on `fieldType`.
+//! An object's columns, from the portal's own list of its properties.
+
+use std::collections::BTreeSet;
 
 use plugin_sdk::prelude::*;
 
-use crate::answers::checked;
-use crate::config::{Config, Object, PropertyType};
+use crate::answers::{checked, sure};
+use crate::config::{Config, PropertyType};
+use crate::streams::Object;
+use crate::time;
 use crate::{CONNECTION, GENERAL};
 
-/// Values come as strings, times as ISO or epoch milliseconds, cleared values as "".
+/// Numbers and booleans come inside strings, times as ISO or epoch milliseconds, cleared values as "".
 const FORMS: &str = "text,epoch-ms,empty-null";
+/// Columns that a record has beside its properties, and those that the host adds.
+const RESERVED: [&str; 8] =
+    ["id", "created_at", "updated_at", "archived", "archived_at", "_unfit", "_load_id", "_extracted_at"];
 
 #[derive(Deserialize)]
 struct Properties {
@@ -34,48 +41,78 @@ pub(crate) struct ObjectSchema {
     pub(crate) properties: Vec<String>,
     /// Each as `property:type`.
     pub(crate) shape: Vec<String>,
+    /// The server's time, in milliseconds since 1970.
+    pub(crate) told_at: i64,
 }
 
-/// Asks HubSpot for an object's properties and makes columns of those wanted.
-pub(crate) fn object_schema(config: &Config, object: &Object) -> Result<ObjectSchema> {
-    let path = format!("/crm/properties/{}/{}", config.api_version, object.plural);
-    let answer = checked(Request::get(path).bucket(GENERAL).send(CONNECTION)?, object.scope)?;
-    let Properties { results } = answer.json()?;
-    let wanted = config.properties.get(object.plural);
-    let optional = config.optional_properties.get(object.plural);
+/// Asks HubSpot for objects' properties, all at once, and makes columns of those wanted.
+pub(crate) fn object_schemas(config: &Config, objects: &[&Object]) -> Result<Vec<Result<ObjectSchema>>> {
+    let request = |object: &&Object| {
+        Request::get(format!("/crm/properties/{}/{}", config.api_version, object.path)).bucket(GENERAL)
+    };
+    let requests: Vec<_> = objects.iter().map(request).collect();
+    let answers = Request::send_all(requests.clone(), CONNECTION)?;
+    let schema = |((object, request), answer): ((&&Object, &Request), Response)| {
+        sure(answer, request, |answer| object_schema(config, object, checked(answer, object.scope)?))
+    };
+    Ok(objects.iter().zip(&requests).zip(answers).map(schema).collect())
+}
+
+fn object_schema(config: &Config, object: &Object, answer: Response) -> Result<ObjectSchema> {
+    let told_at = time::date_header(&answer)?;
+    let Properties { mut results } = answer.json()?;
+    let wanted = config.properties.get(object.stream.as_ref());
+    let optional = config.optional_properties.get(object.stream.as_ref());
     if let Some(unknown) = wanted.into_iter().flatten().find(|name| !results.iter().any(|known| known.name == **name)) {
-        return Err(Error::config(format!("HubSpot has no property `{unknown}` on {}", object.plural))
+        return Err(Error::config(format!("HubSpot has no property `{unknown}` on {}", object.stream))
             .hint("HubSpot lists a type's properties, with their internal names, under Settings → Properties"));
     }
     let mut table = JsonTable::rows_at("/results")
         .column(Field::text("id").description("HubSpot's record id"), "/id")
         .column(Field::new("created_at", Type::Timestamp), "/createdAt")
         .column(Field::new("updated_at", Type::Timestamp), "/updatedAt")
-        .column(Field::new("archived", Type::Bool), "/archived");
+        .column(Field::new("archived", Type::Bool).description("Deleted in HubSpot"), "/archived")
+        .column(Field::new("archived_at", Type::Timestamp), "/archivedAt");
+    // Whatever order the portal lists them in, the same property gets the same column.
+    results.sort_by(|a, b| (a.name.to_lowercase() != a.name, &a.name).cmp(&(b.name.to_lowercase() != b.name, &b.name)));
+    let mut columns: BTreeSet<String> = RESERVED.map(str::to_owned).into();
     let mut properties = Vec::new();
     let mut shape = Vec::new();
     for Property { name, data_type, label } in results {
         let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&name))
-            || name == object.modified
+            || name == object.modified()
             || optional.is_some_and(|optional| optional.contains_key(&name));
-        if !is_wanted {
-            continue;
+        if is_wanted {
+            table = column(table, &mut columns, &name, &data_type, &label);
+            shape.push(format!("{name}:{data_type:?}"));
+            properties.push(name);
         }
-        table = column(table, &name, &data_type, &label);
-        shape.push(format!("{name}:{data_type:?}"));
-        properties.push(name);
     }
     for (name, data_type) in optional.into_iter().flatten().filter(|(name, _)| !properties.contains(name)) {
-        table = column(table, name, data_type, "this portal has no such property");
+        table = column(table, &mut columns, name, data_type, "this portal has no such property");
     }
-    let schema = table.schema(&["id"]).cursor(object.modified);
-    Ok(ObjectSchema { table, schema, properties, shape })
+    let schema = table.schema(&["id"]).cursor(object.modified());
+    Ok(ObjectSchema { table, schema, properties, shape, told_at })
 }
 
-/// Adds a property's column.
-fn column(table: JsonTable, name: &str, data_type: &PropertyType, label: &str) -> JsonTable {
-    let reserved = ["id", "created_at", "updated_at", "archived"].contains(&name);
-    let column = if reserved { format!("property_{name}") } else { name.to_owned() };
+/// Adds a property's column. Names that differ in their case alone are one to the warehouse: the lower-case one keeps
+/// its name.
+fn column(
+    table: JsonTable,
+    taken: &mut BTreeSet<String>,
+    name: &str,
+    data_type: &PropertyType,
+    label: &str,
+) -> JsonTable {
+    let mut column = name.to_lowercase();
+    if !taken.insert(column.clone()) {
+        let hash = name.bytes().fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
+        column = format!("property_{column}_{hash:08x}");
+        if RESERVED.contains(&name) {
+            column = format!("property_{name}");
+        }
+        taken.insert(column.clone());
+    }
     let data_type = column_type(name, data_type);
     let field = Field::new(&column, data_type).description(label);
     // A cleared text is kept as HubSpot sends it: `""`.
@@ -96,11 +133,18 @@ fn column_type(name: &str, data_type: &PropertyType) -> Type {
     }
 }
 
-/// One row a link: records, category, type id, label.
+/// One row a type of a link: records, category, type id, label.
 pub(crate) fn association_table() -> JsonTable {
-    JsonTable::rows_at("/results")
-        .column(Field::text("from_id"), "/from/id")
-        .each("/to")
+    links(JsonTable::rows_at("/results").column(Field::text("from_id"), "/from/id").each("/to"))
+}
+
+/// The same of one record's own page of links, which does not name it.
+pub(crate) fn record_association_table(id: &str) -> JsonTable {
+    links(JsonTable::rows_at("/results").constant("from_id", id))
+}
+
+fn links(table: JsonTable) -> JsonTable {
+    table
         .column(Field::text("to_id"), "/toObjectId")
         .each("/associationTypes")
         .column(Field::text("category"), "/category")
@@ -110,3 +154,20 @@ pub(crate) fn association_table() -> JsonTable {
 
 /// Replaced per `from_id`.
 pub(crate) const ASSOCIATION_KEY: [&str; 4] = ["from_id", "to_id", "category", "type_id"];
+
+/// One row a value that a property had.
+pub(crate) fn history_table(property: &str) -> JsonTable {
+    JsonTable::rows_at("/results")
+        .column(Field::text("record_id"), "/id")
+        .constant("property", property)
+        .each(&format!("/propertiesWithHistory/{}", property.replace('~', "~0").replace('/', "~1")))
+        .column(Field::new("timestamp", Type::Timestamp), "/timestamp")
+        .column(Field::text("value"), "/value")
+        .column(Field::text("source_type"), "/sourceType")
+        .column(Field::text("source_id"), "/sourceId")
+        .column(Field::text("source_label"), "/sourceLabel")
+        .column(Field::text("updated_by_user_id"), "/updatedByUserId")
+}
+
+/// Replaced per `record_id`.
+pub(crate) const HISTORY_KEY: [&str; 4] = ["record_id", "property", "timestamp", "value"];

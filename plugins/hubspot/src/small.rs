@@ -1,13 +1,16 @@
-//! Owners and pipelines: small streams that every run reads whole.
+//! Owners, pipelines and property definitions: small streams that every run reads whole.
 
 use plugin_sdk::prelude::*;
 
-use crate::answers::checked;
+use crate::answers::{checked, sure};
 use crate::config::Config;
+use crate::streams::Objects;
 use crate::{CONNECTION, GENERAL};
 
-/// The object types that have pipelines here.
-const PIPELINE_OF: &str = "deals";
+/// Their names.
+pub(crate) const STREAMS: [&str; 3] = ["owners", "pipelines", "properties"];
+/// The standard objects that have pipelines.
+const WITH_PIPELINES: [&str; 2] = ["deals", "tickets"];
 
 fn owners() -> JsonTable {
     JsonTable::rows_at("/results")
@@ -20,8 +23,9 @@ fn owners() -> JsonTable {
         .column(Field::new("archived", Type::Bool), "/archived")
 }
 
-fn stages() -> JsonTable {
+fn stages(object: &str) -> JsonTable {
     JsonTable::rows_at("/results")
+        .constant("object", object)
         .column(Field::text("pipeline_id"), "/id")
         .column(Field::text("pipeline_label"), "/label")
         .each("/stages")
@@ -30,57 +34,121 @@ fn stages() -> JsonTable {
         .column(Field::new("display_order", Type::Int64), "/displayOrder")
         .column(Field::new("probability", Type::Decimal).accept("text,empty-null"), "/metadata/probability")
         .column(Field::new("is_closed", Type::Bool).accept("text,empty-null"), "/metadata/isClosed")
+        .column(Field::text("ticket_state"), "/metadata/ticketState")
         .column(Field::new("archived", Type::Bool), "/archived")
+}
+
+fn properties(object: &str) -> JsonTable {
+    JsonTable::rows_at("/results")
+        .constant("object", object)
+        .column(Field::text("name"), "/name")
+        .column(Field::text("label"), "/label")
+        .column(Field::text("description"), "/description")
+        .column(Field::text("group_name"), "/groupName")
+        .column(Field::text("type"), "/type")
+        .column(Field::text("field_type"), "/fieldType")
+        .column(Field::new("calculated", Type::Bool), "/calculated")
+        .column(Field::new("hidden", Type::Bool), "/hidden")
+        .column(Field::new("hubspot_defined", Type::Bool), "/hubspotDefined")
+        .column(Field::new("has_unique_value", Type::Bool), "/hasUniqueValue")
+        .column(Field::text("data_sensitivity"), "/dataSensitivity")
+        .column(Field::new("options", Type::Json), "/options")
+}
+
+fn schema(stream: &str) -> Schema {
+    match stream {
+        "owners" => owners().schema(&["id"]),
+        "pipelines" => stages("").schema(&["object", "pipeline_id", "stage_id"]),
+        _ => properties("").schema(&["object", "name"]),
+    }
 }
 
 /// The small streams.
 pub(crate) fn discover() -> Vec<StreamInfo> {
+    let stream = |name: &str, scope: &str| StreamInfo::new(name, &schema(name)).replaced().scope(scope);
     vec![
-        StreamInfo::new("owners", &owners().schema(&["id"])).replaced().scope("crm.objects.owners.read"),
-        StreamInfo::new("pipelines", &stages().schema(&["pipeline_id", "stage_id"]))
-            .replaced()
-            .scope("crm.objects.deals.read"),
+        stream("owners", "crm.objects.owners.read"),
+        stream("pipelines", "crm.objects.deals.read"),
+        stream("properties", "that of each object").on_request(),
     ]
 }
 
-/// Reads one small stream.
+/// One list to read: its path, how its rows are decoded, the scope it needs.
+struct List {
+    path: String,
+    archived: bool,
+    table: JsonTable,
+    scope: &'static str,
+}
+
+/// Reads one small stream, list by list.
 pub(crate) struct SmallReader {
     stream: String,
-    path: String,
+    lists: Vec<List>,
     after: Option<String>,
 }
 
 impl SmallReader {
-    /// A reader of `owners` or `pipelines`.
-    pub(crate) fn open(config: &Config, stream: &str) -> Result<Self> {
-        let path = match stream {
-            "owners" => format!("/crm/owners/{}", config.api_version),
-            "pipelines" => format!("/crm/pipelines/{}/{PIPELINE_OF}", config.api_version),
+    /// A reader of `owners`, `pipelines` or `properties`; of the latter two for the objects that are selected.
+    pub(crate) fn open(config: &Config, objects: &Objects, selection: &Selection) -> Result<Self> {
+        let version = &config.api_version;
+        let selected = || objects.0.iter().filter(|object| selection.streams.iter().any(|s| *s == object.stream));
+        let list = |path: String, table: JsonTable, scope| List { path, archived: false, table, scope };
+        let mut lists: Vec<List> = match selection.stream.as_str() {
+            "owners" => {
+                let list = |archived| List {
+                    path: format!("/crm/owners/{version}"),
+                    archived,
+                    table: owners(),
+                    scope: "crm.objects.owners.read",
+                };
+                // Those who left still own records.
+                vec![list(true), list(false)]
+            }
+            "pipelines" => {
+                let has_pipelines = |path: &str| WITH_PIPELINES.contains(&path) || path.starts_with("2-");
+                let with = selected().filter(|object| has_pipelines(&object.path));
+                let path = |path: &str| format!("/crm/pipelines/{version}/{path}");
+                with.map(|object| list(path(&object.path), stages(&object.stream), object.scope)).collect()
+            }
+            "properties" => {
+                let path = |path: &str| format!("/crm/properties/{version}/{path}");
+                selected().map(|object| list(path(&object.path), properties(&object.stream), object.scope)).collect()
+            }
             other => return Err(Error::config(format!("HubSpot has no stream `{other}`"))),
         };
-        Ok(Self { stream: stream.to_owned(), path, after: None })
+        if lists.is_empty() {
+            let path = format!("/crm/{}/{version}/deals", selection.stream);
+            let table = if selection.stream == "pipelines" { stages("deals") } else { properties("deals") };
+            lists.push(list(path, table, "crm.objects.deals.read"));
+        }
+        Ok(Self { stream: selection.stream.clone(), lists, after: None })
     }
 }
 
 impl Reader for SmallReader {
     fn next(&mut self) -> Result<Page> {
-        let owners_page = self.stream == "owners";
-        let (table, key): (_, &[&str]) =
-            if owners_page { (owners(), &["id"]) } else { (stages(), &["pipeline_id", "stage_id"]) };
-        let mut request = Request::get(&self.path).bucket(GENERAL);
-        if owners_page {
-            request = request.query("limit", 100);
+        let Some(list) = self.lists.last() else { return Ok(Page::new().done(true)) };
+        let mut request = Request::get(&list.path).bucket(GENERAL);
+        if self.stream == "owners" {
+            request = request.query("limit", 100).query("archived", list.archived);
         }
         if let Some(after) = &self.after {
             request = request.query("after", after);
         }
-        let answer = checked(request.send(CONNECTION)?, &format!("crm.objects.{}.read", self.stream))?;
-        let next = answer.get("/paging/next/after");
+        let read = |answer| {
+            let answer = checked(answer, list.scope)?;
+            Ok((list.table.decode(&answer)?, answer.get("/paging/next/after")))
+        };
+        let (table, next) = sure(request.clone().send(CONNECTION)?, &request, read)?;
         if next.is_some() && next == self.after {
-            return Err(Error::data(format!("{}: HubSpot repeats a page", self.path)));
+            return Err(Error::data(format!("{}: HubSpot repeats a page", list.path)));
         }
+        let page = Page::new().rows(&self.stream, &schema(&self.stream), table);
         self.after = next;
-        let schema = table.schema(key);
-        Ok(Page::new().rows(&self.stream, &schema, table.decode(&answer)?).done(self.after.is_none()))
+        if self.after.is_none() {
+            self.lists.pop();
+        }
+        Ok(page.done(self.lists.is_empty()))
     }
 }

@@ -37,6 +37,12 @@ impl Error {
         Self::new(ErrorKind::Data, "data", message)
     }
 
+    /// Whether an answer's body could not be read, so that the same request may do better.
+    #[must_use]
+    pub fn is_broken_body(&self) -> bool {
+        self.kind == ErrorKind::Data && ["host", "data"].contains(&self.code.as_str())
+    }
+
     /// Adds how to mend it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

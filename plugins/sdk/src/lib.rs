@@ -25,7 +25,7 @@ pub mod prelude {
     pub use crate::rows::{Built, Patch, Rows, Verdicts};
     pub use crate::rule::{Plan, Rule};
     pub use crate::schema::{Field, Need, Schema, Type};
-    pub use crate::source::{JsonTable, Page, Reader, Selection, Source, StreamInfo};
+    pub use crate::source::{JsonTable, Page, Reader, Selection, Source, StreamInfo, Sweep};
     pub use crate::{export_rule, export_source, log};
     pub use schemars::{self, JsonSchema};
     pub use serde::{self, Deserialize, Serialize};

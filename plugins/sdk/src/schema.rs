@@ -214,10 +214,31 @@ impl Need {
         Self::new("rate-bucket", name, &serde_json::json!({ "requests": requests, "per-ms": per_ms }))
     }
 
-    /// Further HTTP statuses worth another try, beside 429 and 5xx.
+    /// Names the headers of answers that correct a rate bucket: how many requests, in how many milliseconds, how many
+    /// are left.
     #[must_use]
-    pub fn retry(statuses: &[u16]) -> Self {
-        Self::new("retry", "http", &serde_json::json!({ "statuses": statuses }))
+    pub fn corrected_by(self, max: &str, interval_ms: &str, remaining: &str) -> Self {
+        let headers = [("max-header", max), ("interval-ms-header", interval_ms), ("remaining-header", remaining)];
+        headers.into_iter().fold(self, |need, (key, header)| need.with(key, header))
+    }
+
+    /// Further HTTP statuses worth another try, beside 429 and 5xx, each after so many milliseconds at least; and
+    /// answers that are worth none: status, pointer into the JSON body, the value there.
+    #[must_use]
+    pub fn retry(statuses: &[(u16, u32)], last: &[(u16, &str, &str)]) -> Self {
+        let status = |&(status, wait): &(u16, u32)| serde_json::json!({ "status": status, "wait-ms": wait });
+        let is_final = |&(status, pointer, value): &(u16, &str, &str)| serde_json::json!({ "status": status, "pointer": pointer, "value": value });
+        let statuses: Vec<_> = statuses.iter().map(status).collect();
+        let last: Vec<_> = last.iter().map(is_final).collect();
+        Self::new("retry", "http", &serde_json::json!({ "statuses": statuses, "final": last }))
+    }
+
+    fn with(mut self, key: &str, value: &str) -> Self {
+        // Details are always an object of our own making.
+        let mut details: serde_json::Value = serde_json::from_str(&self.wit.details_json).unwrap_or_default();
+        details[key] = value.into();
+        self.wit.details_json = details.to_string();
+        self
     }
 }
 

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use crate::bindings::source_plugin::elt::plugin::{decode, files, types};
 use crate::bindings::source_plugin::exports::elt::plugin::source as wit;
+pub use crate::bindings::source_plugin::exports::elt::plugin::source::Sweep;
 use crate::column::{Key, TextView, key_batch};
 use crate::error::Result;
 use crate::http::Response;
@@ -33,8 +34,9 @@ pub trait Source: Sized + 'static {
         Ok(None)
     }
 
-    /// The streams with their columns.
-    fn discover(&self) -> Result<Vec<StreamInfo>>;
+    /// The streams with their columns: those of these names, as far as there are such, or all. More may come than
+    /// were asked for; to leave out what costs requests is enough.
+    fn discover(&self, wanted: Option<&[String]>) -> Result<Vec<StreamInfo>>;
 
     /// Starts reading a stream where its state left off.
     fn read(&self, selection: Selection) -> Result<Box<dyn Reader>>;
@@ -112,6 +114,24 @@ impl StreamInfo {
         self.hint("unavailable", why).hint("unavailable-hint", hint)
     }
 
+    /// Loaded only if the pipeline names it.
+    #[must_use]
+    pub fn on_request(self) -> Self {
+        self.hint("on-request", "true")
+    }
+
+    /// Names the bool column that marks records which the account no longer has.
+    #[must_use]
+    pub fn deleted(self, column: &str) -> Self {
+        self.hint("deleted", column)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.wit.name
+    }
+
     fn hint(mut self, name: &str, value: &str) -> Self {
         self.wit.hints.push((name.to_owned(), value.to_owned()));
         self
@@ -147,6 +167,14 @@ impl JsonTable {
         self
     }
 
+    /// A column that holds this text in each row.
+    #[must_use]
+    pub fn constant(self, name: &str, text: &str) -> Self {
+        let mut field = Field::text(name);
+        field.wit.metadata.push(("constant".to_owned(), text.to_owned()));
+        self.column(field, "")
+    }
+
     /// The columns as a schema with this primary key.
     #[must_use]
     pub fn schema(&self, primary_key: &[&str]) -> Schema {
@@ -171,6 +199,13 @@ impl Table {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.wit.rows() as usize
+    }
+
+    /// These rows alone.
+    #[must_use]
+    pub fn slice(&self, start: usize, rows: usize) -> Self {
+        let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { wit: self.wit.slice(number(start), number(rows)) }
     }
 
     /// The values of a text column, empty where null.
@@ -208,6 +243,8 @@ pub struct Page {
     parts: Vec<wit::Part>,
     state: Option<String>,
     total: Option<u64>,
+    sweep: Option<Sweep>,
+    expected: Option<u64>,
     done: bool,
 }
 
@@ -255,6 +292,20 @@ impl Page {
         self
     }
 
+    /// Makes it one of a sweep, which brings every record that the account has.
+    #[must_use]
+    pub fn sweep(mut self, sweep: Option<Sweep>) -> Self {
+        self.sweep = sweep;
+        self
+    }
+
+    /// How many records the account says it has.
+    #[must_use]
+    pub fn expected(mut self, expected: Option<u64>) -> Self {
+        self.expected = expected;
+        self
+    }
+
     /// Says whether it is the last.
     #[must_use]
     pub fn done(mut self, done: bool) -> Self {
@@ -269,8 +320,8 @@ pub struct OpenReader(RefCell<Box<dyn Reader>>);
 
 impl wit::GuestReader for OpenReader {
     fn next(&self) -> std::result::Result<wit::Page, types::Error> {
-        let Page { parts, state, total, done } = self.0.borrow_mut().next()?;
-        Ok(wit::Page { parts, state, total, done })
+        let Page { parts, state, total, sweep, expected, done } = self.0.borrow_mut().next()?;
+        Ok(wit::Page { parts, state, total, sweep, expected, done })
     }
 }
 
@@ -280,8 +331,8 @@ pub fn open<S: Source>(config: &str) -> Result<S> {
 }
 
 #[doc(hidden)]
-pub fn discover<S: Source>(config: &str) -> Result<Vec<wit::StreamInfo>> {
-    Ok(open::<S>(config)?.discover()?.into_iter().map(|info| info.wit).collect())
+pub fn discover<S: Source>(config: &str, wanted: Option<&[String]>) -> Result<Vec<wit::StreamInfo>> {
+    Ok(open::<S>(config)?.discover(wanted)?.into_iter().map(|info| info.wit).collect())
 }
 
 #[doc(hidden)]
@@ -335,8 +386,11 @@ macro_rules! export_source {
                     Ok($crate::source::open::<$source>(&config)?.identity()?)
                 }
 
-                fn discover(config: String) -> ::std::result::Result<Vec<wit::StreamInfo>, wit::Error> {
-                    Ok($crate::source::discover::<$source>(&config)?)
+                fn discover(
+                    config: String,
+                    wanted: Option<Vec<String>>,
+                ) -> ::std::result::Result<Vec<wit::StreamInfo>, wit::Error> {
+                    Ok($crate::source::discover::<$source>(&config, wanted.as_deref())?)
                 }
 
                 fn open(config: String, selection: wit::Selection) -> ::std::result::Result<wit::Reader, wit::Error> {

@@ -1,0 +1,99 @@
+//! Sweeps: what a full reading saw is remembered with its checkpoints, so that what it did not see can be marked as gone
+//! at its end, whatever crashes lie between.
+
+use super::load::StreamLoader;
+use super::{Table, key_text, literal, quote};
+use crate::error::Result;
+use crate::schema::{EXTRACTED_AT, LOAD_ID};
+
+/// What the waiting pages say of a sweep.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Swept {
+    /// Some of them are of one.
+    pub(super) is_under_way: bool,
+    /// What was seen before counts no more.
+    pub(super) begins: bool,
+    /// What was not seen is gone.
+    pub(super) ends: bool,
+}
+
+impl StreamLoader {
+    /// The waiting pages are of a sweep; the first forgets what was seen before, the last marks what was not seen.
+    pub fn sweep(&mut self, begins: bool, ends: bool) {
+        self.swept.is_under_way = true;
+        self.swept.begins |= begins;
+        self.swept.ends |= ends;
+    }
+
+    fn of_stream(&self, stream: &str) -> String {
+        format!("source = {} AND stream = {}", literal(&self.source), literal(stream))
+    }
+
+    /// Forgets what an earlier sweep saw, and notes that one began: what is not seen from here on is gone.
+    pub(super) fn begin_sweep(&self) -> Result<()> {
+        for stream in self.schemas.keys() {
+            self.forget_seen(stream)?;
+            let (source, stream) = (literal(&self.source), literal(stream));
+            self.warehouse.execute(&format!("INSERT INTO _host.seen VALUES ({source}, {stream}, 0, '')"))?;
+        }
+        Ok(())
+    }
+
+    fn forget_seen(&self, stream: &str) -> Result<()> {
+        self.warehouse.execute(&format!("DELETE FROM _host.seen WHERE {}", self.of_stream(stream)))
+    }
+
+    /// Remembers the keys, or prefixes of keys, in a temporary table.
+    pub(super) fn remember_seen(&self, stream: &str, key: &[String], from: &str) -> Result<()> {
+        self.warehouse.execute(&format!(
+            "INSERT INTO _host.seen SELECT {}, {}, {}, {} FROM {from}",
+            literal(&self.source),
+            literal(stream),
+            key.len(),
+            key_text(key),
+        ))
+    }
+
+    /// Marks records that the sweep did not see, and deletes carried rows whose prefix it did not see; gives back how
+    /// many of a stream's rows changed.
+    pub(super) fn end_sweep(&self, stream: &str) -> Result<u64> {
+        let table = Table::raw(&self.source, stream);
+        let of_stream = self.of_stream(stream);
+        let width = self.warehouse.value(&format!("SELECT max(width) FROM _host.seen WHERE {of_stream}"), &[])?;
+        // Without the note of its beginning, only a part of the sweep was seen: the first reading is no sweep.
+        let Some(width) = width.and_then(|width| width.parse::<usize>().ok()) else { return Ok(0) };
+        let key = self.schemas.get(stream).map(|schema| schema.primary_key.as_slice()).unwrap_or_default();
+        let is_own = stream == self.stream;
+        // A sweep that saw nothing at all found the stream empty; of a carried one it may not have spoken.
+        let width = if width == 0 && is_own { key.len() } else { width };
+        let Some(prefix) = key.get(..width).filter(|prefix| !prefix.is_empty()) else {
+            self.forget_seen(stream)?;
+            return Ok(0);
+        };
+        let unseen =
+            format!("{} NOT IN (SELECT key FROM _host.seen WHERE {of_stream} AND width > 0)", key_text(prefix));
+        let changed = match self.deleted.as_deref().filter(|_| is_own) {
+            Some(deleted) => {
+                let deleted = quote(deleted);
+                let sql = format!(
+                    "UPDATE {table} SET {deleted} = true, {LOAD_ID} = {}, {EXTRACTED_AT} = make_timestamp({})::TIMESTAMPTZ \
+                     WHERE {deleted} IS DISTINCT FROM true AND {unseen}",
+                    literal(&self.load_id),
+                    self.extracted_at,
+                );
+                self.warehouse.change(&sql, &[])?
+            }
+            None => self.warehouse.change(&format!("DELETE FROM {table} WHERE {unseen}"), &[])?,
+        };
+        self.forget_seen(stream)?;
+        Ok(changed as u64)
+    }
+
+    /// How many records the stream has that are not marked as gone.
+    pub fn live_rows(&self) -> Result<u64> {
+        let table = Table::raw(&self.source, &self.stream);
+        let live = self.deleted.as_ref().map(|deleted| format!(" WHERE {} IS DISTINCT FROM true", quote(deleted)));
+        let count = self.warehouse.value(&format!("SELECT count(*) FROM {table}{}", live.unwrap_or_default()), &[])?;
+        Ok(count.and_then(|count| count.parse().ok()).unwrap_or_default())
+    }
+}

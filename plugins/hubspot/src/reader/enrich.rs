@@ -1,0 +1,243 @@
+//! What belongs to records beside themselves: links to other types, histories of properties, and, where a type has more
+//! property names than a URL holds, the values. Each is asked for by the records' ids, many at once.
+
+use plugin_sdk::prelude::*;
+use serde_json::{Value, json};
+
+use super::{LIST_LIMIT, QUERY_LIMIT};
+use crate::answers::{checked, checked_batch, sure};
+use crate::config::Config;
+use crate::schema::{
+    ASSOCIATION_KEY, HISTORY_KEY, ObjectSchema, association_table, history_table, record_association_table,
+};
+use crate::streams::{Object, Objects};
+use crate::{CONNECTION, GENERAL};
+
+/// HubSpot reads the links of up to so many records at once.
+pub(super) const LINK_INPUTS: usize = 1000;
+/// And the histories of so many.
+const HISTORY_INPUTS: usize = 50;
+
+/// What is read beside the records of one type.
+pub(super) struct Enrichment {
+    api_version: String,
+    object: Object,
+    schema: ObjectSchema,
+    /// Streams of links, with the type that they lead to.
+    links: Vec<(String, Object)>,
+    /// Properties whose histories are read.
+    history: Vec<String>,
+    /// Whether the values come by batch read, not with the list.
+    pub(super) reads_values: bool,
+}
+
+/// What a request is for.
+#[derive(Clone)]
+pub(super) enum Job {
+    Values,
+    History,
+    /// An index of the links.
+    Links(usize),
+}
+
+impl Enrichment {
+    pub(super) fn new(
+        config: &Config,
+        object: &Object,
+        objects: &Objects,
+        schema: &ObjectSchema,
+        selected: &[String],
+    ) -> Self {
+        let pair = |to: &Object| (object.association_stream(to), to.clone());
+        let links = objects.0.iter().map(pair).filter(|(stream, _)| selected.contains(stream)).collect();
+        let history = config.history.get(object.stream.as_ref()).cloned().unwrap_or_default();
+        let history = if selected.contains(&object.history_stream()) { history } else { Vec::new() };
+        let reads_values = schema.properties.join(",").len() > QUERY_LIMIT;
+        let (api_version, object, schema) = (config.api_version.clone(), object.clone(), schema.clone());
+        Self { api_version, object, schema, links, history, reads_values }
+    }
+
+    /// What it reads, by name.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        let history = self.history.iter().map(|property| format!("history of {property}"));
+        self.links.iter().map(|(stream, _)| stream.clone()).chain(history).collect::<Vec<_>>().into_iter()
+    }
+
+    fn batch_path(&self) -> String {
+        format!("/crm/objects/{}/{}/batch/read", self.api_version, self.object.path)
+    }
+
+    fn links_path(&self, to: &Object) -> String {
+        format!("/crm/associations/{}/{}/{}/batch/read", self.api_version, self.object.path, to.path)
+    }
+
+    /// The requests for these records; of deleted ones HubSpot has the values alone.
+    pub(super) fn requests(&self, ids: &[String], archived: bool) -> Vec<(Job, Request)> {
+        let inputs: Vec<Value> = ids.iter().map(|id| json!({ "id": id })).collect();
+        let mut requests = Vec::new();
+        if self.reads_values {
+            for inputs in inputs.chunks(LIST_LIMIT) {
+                let body = json!({ "inputs": inputs, "properties": self.schema.properties });
+                let request = Request::post(self.batch_path(), &body).bucket(GENERAL);
+                let request = if archived { request.query("archived", true) } else { request };
+                requests.push((Job::Values, request));
+            }
+        }
+        if archived {
+            return requests;
+        }
+        if !self.history.is_empty() {
+            for inputs in inputs.chunks(HISTORY_INPUTS) {
+                let body = json!({ "inputs": inputs, "properties": [], "propertiesWithHistory": self.history });
+                requests.push((Job::History, Request::post(self.batch_path(), &body).bucket(GENERAL)));
+            }
+        }
+        for (index, (_, to)) in self.links.iter().enumerate() {
+            requests
+                .extend(inputs.chunks(LINK_INPUTS).map(|inputs| (Job::Links(index), self.links_request(to, inputs))));
+        }
+        requests
+    }
+
+    fn links_request(&self, to: &Object, inputs: &[Value]) -> Request {
+        Request::post(self.links_path(to), &json!({ "inputs": inputs })).bucket(GENERAL)
+    }
+
+    /// Adds what the answers hold to a page of these records; old links and versions of a record go, even where no new
+    /// one comes. Deleted records have none.
+    pub(super) fn add(
+        &self,
+        mut page: Page,
+        ids: &[String],
+        requests: Vec<(Job, Request)>,
+        answers: Vec<Response>,
+    ) -> Result<Page> {
+        let prefixes: Vec<_> = ids.iter().map(|id| Key::from(id.as_str())).collect();
+        let links_schema = association_table().schema(&ASSOCIATION_KEY);
+        for (stream, _) in &self.links {
+            page = page.replace(stream, &links_schema, &prefixes)?;
+        }
+        let history_schema = history_table("").schema(&HISTORY_KEY);
+        if !self.history.is_empty() {
+            page = page.replace(&self.object.history_stream(), &history_schema, &prefixes)?;
+        }
+        for ((job, request), answer) in requests.into_iter().zip(answers) {
+            page = match job {
+                Job::Values => {
+                    let decode = |answer: &Response| self.schema.table.decode(answer);
+                    let table = self.sure(answer, &request, "OBJECT_NOT_FOUND", decode)?;
+                    page.rows(&self.object.stream, &self.schema.schema, table)
+                }
+                Job::History => {
+                    let decode = |answer: &Response| {
+                        self.history
+                            .iter()
+                            .map(|property| history_table(property).decode(answer))
+                            .collect::<Result<Vec<_>>>()
+                    };
+                    let tables = self.sure(answer, &request, "OBJECT_NOT_FOUND", decode)?;
+                    let stream = self.object.history_stream();
+                    tables.into_iter().fold(page, |page, table| page.rows(&stream, &history_schema, table))
+                }
+                Job::Links(index) => self.add_links(page, index, answer, &request)?,
+            };
+        }
+        Ok(page)
+    }
+
+    /// Decodes a batch's answer.
+    fn sure<T>(
+        &self,
+        answer: Response,
+        request: &Request,
+        expected: &str,
+        decode: impl Fn(&Response) -> Result<T>,
+    ) -> Result<T> {
+        sure(answer, request, |answer| {
+            checked_batch(answer, self.object.scope, expected).and_then(|answer| decode(&answer))
+        })
+    }
+
+    /// Adds one answer's links, and follows those records whose links go on.
+    fn add_links(&self, mut page: Page, index: usize, answer: Response, request: &Request) -> Result<Page> {
+        let (stream, to) = &self.links[index];
+        let table = association_table();
+        let schema = table.schema(&ASSOCIATION_KEY);
+        let none = "crm.associations.NO_ASSOCIATIONS_FOUND";
+        let decode = |answer: &Response| Ok((table.decode(answer)?, next_pages(answer)?));
+        let (links, mut more) = self.sure(answer, request, none, decode)?;
+        page = page.rows(stream, &schema, links);
+        while !more.is_empty() {
+            let mut further = Vec::new();
+            for inputs in more.chunks(LINK_INPUTS) {
+                let request = self.links_request(to, inputs);
+                let (links, next) = self.sure(request.clone().send(CONNECTION)?, &request, none, decode)?;
+                page = page.rows(stream, &schema, links);
+                further.extend(next);
+            }
+            // An API that ignores `after` gives the same page for ever: such records are read one by one.
+            let (repeated, going_on): (Vec<_>, Vec<_>) = further.into_iter().partition(|next| more.contains(next));
+            for input in repeated {
+                page = self.record_links(page, stream, to, &input)?;
+            }
+            more = going_on;
+        }
+        Ok(page)
+    }
+
+    /// All links of one record, page by page.
+    fn record_links(&self, mut page: Page, stream: &str, to: &Object, input: &Value) -> Result<Page> {
+        let id = input["id"].as_str().unwrap_or_default();
+        let table = record_association_table(id);
+        let schema = table.schema(&ASSOCIATION_KEY);
+        let path = format!("/crm/v4/objects/{}/{id}/associations/{}", self.object.path, to.path);
+        let mut after: Option<String> = None;
+        loop {
+            let request = Request::get(&path).query("limit", 500).bucket(GENERAL);
+            let request = after.iter().fold(request, |request, after| request.query("after", after));
+            let answer = checked(request.send(CONNECTION)?, self.object.scope)?;
+            page = page.rows(stream, &schema, table.decode(&answer)?);
+            match answer.get("/paging/next/after") {
+                None => return Ok(page),
+                next if next == after => return Err(Error::data(format!("{path}: HubSpot repeats a page"))),
+                next => after = next,
+            }
+        }
+    }
+}
+
+/// Inputs for the records whose links go on: `{id, after}`.
+fn next_pages(answer: &Response) -> Result<Vec<Value>> {
+    /// The part of an answer that pages a record's links.
+    #[derive(Deserialize)]
+    struct Paged {
+        from: From,
+        paging: Option<Paging>,
+    }
+    /// The record.
+    #[derive(Deserialize)]
+    struct From {
+        id: Value,
+    }
+    /// Where its links go on.
+    #[derive(Deserialize)]
+    struct Paging {
+        next: Option<Next>,
+    }
+    /// The cursor.
+    #[derive(Deserialize)]
+    struct Next {
+        after: Value,
+    }
+    // Almost no record has a second page: do not parse what has none.
+    let Some(results) = answer.get("/results").filter(|results| results.contains("\"paging\"")) else {
+        return Ok(Vec::new());
+    };
+    let results: Vec<Paged> = serde_json::from_str(&results).map_err(|cause| Error::data(cause.to_string()))?;
+    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let next = results.into_iter().filter_map(|paged| {
+        let after = paged.paging?.next?.after;
+        Some(json!({ "id": text(paged.from.id), "after": text(after) }))
+    });
+    Ok(next.collect())
+}

@@ -1,0 +1,334 @@
+//! Reads one object type. In each round it asks for the next pages of records and, beside them, for what belongs to the
+//! records of the rounds before: links, histories, values. A page holds records with all of that, and the state that
+//! follows them, so that what belongs together commits together.
+
+mod enrich;
+mod ranges;
+mod state;
+
+use plugin_sdk::prelude::*;
+use plugin_sdk::source::Table;
+
+use crate::answers::{TRIES, checked};
+use crate::config::Config;
+use crate::schema::{ObjectSchema, object_schemas};
+use crate::streams::{Object, Objects};
+use crate::{CONNECTION, GENERAL, SEARCH};
+use enrich::{Enrichment, LINK_INPUTS};
+use ranges::{Range, number};
+use state::{Phase, State};
+
+/// HubSpot's largest page of a list.
+pub(crate) const LIST_LIMIT: usize = 100;
+/// HubSpot's largest page of a search.
+const SEARCH_LIMIT: usize = 200;
+/// Others report 8k as the longest URL that HubSpot takes; longer property lists go by batch read.
+const QUERY_LIMIT: usize = 6500;
+
+/// Reads one object type.
+pub(crate) struct ObjectReader {
+    config: Config,
+    object: Object,
+    schema: ObjectSchema,
+    enrichment: Enrichment,
+    state: State,
+    /// Records that wait for what belongs to them.
+    held: Held,
+    /// The first page of this sweep is yet to come.
+    begins_sweep: bool,
+    total: Option<u64>,
+}
+
+/// Records of one round.
+#[derive(Default)]
+struct Held {
+    tables: Vec<Table>,
+    ids: Vec<String>,
+    /// Deleted records have no links.
+    archived: bool,
+}
+
+/// A page's records, and the page after it.
+struct Fetched {
+    table: Table,
+    ids: Vec<String>,
+    next: Option<String>,
+}
+
+impl ObjectReader {
+    /// A reader from where the state left off.
+    pub(crate) fn open(config: &Config, object: Object, objects: &Objects, selection: &Selection) -> Result<Self> {
+        let schema = object_schemas(config, &[&object])?.pop().unwrap_or_else(|| Err(Error::data("no properties")))?;
+        let enrichment = Enrichment::new(config, &object, objects, &schema, &selection.streams);
+        let covers = schema.shape.iter().cloned().chain(enrichment.names()).collect();
+        let (state, begins_sweep) = State::open(selection, schema.told_at, covers)?;
+        let (config, held) = (config.clone(), Held::default());
+        Ok(Self { config, object, schema, enrichment, state, held, begins_sweep, total: None })
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/crm/objects/{}/{}{rest}", self.config.api_version, self.object.path)
+    }
+
+    fn is_wide(&self) -> bool {
+        self.enrichment.reads_values
+    }
+
+    /// A page of the list.
+    fn list(&self, after: Option<&str>, archived: bool) -> Request {
+        let mut request = Request::get(self.path("")).query("limit", LIST_LIMIT).bucket(GENERAL);
+        if !self.is_wide() {
+            request = request.query("properties", self.schema.properties.join(","));
+        }
+        if archived {
+            request = request.query("archived", true);
+        }
+        match after {
+            Some(after) => request.query("after", after),
+            None => request,
+        }
+    }
+
+    /// Records changed within a window, by rising id: no offset, so none is skipped or seen twice.
+    fn search(&self, from: i64, until: i64, after: Option<&str>) -> Request {
+        let modified = self.object.modified();
+        let filter = |property: &str, operator: &str, value: &str| serde_json::json!({ "propertyName": property, "operator": operator, "value": value });
+        let mut filters = vec![filter(modified, "GTE", &from.to_string()), filter(modified, "LTE", &until.to_string())];
+        filters.extend(after.map(|after| filter("hs_object_id", "GT", after)));
+        let properties: &[String] = if self.is_wide() { &[] } else { &self.schema.properties };
+        let body = serde_json::json!({
+            "filterGroups": [{ "filters": filters }],
+            "sorts": [{ "propertyName": "hs_object_id", "direction": "ASCENDING" }],
+            "properties": properties,
+            "limit": SEARCH_LIMIT,
+        });
+        Request::post(self.path("/search"), &body).bucket(SEARCH)
+    }
+
+    /// The record with the largest id, and how many there are.
+    fn last(&self) -> Request {
+        let body = serde_json::json!({
+            "sorts": [{ "propertyName": "hs_object_id", "direction": "DESCENDING" }], "limit": 1,
+        });
+        Request::post(self.path("/search"), &body).bucket(SEARCH)
+    }
+
+    /// The next pages that the phase asks for.
+    fn requests(&self) -> Vec<Request> {
+        match &self.state.phase {
+            Phase::List { ranges, .. } => ranges.iter().map(|range| self.list(range.after.as_deref(), false)).collect(),
+            Phase::Archived { after, done: false, .. } => vec![self.list(after.as_deref(), true)],
+            Phase::Changes { from, until, after, done: false } => {
+                vec![self.search(*from, *until, after.as_deref())]
+            }
+            Phase::Archived { .. } | Phase::Changes { .. } => Vec::new(),
+        }
+    }
+
+    fn fetched(&self, answer: Response) -> Result<Fetched> {
+        let answer = checked(answer, self.object.scope)?;
+        let table = self.schema.table.decode(&answer)?;
+        let ids = table.texts("id")?;
+        Ok(Fetched { table, ids, next: answer.get("/paging/next/after") })
+    }
+
+    /// A page whose answer cannot be right is asked for again: a body may be cut off, an index may be in disorder.
+    fn sure(&self, answer: Response, request: &Request, is_right: impl Fn(&Fetched) -> bool) -> Result<Fetched> {
+        let mut fetched = self.fetched(answer);
+        for _ in 1..TRIES {
+            match &fetched {
+                Ok(page) if is_right(page) => break,
+                Err(error) if !error.is_broken_body() => break,
+                _ => fetched = self.fetched(request.clone().send(CONNECTION)?),
+            }
+        }
+        fetched
+    }
+
+    /// Rounds until a page is whole: the next pages, and what belongs to the records held once they are many.
+    fn round(&mut self) -> Result<Page> {
+        loop {
+            let requests = self.requests();
+            if requests.is_empty() && self.held.ids.is_empty() {
+                return self.end_of_phase();
+            }
+            let before = self.state.clone();
+            let are_many = self.held.ids.len() + requests.len() * LIST_LIMIT > LINK_INPUTS;
+            let held = if requests.is_empty() || are_many { std::mem::take(&mut self.held) } else { Held::default() };
+            let enrichment = self.enrichment.requests(&held.ids, held.archived);
+            let all = requests.iter().cloned().chain(enrichment.iter().map(|(_, request)| request.clone())).collect();
+            let mut answers = Request::send_all(all, CONNECTION)?;
+            let belonging = answers.split_off(requests.len());
+            match self.state.phase.clone() {
+                Phase::List { .. } => self.listed(answers, &requests)?,
+                Phase::Archived { .. } => self.archived(answers, &requests)?,
+                Phase::Changes { .. } => self.changed(answers, &requests)?,
+            }
+            if held.ids.is_empty() {
+                continue;
+            }
+            let mut page = Page::new().total(self.total.take());
+            if !self.is_wide() {
+                for table in held.tables {
+                    page = page.rows(&self.object.stream, &self.schema.schema, table);
+                }
+            }
+            page = self.enrichment.add(page, &held.ids, enrichment, belonging)?;
+            return Ok(page.state(&before).sweep(self.sweep(&before.phase)));
+        }
+    }
+
+    /// Where in a sweep a page of this phase stands.
+    fn sweep(&mut self, phase: &Phase) -> Option<Sweep> {
+        match phase {
+            Phase::Changes { .. } => None,
+            _ if std::mem::take(&mut self.begins_sweep) => Some(Sweep::First),
+            _ => Some(Sweep::Next),
+        }
+    }
+
+    fn listed(&mut self, answers: Vec<Response>, requests: &[Request]) -> Result<()> {
+        let Phase::List { ranges, .. } = &self.state.phase else { return Ok(()) };
+        let mut ranges = ranges.clone();
+        let is_alone = ranges.len() == 1 && ranges[0].until.is_none();
+        let mut broken = false;
+        for (index, (answer, request)) in answers.into_iter().zip(requests).enumerate() {
+            let range = ranges[index].clone();
+            let page = self.sure(answer, request, |page| is_alone || range.holds(&page.ids))?;
+            if is_alone && page.next.is_some() && page.next == range.after {
+                return Err(Error::data(format!("HubSpot's list does not move on after {:?}", range.after)));
+            }
+            if !is_alone && !range.holds(&page.ids) {
+                // The list is not in the order of ids: only HubSpot's own cursor is to be trusted.
+                broken = true;
+                continue;
+            }
+            let keep = range.keep(&page.ids);
+            let ids = &page.ids[..keep];
+            self.held.tables.push(if keep == page.ids.len() { page.table } else { page.table.slice(0, keep) });
+            self.held.ids.extend_from_slice(ids);
+            ranges[index].go_on(&page.ids, keep, page.next);
+        }
+        if broken {
+            log::warn(&format!("{}: the list does not rise by id; it is read in one piece", self.object.stream));
+            ranges = vec![Range { after: ranges::lowest(&ranges), until: None, done: false }];
+        }
+        if is_alone && !ranges[0].done {
+            ranges = self.split(ranges)?;
+        }
+        ranges::share_out(&mut ranges, self.config.ranges as usize);
+        if let Phase::List { ranges: stored, .. } = &mut self.state.phase {
+            *stored = ranges;
+        }
+        Ok(())
+    }
+
+    /// Cuts what is left of the list into ranges, once its end and its size are known.
+    fn split(&mut self, ranges: Vec<Range>) -> Result<Vec<Range>> {
+        let Phase::List { is_split: false, .. } = self.state.phase else { return Ok(ranges) };
+        let answer = checked(self.last().send(CONNECTION)?, self.object.scope)?;
+        let total: u64 = answer.get("/total").and_then(|total| total.parse().ok()).unwrap_or_default();
+        let last = answer.get("/results/0/id").and_then(|id| number(&id));
+        self.total = Some(total);
+        if let Phase::List { is_split, .. } = &mut self.state.phase {
+            *is_split = true;
+        }
+        let count = (total / 1000).min(self.config.ranges.into());
+        match (ranges[0].after.as_deref().and_then(number), last) {
+            (Some(first), Some(last)) if count > 1 => Ok(ranges::cut(first, last, count)),
+            _ => Ok(ranges),
+        }
+    }
+
+    fn archived(&mut self, answers: Vec<Response>, requests: &[Request]) -> Result<()> {
+        for (answer, request) in answers.into_iter().zip(requests) {
+            let page = self.sure(answer, request, |_| true)?;
+            self.held.archived = true;
+            self.held.tables.push(page.table);
+            self.held.ids.extend(page.ids);
+            if let Phase::Archived { after, done, .. } = &mut self.state.phase {
+                if page.next.is_some() && page.next == *after {
+                    return Err(Error::data(format!(
+                        "HubSpot's list of deleted {} repeats a page",
+                        self.object.stream
+                    )));
+                }
+                *done = page.next.is_none();
+                *after = page.next;
+            }
+        }
+        Ok(())
+    }
+
+    fn changed(&mut self, answers: Vec<Response>, requests: &[Request]) -> Result<()> {
+        let Phase::Changes { after, .. } = &self.state.phase else { return Ok(()) };
+        let after = after.clone();
+        let start = after.as_deref().and_then(number).unwrap_or_default();
+        let rises = |page: &Fetched| ranges::rise(start, &page.ids);
+        for (answer, request) in answers.into_iter().zip(requests) {
+            let page = self.sure(answer, request, rises)?;
+            if !rises(&page) {
+                let message = format!("{}: HubSpot's search does not rise by id", self.path("/search"));
+                return Err(Error::new(ErrorKind::Transient, "order", message).hint("nothing was skipped; run again"));
+            }
+            if let Phase::Changes { after, done, .. } = &mut self.state.phase {
+                *done = page.next.is_none() || page.ids.is_empty();
+                *after = page.ids.last().cloned().or(after.take());
+            }
+            self.held.tables.push(page.table);
+            self.held.ids.extend(page.ids);
+        }
+        Ok(())
+    }
+
+    /// What follows a phase that has no more pages.
+    fn end_of_phase(&mut self) -> Result<Page> {
+        match self.state.phase.clone() {
+            Phase::List { started, .. } => {
+                self.state.phase = Phase::Archived { after: None, done: false, started };
+                self.round()
+            }
+            Phase::Archived { .. } if std::mem::take(&mut self.begins_sweep) => {
+                // There was no page at all: what was there before is gone all the same.
+                Ok(Page::new().state(&self.state).sweep(Some(Sweep::First)))
+            }
+            Phase::Archived { started, .. } => {
+                let expected = checked(self.last().send(CONNECTION)?, self.object.scope)?.get("/total");
+                self.state.swept = started;
+                self.state.phase = self.changes_from(started);
+                let page = Page::new().state(&self.state).sweep(Some(Sweep::Last));
+                Ok(page.expected(expected.and_then(|total| total.parse().ok())).done(true))
+            }
+            Phase::Changes { until, .. } => {
+                let now = self.schema.told_at;
+                self.state.phase = self.changes_from(until);
+                if until < now {
+                    // The window was that of an earlier run.
+                    self.state.phase = Phase::changes(until - self.overlap(), now);
+                    return self.round();
+                }
+                if now < self.state.swept + i64::from(self.config.sweep_hours) * 3_600_000 {
+                    return Ok(Page::new().state(&self.state).done(true));
+                }
+                self.begins_sweep = true;
+                self.state.phase = Phase::list(now);
+                self.round()
+            }
+        }
+    }
+
+    fn overlap(&self) -> i64 {
+        i64::from(self.config.overlap_minutes) * 60_000
+    }
+
+    /// The next run asks from here on: an overlap, since the index lags behind writes.
+    fn changes_from(&self, instant: i64) -> Phase {
+        Phase::Changes { from: instant - self.overlap(), until: instant, after: None, done: true }
+    }
+}
+
+impl Reader for ObjectReader {
+    fn next(&mut self) -> Result<Page> {
+        self.round()
+    }
+}
