@@ -34,6 +34,7 @@ async fn fetch(client: reqwest::Client, url: String, kind: Kind, folder: PathBuf
         Kind::Company => &[],
         Kind::Contact => &[Kind::Company],
         Kind::Deal => &[Kind::Company, Kind::Contact],
+        _ => &[],
     };
     let names: Vec<_> = kind.properties().iter().map(|(name, ..)| *name).collect();
     let mut pages = std::io::BufWriter::new(std::fs::File::create(folder.join(kind.plural()))?);

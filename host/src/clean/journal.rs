@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, StringBuilder};
 use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch};
-use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_cast::display::ArrayFormatter;
 use arrow_schema::{DataType, Field, Schema};
 
 use crate::error::{Error, Result};
 use crate::plugin::Note;
-use crate::warehouse::{Table, Warehouse, key_text};
+use crate::warehouse::{Table, Warehouse, display_options, displayable, key_text};
 
 /// The journal's tables, in `_host` and, while a stream is cleaned, as `staged_…`.
 pub(super) const TABLES: [&str; 4] = ["changes", "rejects", "notes", "merges"];
@@ -123,8 +123,8 @@ pub(super) fn as_text(array: &ArrayRef) -> Result<Vec<Option<String>>> {
     if *array.data_type() == DataType::Utf8 {
         return Ok(array.as_string::<i32>().iter().map(|value| value.map(str::to_owned)).collect());
     }
-    let options = FormatOptions::default();
-    let format = ArrayFormatter::try_new(array, &options).map_err(|cause| Error::internal(cause.to_string()))?;
+    let (array, options) = (displayable(array), display_options());
+    let format = ArrayFormatter::try_new(&array, &options).map_err(|cause| Error::internal(cause.to_string()))?;
     Ok((0..array.len()).map(|row| array.is_valid(row).then(|| format.value(row).to_string())).collect())
 }
 

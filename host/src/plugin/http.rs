@@ -69,6 +69,7 @@ pub(crate) async fn send(
     let mut delays = backoff(connection).build();
     let mut access = access(connection, None).await?;
     let mut is_fresh = false;
+    let mut tries = 0;
     loop {
         connection.wait(bucket).await;
         let mut copy = prepared
@@ -91,7 +92,9 @@ pub(crate) async fn send(
             Ok(response) => retry.is_worth(response),
             Err(failed) => failed.kind == wit::ErrorKind::Transient,
         };
-        let delay = if again { delays.next() } else { None };
+        tries += 1;
+        let is_nobody_there = !connection.has_answered() && tries > RETRIES_UNANSWERED;
+        let delay = if again && !is_nobody_there { delays.next() } else { None };
         let Some(delay) = delay else { return answer };
         let asked = answer.as_ref().ok().and_then(|response| retry_after(&response.headers));
         if let Some(asked) = asked.filter(|asked| *asked > LONGEST_ASKED) {
@@ -130,7 +133,7 @@ fn backoff(connection: &Connection) -> backon::ExponentialBuilder {
     backon::ExponentialBuilder::default()
         .with_min_delay(first)
         .with_max_delay(longest)
-        .with_max_times(if connection.has_answered() { retries } else { retries.min(RETRIES_UNANSWERED) })
+        .with_max_times(retries)
         .with_jitter()
 }
 

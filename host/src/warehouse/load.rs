@@ -176,6 +176,7 @@ impl StreamLoader {
                 for stream in self.schemas.keys() {
                     counts.entry(stream.clone()).or_default().changed += self.end_sweep(stream)?;
                 }
+                self.forget_sweep()?;
             }
             for (stream, _) in counts.iter().filter(|(_, written)| written.changed > 0) {
                 self.warehouse.touch(&Table::raw(&self.source, stream), &self.load_id)?;

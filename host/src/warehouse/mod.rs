@@ -18,6 +18,7 @@ use duckdb::Connection;
 pub use ledger::{Cursor, LoadedStream, Step};
 pub use load::{LoadCounts, StreamLoader};
 pub use stop::Stopping;
+pub use tables::{display_options, displayable};
 
 use crate::error::{Error, Kind, Result};
 use crate::schema::{Field, Type};

@@ -39,6 +39,11 @@ impl StreamLoader {
         Ok(())
     }
 
+    /// Forgets what a sweep saw, once it has ended.
+    pub(super) fn forget_sweep(&self) -> Result<()> {
+        self.schemas.keys().try_for_each(|stream| self.forget_seen(stream))
+    }
+
     fn forget_seen(&self, stream: &str) -> Result<()> {
         self.warehouse.execute(&format!("DELETE FROM _host.seen WHERE {}", self.of_stream(stream)))
     }
@@ -59,17 +64,20 @@ impl StreamLoader {
     pub(super) fn end_sweep(&self, stream: &str) -> Result<u64> {
         let table = Table::raw(&self.source, stream);
         let of_stream = self.of_stream(stream);
-        let width = self.warehouse.value(&format!("SELECT max(width) FROM _host.seen WHERE {of_stream}"), &[])?;
+        let widths = format!("SELECT max(width) FROM _host.seen WHERE {of_stream} HAVING min(width) = 0");
         // Without the note of its beginning, only a part of the sweep was seen: the first reading is no sweep.
+        let width = self.warehouse.value(&widths, &[])?;
         let Some(width) = width.and_then(|width| width.parse::<usize>().ok()) else { return Ok(0) };
         let key = self.schemas.get(stream).map(|schema| schema.primary_key.as_slice()).unwrap_or_default();
         let is_own = stream == self.stream;
-        // A sweep that saw nothing at all found the stream empty; of a carried one it may not have spoken.
-        let width = if width == 0 && is_own { key.len() } else { width };
-        let Some(prefix) = key.get(..width).filter(|prefix| !prefix.is_empty()) else {
-            self.forget_seen(stream)?;
-            return Ok(0);
+        // A sweep that saw no record at all found the stream empty. Carried rows that it never spoke of are another thing.
+        let saw_none = || {
+            let own = self.of_stream(&self.stream);
+            let seen = format!("SELECT 1 FROM _host.seen WHERE {own} AND width > 0 LIMIT 1");
+            self.warehouse.value(&seen, &[]).map(|seen| seen.is_none())
         };
+        let width = if width == 0 && (is_own || saw_none()?) { key.len() } else { width };
+        let Some(prefix) = key.get(..width).filter(|prefix| !prefix.is_empty()) else { return Ok(0) };
         let unseen =
             format!("{} NOT IN (SELECT key FROM _host.seen WHERE {of_stream} AND width > 0)", key_text(prefix));
         let changed = match self.deleted.as_deref().filter(|_| is_own) {
@@ -85,7 +93,6 @@ impl StreamLoader {
             }
             None => self.warehouse.change(&format!("DELETE FROM {table} WHERE {unseen}"), &[])?,
         };
-        self.forget_seen(stream)?;
         Ok(changed as u64)
     }
 

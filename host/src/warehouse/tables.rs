@@ -111,11 +111,28 @@ fn widen(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
         .map_err(|cause| Error::internal(format!("column `{}`: {cause}", field.name)))
 }
 
+/// How values are shown: as DuckDB casts them to text.
+#[must_use]
+pub fn display_options() -> FormatOptions<'static> {
+    FormatOptions::default().with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f+00"))
+}
+
+/// A column that [`display_options`] can show: instants without their zone, which is UTC.
+#[must_use]
+pub fn displayable(array: &ArrayRef) -> ArrayRef {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::TimestampMicrosecondType;
+    match array.as_primitive_opt::<TimestampMicrosecondType>() {
+        Some(instants) => Arc::new(instants.clone().with_timezone_opt(None::<&str>)),
+        None => Arc::clone(array),
+    }
+}
+
 /// A batch's rows as texts that tell them apart.
 pub(super) fn texts(batch: &RecordBatch) -> impl Iterator<Item = String> {
-    let options = FormatOptions::default().with_null("\0");
-    let columns = batch.columns().iter().map(|array| ArrayFormatter::try_new(array, &options));
-    let columns: Vec<_> = columns.filter_map(Result::ok).collect();
+    let options = display_options().with_null("\0");
+    let columns: Vec<_> = batch.columns().iter().map(displayable).collect();
+    let columns: Vec<_> = columns.iter().filter_map(|array| ArrayFormatter::try_new(array, &options).ok()).collect();
     let row =
         |row: usize| columns.iter().map(|column| column.value(row).to_string()).collect::<Vec<_>>().join("\u{1f}");
     (0..batch.num_rows()).map(row).collect::<Vec<_>>().into_iter()
@@ -124,10 +141,11 @@ pub(super) fn texts(batch: &RecordBatch) -> impl Iterator<Item = String> {
 /// A batch's rows as JSON: numbers and booleans as they are, everything else as text.
 pub(super) fn rows(batch: &RecordBatch) -> Result<Vec<Row>> {
     use arrow_schema::DataType;
-    let options = FormatOptions::default();
+    let options = display_options();
     let schema = batch.schema();
     let mut rows = vec![Row::new(); batch.num_rows()];
     for (field, array) in schema.fields().iter().zip(batch.columns()) {
+        let array = &displayable(array);
         let format = ArrayFormatter::try_new(array, &options).map_err(|cause| Error::internal(cause.to_string()))?;
         for (index, row) in rows.iter_mut().enumerate() {
             let text = format.value(index).to_string();

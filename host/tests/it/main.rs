@@ -3,6 +3,10 @@
 mod bad_input;
 mod commands;
 mod contract;
+mod hubspot_answers;
+mod hubspot_changes;
+mod hubspot_common;
 mod pipeline_run;
+mod raw_truth;
 mod support;
 mod tidy;

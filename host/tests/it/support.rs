@@ -33,8 +33,12 @@ impl Project {
 
     /// A small clinic network on a server that behaves so.
     pub(crate) fn with(patients: usize, server: ServerOptions) -> Self {
+        Self::of(Options { patients, ..Options::default() }, server)
+    }
+
+    /// The network of these options on a server that behaves so.
+    pub(crate) fn of(options: Options, server: ServerOptions) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let options = Options { patients, ..Options::default() };
         let path = folder.path().join("spend.csv");
         let file = std::fs::File::create(&path).expect("a file");
         spend::write(&spend::generate(&options), file).expect("a spend file");
@@ -82,6 +86,48 @@ impl Project {
         self.command(&["run", path.to_str().expect("a path in UTF-8")]).output().expect("the binary runs")
     }
 
+    /// A pipeline of the HubSpot source alone, for these streams, with these lines of config.
+    pub(crate) fn hubspot(&self, streams: &[&str], config: &str) -> PathBuf {
+        let streams = streams.iter().map(|stream| format!("{stream:?}")).collect::<Vec<_>>().join(", ");
+        self.write(
+            "hubspot.toml",
+            &format!(
+                r#"
+[pipeline]
+name = "hubspot"
+warehouse = "warehouse.duckdb"
+[connection.hubspot]
+base_url = "${{HUBSPOT_BASE_URL}}"
+token = {{ secret = "HUBSPOT_ACCESS_TOKEN" }}
+retry = {{ first_ms = 5, longest_ms = 40 }}
+[connection.hubspot.rate_limits]
+general = {{ requests = 100000, per_seconds = 1 }}
+search = {{ requests = 100000, per_seconds = 1 }}
+[[source]]
+plugin = "hubspot"
+connections = {{ hubspot = "hubspot" }}
+streams = [{streams}]
+[source.config]
+{config}
+"#
+            ),
+        )
+    }
+
+    /// Runs a pipeline file with these arguments besides.
+    pub(crate) fn try_run(&self, pipeline: &Path, arguments: &[&str]) -> Output {
+        let pipeline = pipeline.to_str().expect("a path in UTF-8");
+        let arguments = [&["run", pipeline, "--format", "json"], arguments].concat();
+        self.command(&arguments).output().expect("the binary runs")
+    }
+
+    /// Loads these HubSpot streams and expects it to succeed; gives back the report.
+    pub(crate) fn load(&self, streams: &[&str], config: &str) -> serde_json::Value {
+        let output = self.try_run(&self.hubspot(streams, config), &[]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).expect("a report")
+    }
+
     /// Writes a file into the project's folder.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
@@ -92,7 +138,7 @@ impl Project {
 
     /// The rows of a query on the warehouse.
     pub(crate) fn query(&self, sql: &str) -> Vec<Row> {
-        let warehouse = Warehouse::open(&self.warehouse_path(), "512MB").expect("a warehouse");
+        let warehouse = Warehouse::open(&self.warehouse_path(), "2GB").expect("a warehouse");
         warehouse.query(sql, &[]).expect("a query")
     }
 

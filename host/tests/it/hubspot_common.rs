@@ -1,0 +1,28 @@
+//! What the tests of the HubSpot source share: a clock that stands still, and the comparison with the truth.
+
+use std::time::Duration;
+
+use sandbox::ServerOptions;
+use sandbox::kinds::Kind;
+
+use crate::raw_truth::differences;
+use crate::support::Project;
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const DEAL_STREAMS: [&str; 5] = ["companies", "contacts", "deals", "deals_companies", "deals_contacts"];
+pub(crate) const DEAL_LINKS: [(Kind, Kind); 2] = [(Kind::Deal, Kind::Company), (Kind::Deal, Kind::Contact)];
+
+/// Asserts that the raw tables equal the sandbox's own truth.
+pub(crate) fn same(project: &Project, kinds: &[Kind], links: &[(Kind, Kind)]) {
+    let found = differences(project, kinds, links);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+pub(crate) fn first(project: &Project, kind: Kind) -> u64 {
+    project.server.with(|network| *network.objects[&kind].keys().next().expect("a record"))
+}
+
+/// A clock that stands still, so that the sandbox's time is the test's.
+pub(crate) fn still() -> ServerOptions {
+    ServerOptions { clock: Some(1_800_000_000_000), ..ServerOptions::default() }
+}
