@@ -1,7 +1,7 @@
 -- One row a patient: whom it merged, the channel it came by, its first won consultation, its cohort.
 WITH merged AS (
-    SELECT survivor_key AS patient_id, list(key ORDER BY key) AS merged_ids
-    FROM _host.merges WHERE stream = 'hubspot.contacts' GROUP BY survivor_key
+    SELECT winner_id AS patient_id, list(loser_id ORDER BY loser_id) AS merged_ids
+    FROM staging.merged_records WHERE object = 'contacts' GROUP BY winner_id
 ),
 channels AS (
     SELECT contacts.contact_id, channel_map.channel, channel_map.is_paid

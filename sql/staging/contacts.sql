@@ -10,3 +10,5 @@ SELECT
     created_at
 FROM clean_hubspot.contacts
 WHERE NOT coalesce(archived, false)
+    -- HubSpot no longer has what was merged; until the next sweep raw still does.
+    AND id NOT IN (SELECT loser_id FROM staging.merged_records WHERE object = 'contacts')

@@ -174,7 +174,9 @@ impl Network {
                 let name = text.map_or("hs_object_id", |index| kind.properties()[index].0);
                 self.edit(kind, id, name, Some(&word), now);
             }
-            4 => drop(self.archive(kind, id, now)),
+            4 => {
+                self.archive(kind, id, now);
+            }
             5 => {
                 let gone = self.objects[&kind].values().find(|one| one.archived.is_some()).map(|one| one.id);
                 gone.map(|id| self.restore(kind, id));
@@ -188,7 +190,9 @@ impl Network {
             7 => {
                 self.add(kind, now, |property| (property == "name" || property == "dealname").then(|| word.clone()));
             }
-            8 => drop(self.purge(kind, id)),
+            8 => {
+                self.purge(kind, id);
+            }
             _ => {
                 let to = if kind == Kind::Company { Kind::Contact } else { Kind::Company };
                 let Some(other) = live(self, rng, to) else { return };

@@ -1,4 +1,4 @@
-//! HubSpot's error bodies as the contract's errors: https://developers.hubspot.com/docs/api-reference/error-handling
+//! HubSpot's error bodies as the contract's errors: <https://developers.hubspot.com/docs/api-reference/error-handling>.
 
 use plugin_sdk::prelude::*;
 

@@ -24,7 +24,7 @@ pub(crate) fn discover(config: &Config, wanted: Option<&[String]>) -> Result<Vec
     for (object, schema) in asked.iter().zip(object_schemas(config, &asked)?) {
         match schema {
             Ok(schema) => {
-                streams.push(StreamInfo::new(&object.stream, &schema.schema).scope(object.scope).deleted("archived"))
+                streams.push(StreamInfo::new(&object.stream, &schema.schema).scope(object.scope).deleted("archived"));
             }
             Err(error) if error.code == MISSING_SCOPES => {
                 let schema = Schema::new(vec![Field::text("id")], &["id"]);
