@@ -7,8 +7,9 @@ PLUGINS := plugins/hubspot plugins/csv plugins/text plugins/canonicalize plugins
 EXAMPLES := examples/minimal-rule examples/minimal-source
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PATIENTS ?= 2000
+SEEDS ?= 20
 
-.PHONY: help setup build run test lint bench clean
+.PHONY: help setup build run test soak lint bench clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +30,11 @@ test: setup ## Runs all tests
 	@cargo build -p host
 	@$(TARGET)/debug/host --quiet plugin build $(PLUGINS) $(EXAMPLES) --profile plugin --output $(TARGET)/test-plugins
 	@HOST_TEST_PLUGINS=$(abspath $(TARGET)/test-plugins) cargo test --workspace
+
+soak: setup ## Loads from a sandbox that fails, changes and kills, by SEEDS seeds
+	@cargo build -p host
+	@$(TARGET)/debug/host --quiet plugin build $(PLUGINS) $(EXAMPLES) --profile plugin --output $(TARGET)/test-plugins
+	@HOST_TEST_PLUGINS=$(abspath $(TARGET)/test-plugins) SOAK_SEEDS=$(SEEDS) cargo test -p host --test it soak -- --nocapture
 
 lint: setup ## Format, clippy, docs
 	@cargo fmt --all --check

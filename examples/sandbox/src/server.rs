@@ -158,6 +158,16 @@ impl Server {
         waited.is_ok_and(|(_, timeout)| !timeout.timed_out())
     }
 
+    /// Waits until the log, or the world, is as wanted; it is looked at with each request and now and then between.
+    pub fn wait_until(&self, mut is_so: impl FnMut(&[Logged]) -> bool) {
+        let mut shared = lock(&self.shared);
+        while !is_so(&shared.log) {
+            let now_and_then = Duration::from_millis(20);
+            let waited = self.requested.wait_timeout(shared, now_and_then);
+            shared = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     /// Changes how the server behaves from now on.
     pub fn configure(&self, work: impl FnOnce(&mut ServerOptions)) {
         work(&mut lock(&self.shared).options);

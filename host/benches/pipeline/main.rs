@@ -1,11 +1,14 @@
 //! What the pipeline costs at 100,000 patients, beside its floor in the same run: a program that fetches the same
 //! pages with plain `reqwest` to disk and loads the same columns, typed, with DuckDB. Rows and sums are compared
-//! before any time is printed.
+//! before any time is printed. Then how extract grows with records, and how much of a rate limit it uses.
 //!
-//! `make bench`, or `cargo bench -p host -- --patients 10000`; HOST_PLUGINS names the folder of components.
+//! `make bench`, or `cargo bench -p host -- --patients 10000`, `-- growth`, `-- limited`; HOST_PLUGINS names the folder of
+//! components.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 mod floor;
+mod growth;
+mod limited;
 mod measure;
 
 use std::path::{Path, PathBuf};
@@ -18,50 +21,38 @@ use sandbox::{Network, Options, Server, ServerOptions, TOKEN, spend};
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.first().map(String::as_str) {
-        Some("--measure") => return measure::child(&arguments[1..]),
-        Some("--floor") => return floor::run(&arguments[1], Path::new(&arguments[2])),
-        _ => {}
-    }
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let given = arguments.iter().position(|argument| argument == "--patients").and_then(|at| arguments.get(at + 1));
-    let patients = given.and_then(|given| given.parse().ok()).unwrap_or(100_000);
-    bench(patients)
+    let patients = given.and_then(|given| given.parse().ok());
+    match arguments.first().map(String::as_str) {
+        Some("--measure") => measure::child(&arguments[1..]),
+        Some("--floor") => floor::run(&arguments[1], Path::new(&arguments[2])),
+        Some("growth") => growth::run(),
+        Some("limited") => limited::run(),
+        _ => {
+            whole(patients.unwrap_or(100_000))?;
+            growth::run()?;
+            limited::run()
+        }
+    }
 }
 
+/// A sandbox, and a folder for warehouses and pipelines.
 struct Bench {
     folder: tempfile::TempDir,
     server: Server,
 }
 
-fn bench(patients: usize) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let options = Options { patients, ..Options::default() };
-    spend::write(&spend::generate(&options), std::fs::File::create(folder.path().join("spend.csv"))?)?;
-    println!("generating {patients} patients");
-    let server = Server::start(Network::generate(&options), ServerOptions::default(), 0)?;
-    let bench = Bench { folder, server };
-    let shipped = std::fs::read_to_string(root().join("pipelines/hubspot.toml"))?;
-    let shipped = shipped.replace("\"../sql", &format!("\"{}/sql", root().display()));
-    // The limits of a real account would hide what the work costs.
-    let shipped = shipped.replacen(
-        "[[source]]",
-        "[connection.hubspot.rate_limits]\ngeneral = { requests = 1000000, per_seconds = 1 }\nsearch = { requests = 1000000, per_seconds = 1 }\n\n[[source]]",
-        1,
-    );
-    let cut = |mark: &str| shipped.find(mark).map(|at| &shipped[..at]).unwrap_or(&shipped).to_owned();
-    bench.write("extract.toml", &cut("[[rule]]"))?;
-    bench.write("clean.toml", &cut("[marts]"))?;
-    bench.write("whole.toml", &shipped)?;
-
+/// The steps of the whole pipeline, each beside the floor.
+fn whole(patients: usize) -> Result<()> {
+    let bench = Bench::new(patients, ServerOptions::default(), true)?;
     let floor_file = bench.folder.path().join("floor.duckdb");
-    let floor =
-        measured(Command::new(std::env::current_exe()?).args(["--floor", &bench.server.url()]).arg(&floor_file))?;
+    let floor = bench.floor(&floor_file)?;
     let extract = bench.host("run", "extract.toml", "steps.duckdb")?;
     let clean = bench.host("clean", "clean.toml", "steps.duckdb")?;
     let marts = bench.host("run", "whole.toml", "steps.duckdb")?;
     let whole = bench.host("run", "whole.toml", "whole.duckdb")?;
-    let records = bench.compare(&floor_file)?;
+    let records = bench.compare(&floor_file, "whole.duckdb")?;
 
     println!("\n{:<22}{:>9}{:>9}{:>14}{:>20}{:>10}", "", "wall s", "CPU s", "records/s", "CPU ms / 1000", "peak MB");
     let rows = [("floor", &floor), ("extract", &extract), ("clean", &clean), ("marts", &marts), ("whole run", &whole)];
@@ -82,6 +73,32 @@ fn bench(patients: usize) -> Result<()> {
 }
 
 impl Bench {
+    /// A network on a server that behaves so; `unlimited` lifts the plugin's own pace, which would hide what work costs.
+    fn new(patients: usize, behaviour: ServerOptions, unlimited: bool) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let options = Options { patients, ..Options::default() };
+        spend::write(&spend::generate(&options), std::fs::File::create(folder.path().join("spend.csv"))?)?;
+        println!("generating {patients} patients");
+        let server = Server::start(Network::generate(&options), behaviour, 0)?;
+        let bench = Self { folder, server };
+        let shipped = std::fs::read_to_string(root().join("pipelines/hubspot.toml"))?;
+        let mut shipped = shipped.replace("\"../sql", &format!("\"{}/sql", root().display()));
+        if unlimited {
+            let limits = "[connection.hubspot.rate_limits]\ngeneral = { requests = 1000000, per_seconds = 1 }\n\
+                          search = { requests = 1000000, per_seconds = 1 }\n\n[[source]]";
+            shipped = shipped.replacen("[[source]]", limits, 1);
+        }
+        let cut = |mark: &str| shipped.find(mark).map(|at| &shipped[..at]).unwrap_or(&shipped).to_owned();
+        bench.write("extract.toml", &cut("[[rule]]"))?;
+        bench.write("clean.toml", &cut("[marts]"))?;
+        bench.write("whole.toml", &shipped)?;
+        Ok(bench)
+    }
+
+    fn floor(&self, file: &Path) -> Result<Cost> {
+        measured(Command::new(std::env::current_exe()?).args(["--floor", &self.server.url()]).arg(file))
+    }
+
     fn write(&self, name: &str, text: &str) -> Result<()> {
         Ok(std::fs::write(self.folder.path().join(name), text)?)
     }
@@ -99,8 +116,8 @@ impl Bench {
     }
 
     /// Rows and sums of both must be the same; gives back the number of records.
-    fn compare(&self, floor: &Path) -> Result<u64> {
-        let ours = Warehouse::open(&self.folder.path().join("whole.duckdb"), "1GB")?;
+    fn compare(&self, floor: &Path, warehouse: &str) -> Result<u64> {
+        let ours = Warehouse::open(&self.folder.path().join(warehouse), "1GB")?;
         let theirs = Warehouse::open(floor, "1GB")?;
         let facts = |schema: &str, warehouse: &Warehouse| -> Result<Vec<host::warehouse::Row>> {
             Ok(warehouse.query(

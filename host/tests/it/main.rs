@@ -8,5 +8,6 @@ mod hubspot_changes;
 mod hubspot_common;
 mod pipeline_run;
 mod raw_truth;
+mod soak;
 mod support;
 mod tidy;

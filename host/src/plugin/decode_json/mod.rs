@@ -1,6 +1,8 @@
 //! JSON answers to typed columns in one pass over the text: a trie of the wanted paths, a builder at each leaf.
 //! A value that does not fit its column is kept as received in `_unfit`.
 
+mod walk;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,18 +24,15 @@ pub(crate) struct JsonColumn {
     pub(crate) path: String,
 }
 
-/// Decodes a body: `levels` are nested arrays, one row for each innermost element.
+/// Decodes a body: `levels` are nested arrays, one row for each innermost element. All of the body is read, since one
+/// that is cut off behind the array would seem to have no next page.
 pub(crate) fn decode(body: &[u8], levels: &[String], columns: &[JsonColumn]) -> Result<RecordBatch> {
     let text = std::str::from_utf8(body).map_err(|cause| not_json(body, &cause.to_string()))?;
-    if levels.is_empty() {
-        return Err(Error::plugin("a table of JSON needs a level"));
-    }
-    // All of it: a body that is cut off behind the array would seem to have no next page.
-    sonic_rs::from_str::<LazyValue<'_>>(text).map_err(|cause| not_json(body, &cause.to_string()))?;
-    let mut decoder = Decoder::new(levels.len(), columns)?;
-    match element_at(text, levels.first().map_or("", String::as_str)) {
-        Some(root) if root.is_array() => decoder.level(&root, 0, levels)?,
-        _ => return Err(no_array(body, levels)),
+    let shape = Shape::new(levels, columns)?;
+    let mut decoder = Decoder::new(columns);
+    let is_there = walk::rows(text, &shape, &mut decoder).map_err(|cause| not_json(body, &cause.to_string()))?;
+    if !is_there {
+        return Err(no_array(body, levels));
     }
     decoder.finish(columns)
 }
@@ -51,15 +50,12 @@ fn no_array(body: &[u8], levels: &[String]) -> Error {
     Error::data(format!("the answer has no array at `{pointer}`, it starts with `{start}`"))
 }
 
-fn element_at<'a>(text: &'a str, pointer: &str) -> Option<LazyValue<'a>> {
-    let path: Vec<&str> = pointer.split('/').skip(1).collect();
-    sonic_rs::get(text, path.iter()).ok()
-}
-
 /// The wanted keys below one object.
 #[derive(Default)]
-struct Node {
+pub(super) struct Node {
     column: Option<usize>,
+    /// Here is the array of the next level.
+    is_inner: bool,
     keys: HashMap<String, usize>,
     children: Vec<(String, Node)>,
 }
@@ -74,6 +70,11 @@ impl Node {
         &mut self.children[at].1
     }
 
+    fn at(&mut self, pointer: &str) -> &mut Self {
+        let unescaped = pointer.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~"));
+        unescaped.fold(self, |node, key| node.child(&key))
+    }
+
     /// The child of this key, looked for at `expected` first: records mostly name their keys in one order.
     fn find(&self, key: &str, expected: usize) -> Option<usize> {
         match self.children.get(expected) {
@@ -83,12 +84,43 @@ impl Node {
     }
 }
 
-struct Decoder {
-    /// A trie a level.
-    tries: Vec<Node>,
-    builders: Vec<Builder>,
+/// Where the columns lie: the way to the first array, then the wanted keys of each level's elements.
+pub(super) struct Shape {
+    root: Node,
+    levels: Vec<Node>,
     /// The columns of each level, for repeating outer values.
     by_level: Vec<Vec<usize>>,
+}
+
+impl Shape {
+    fn new(levels: &[String], columns: &[JsonColumn]) -> Result<Self> {
+        let first = levels.first().ok_or_else(|| Error::plugin("a table of JSON needs a level"))?;
+        let mut root = Node::default();
+        root.at(first).is_inner = true;
+        let mut nodes: Vec<_> = levels.iter().map(|_| Node::default()).collect();
+        let mut by_level = vec![Vec::new(); levels.len()];
+        for (index, column) in columns.iter().enumerate().filter(|(_, column)| column.constant().is_none()) {
+            let node = nodes.get_mut(column.level);
+            let node = node.ok_or_else(|| Error::plugin(format!("column `{}` is of no level", column.field.name)))?;
+            node.at(&column.path).column = Some(index);
+            by_level[column.level].push(index);
+        }
+        for (node, pointer) in nodes.iter_mut().zip(levels.iter().skip(1)) {
+            node.at(pointer).is_inner = true;
+        }
+        Ok(Self { root, levels: nodes, by_level })
+    }
+}
+
+impl JsonColumn {
+    fn constant(&self) -> Option<&String> {
+        self.field.metadata.get("constant")
+    }
+}
+
+/// A builder a column.
+pub(super) struct Decoder {
+    builders: Vec<Builder>,
     /// Columns that hold one text in every row.
     constants: Vec<(usize, String)>,
     unfit: StringBuilder,
@@ -96,65 +128,11 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn new(levels: usize, columns: &[JsonColumn]) -> Result<Self> {
-        let mut tries: Vec<_> = (0..levels).map(|_| Node::default()).collect();
-        let mut by_level = vec![Vec::new(); levels];
-        let mut constants = Vec::new();
-        for (index, column) in columns.iter().enumerate() {
-            if let Some(text) = column.field.metadata.get("constant") {
-                constants.push((index, text.clone()));
-                continue;
-            }
-            let trie = tries.get_mut(column.level);
-            let trie = trie.ok_or_else(|| Error::plugin(format!("column `{}` is of no level", column.field.name)))?;
-            let unescaped = column.path.split('/').skip(1).map(|key| key.replace("~1", "/").replace("~0", "~"));
-            let node = unescaped.fold(trie, |node, key| node.child(&key));
-            node.column = Some(index);
-            by_level[column.level].push(index);
-        }
+    fn new(columns: &[JsonColumn]) -> Self {
         let builders = columns.iter().map(|column| Builder::new(&column.field)).collect();
-        Ok(Self { tries, builders, by_level, constants, unfit: StringBuilder::new(), rows: 0 })
-    }
-
-    fn level(&mut self, array: &LazyValue<'_>, level: usize, levels: &[String]) -> Result<()> {
-        let Some(elements) = array.clone().into_array_iter() else { return Ok(()) };
-        for element in elements {
-            let element = element.map_err(|cause| Error::data(format!("the answer ends early: {cause}")))?;
-            for &column in &self.by_level[level] {
-                self.builders[column].pending = Pending::Null;
-            }
-            let trie = std::mem::take(&mut self.tries[level]);
-            let walked = self.walk(&trie, &element);
-            self.tries[level] = trie;
-            walked?;
-            match levels.get(level + 1) {
-                Some(pointer) => {
-                    let inner = element_at(element.as_raw_str(), pointer);
-                    inner.map_or(Ok(()), |inner| self.level(&inner, level + 1, levels))?;
-                }
-                None => self.row(),
-            }
-        }
-        Ok(())
-    }
-
-    fn walk(&mut self, node: &Node, value: &LazyValue<'_>) -> Result<()> {
-        if let Some(column) = node.column {
-            self.builders[column].take(value);
-        }
-        if node.children.is_empty() {
-            return Ok(());
-        }
-        let Some(entries) = value.clone().into_object_iter() else { return Ok(()) };
-        let mut expected = 0;
-        for entry in entries {
-            let (key, value) = entry.map_err(|cause| Error::data(format!("the answer ends early: {cause}")))?;
-            if let Some(at) = node.find(&key, expected) {
-                expected = at + 1;
-                self.walk(&node.children[at].1, &value)?;
-            }
-        }
-        Ok(())
+        let constant = |(index, column): (usize, &JsonColumn)| Some((index, column.constant()?.clone()));
+        let constants = columns.iter().enumerate().filter_map(constant).collect();
+        Self { builders, constants, unfit: StringBuilder::new(), rows: 0 }
     }
 
     fn row(&mut self) {
@@ -207,7 +185,7 @@ enum Sink {
     Text(StringBuilder),
 }
 
-struct Builder {
+pub(super) struct Builder {
     name: String,
     forms: Forms,
     pending: Pending,
@@ -243,6 +221,11 @@ impl Builder {
         self.text.clear();
         self.text.push_str(text);
         self.pending = Pending::Text;
+    }
+
+    /// Null for the rows to come.
+    fn clear(&mut self) {
+        self.pending = Pending::Null;
     }
 
     /// Parses a value for the rows to come.

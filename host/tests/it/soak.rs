@@ -1,0 +1,88 @@
+//! Whatever fails, changes and is killed meanwhile, the raw tables end in the sandbox's own truth. Each seed is a history
+//! of its own: SOAK_SEEDS says how many are tried (`make soak SEEDS=100`), SOAK_FROM the first.
+
+use std::time::Duration;
+
+use rand::rngs::ChaCha12Rng;
+use rand::{RngExt, SeedableRng};
+use sandbox::kinds::Kind;
+use sandbox::{Chaos, Options, ServerOptions};
+
+use crate::hubspot_common::HOUR;
+use crate::raw_truth::{differences, stream};
+use crate::support::{Project, stderr};
+
+const LINKS: [(Kind, Kind); 5] = [
+    (Kind::Deal, Kind::Company),
+    (Kind::Deal, Kind::Contact),
+    (Kind::Contact, Kind::Company),
+    (Kind::Ticket, Kind::Contact),
+    (Kind::Prescription, Kind::Contact),
+];
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+fn a_load_that_is_disturbed_ends_in_the_truth() {
+    let from = number("SOAK_FROM", 1);
+    for seed in from..from + number("SOAK_SEEDS", 3) {
+        soak(seed);
+    }
+}
+
+/// A few disturbed runs, some of them killed, then one in peace.
+fn soak(seed: u64) {
+    let mut rng = ChaCha12Rng::seed_from_u64(seed);
+    let patients = rng.random_range(10..250);
+    let options = Options { seed, patients, everything: true, ..Options::default() };
+    let server = ServerOptions {
+        chaos: Some(Chaos::new(seed, rng.random_range(0.0..0.15), rng.random_range(0.0..0.3))),
+        search_lag: Duration::from_secs(rng.random_range(0..120)),
+        association_page: rng.random_range(1..8),
+        clock: Some(1_800_000_000_000),
+        ..ServerOptions::default()
+    };
+    let project = Project::of(options, server);
+    let links: Vec<_> = LINKS.iter().map(|(from, to)| format!("{}_{}", stream(*from), stream(*to))).collect();
+    let mut streams: Vec<&str> = links.iter().map(String::as_str).collect();
+    streams.extend(Kind::ALL.map(stream));
+    let config = format!("sweep_hours = {}\nranges = {}", rng.random_range(0..3), rng.random_range(1..9));
+    let pipeline = project.hubspot(&streams, &config);
+    // One request at a time makes a history that can be repeated exactly.
+    let concurrent = if seed.is_multiple_of(2) { "concurrent_requests = 1\n" } else { "" };
+    let text = std::fs::read_to_string(&pipeline).expect("a pipeline");
+    let text = text.replace("[connection.hubspot]\n", &format!("[connection.hubspot]\n{concurrent}"));
+    std::fs::write(&pipeline, text).expect("a pipeline");
+    for _ in 0..rng.random_range(1..5) {
+        let _ = project.server.take_log();
+        let mut child = project
+            .command(&["run", pipeline.to_str().expect("a path"), "--quiet"])
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the binary runs");
+        let requests = rng.random_range(15..140);
+        project.server.wait_until(|log| log.len() >= requests || matches!(child.try_wait(), Ok(Some(_)) | Err(_)));
+        // One that has ended cannot be killed.
+        let _ = child.kill();
+        child.wait().expect("it ends");
+        project.server.advance(Duration::from_secs(rng.random_range(1..9000)));
+    }
+    project.server.configure(|options| options.chaos = None);
+    // All that was hidden is seen by now, and a sweep is due.
+    project.server.advance(25 * HOUR);
+    let mut runs = 0;
+    loop {
+        let output = project.try_run(&pipeline, &[]);
+        assert!(output.status.success(), "seed {seed}: {}", stderr(&output));
+        // A full reading that was cut short is first brought to its end; the next one begins after it.
+        let found = differences(&project, &Kind::ALL, &LINKS);
+        if found.is_empty() {
+            return;
+        }
+        runs += 1;
+        assert!(runs < 2, "seed {seed}: {found:#?}");
+        project.server.advance(25 * HOUR);
+    }
+}
