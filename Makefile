@@ -34,7 +34,7 @@ test: setup ## Runs all tests
 soak: setup ## Loads from a sandbox that fails, changes and kills, by SEEDS seeds
 	@cargo build -p host
 	@$(TARGET)/debug/host --quiet plugin build $(PLUGINS) $(EXAMPLES) --profile plugin --output $(TARGET)/test-plugins
-	@HOST_TEST_PLUGINS=$(abspath $(TARGET)/test-plugins) SOAK_SEEDS=$(SEEDS) cargo test -p host --test it soak -- --nocapture
+	@HOST_TEST_PLUGINS=$(abspath $(TARGET)/test-plugins) SOAK_SEEDS=$(SEEDS) cargo test --workspace --test it soak -- --nocapture
 
 lint: setup ## Format, clippy, docs
 	@cargo fmt --all --check
@@ -42,7 +42,7 @@ lint: setup ## Format, clippy, docs
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 	@if command -v cargo-deny > /dev/null; then cargo deny --log-level warn check; else echo "cargo-deny is not installed: licenses and advisories were not checked"; fi
 
-bench: build ## Times the pipeline at 100,000 patients against its floor
+bench: build ## Times the pipeline against its floor; extract as it grows; a rate limit
 	@HOST_PLUGINS=$(abspath $(TARGET)/release/plugins) cargo bench -p host --bench pipeline
 
 clean: ## Removes what was built, but not the warehouse

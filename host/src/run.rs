@@ -264,7 +264,11 @@ impl Context<'_> {
             since: options.since.clone(),
         };
         let work = async {
-            let extracted = extract::extract(&chosen, &warehouse, &extract_options, self.progress, &self.stop).await?;
+            let columns = chosen.iter().flat_map(|(_, streams)| streams).map(|stream| stream.schema.fields.len()).sum();
+            warehouse.load_modestly(columns)?;
+            let extracted = extract::extract(&chosen, &warehouse, &extract_options, self.progress, &self.stop).await;
+            warehouse.work_freely()?;
+            let extracted = extracted?;
             extracted.iter().try_for_each(|stream| warehouse.record_step(&load_id, &stream.step()))?;
             self.clean_and_build(&warehouse, &prepared.rules, graph, &load_id, false)
                 .await

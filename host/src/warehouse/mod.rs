@@ -27,10 +27,16 @@ use crate::schema::{Field, Type};
 /// the same half-filled row groups again and again.
 const CHECKPOINT_THRESHOLD: &str = "64MB";
 
+/// Memory for loading: DuckDB's own, and what a column of a row group takes that is being compressed.
+const LOAD_MEMORY: u64 = 100 << 20;
+const LOAD_MEMORY_A_COLUMN: u64 = 512 << 10;
+
 /// One connection to the warehouse; `another` makes more, for other threads.
 pub struct Warehouse {
     connection: Connection,
     path: PathBuf,
+    /// The memory that the pipeline grants, as DuckDB writes it.
+    memory: String,
     stop: Arc<stop::Stop>,
 }
 
@@ -50,7 +56,7 @@ impl Warehouse {
             .and_then(|config| config.with("checkpoint_threshold", CHECKPOINT_THRESHOLD))
             .map_err(|cause| on(lift(&cause)))?;
         let connection = Connection::open_with_flags(path, config).map_err(|cause| on(lift(&cause)))?;
-        let warehouse = Self::new(connection, path.to_path_buf(), Arc::default())?;
+        let warehouse = Self::new(connection, path.to_path_buf(), memory_limit.to_owned(), Arc::default())?;
         migrations::run(&warehouse)?;
         Ok(warehouse)
     }
@@ -63,18 +69,32 @@ impl Warehouse {
     /// Another connection to the same file.
     pub fn another(&self) -> Result<Self> {
         let connection = self.connection.try_clone().map_err(|cause| lift(&cause))?;
-        Self::new(connection, self.path.clone(), Arc::clone(&self.stop))
+        Self::new(connection, self.path.clone(), self.memory.clone(), Arc::clone(&self.stop))
     }
 
-    fn new(connection: Connection, path: PathBuf, stop: Arc<stop::Stop>) -> Result<Self> {
+    fn new(connection: Connection, path: PathBuf, memory: String, stop: Arc<stop::Stop>) -> Result<Self> {
         stop.register(&connection);
-        let warehouse = Self { connection, path, stop };
+        let warehouse = Self { connection, path, memory, stop };
         // Time zones are in an extension of DuckDB's, which its own library has inside and a bundled build fetches once.
         let zone = warehouse.execute("SET TimeZone = 'UTC'");
         zone.map_err(|error| {
             error.hint("this build of DuckDB has no ICU: run once where the extension can be fetched")
         })?;
         Ok(warehouse)
+    }
+
+    /// While streams are loaded, each on a connection of its own: no threads beside theirs, and little memory, since
+    /// what is appended need not stay. `columns` are those of all tables being written.
+    pub fn load_modestly(&self, columns: usize) -> Result<()> {
+        let enough = LOAD_MEMORY + columns as u64 * LOAD_MEMORY_A_COLUMN;
+        let granted = format!("SELECT least(parse_formatted_bytes({}), {enough})", literal(&self.memory));
+        let bytes = self.value(&granted, &[])?.unwrap_or_else(|| enough.to_string());
+        self.execute(&format!("SET threads = 1; SET memory_limit = '{bytes}B'"))
+    }
+
+    /// After that, all that the pipeline grants.
+    pub fn work_freely(&self) -> Result<()> {
+        self.execute(&format!("RESET threads; SET memory_limit = {}", literal(&self.memory)))
     }
 
     /// The file.
