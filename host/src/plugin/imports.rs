@@ -13,7 +13,7 @@ use super::http;
 use super::resources::{GrantedFile, Response, Table};
 use super::state::State;
 use crate::error::{Error, Kind};
-use crate::schema::{Field, Schema, Type};
+use crate::schema::{Field, Schema, Type, UNFIT};
 
 /// Bytes that one read of a file gives at most.
 const READ_LIMIT: u32 = 16 << 20;
@@ -213,6 +213,10 @@ impl decode::Host for State {
     }
 }
 
+fn missing(column: &str) -> Error {
+    Error::config(format!("no column `{column}` in the decoded table"))
+}
+
 impl decode::HostTable for State {
     async fn rows(&mut self, this: Resource<Table>) -> wasmtime::Result<u32> {
         Ok(u32::try_from(self.handles.get(&this)?.batch.num_rows()).unwrap_or(u32::MAX))
@@ -220,10 +224,7 @@ impl decode::HostTable for State {
 
     async fn columns(&mut self, this: Resource<Table>, names: Vec<String>) -> Answer<wit::Batch> {
         let batch = &self.handles.get(&this)?.batch;
-        let lower = |name: &String| {
-            let missing = || Error::config(format!("no column `{name}` in the decoded table"));
-            codec::lower(batch.column_by_name(name).ok_or_else(missing)?)
-        };
+        let lower = |name: &String| codec::lower(batch.column_by_name(name).ok_or_else(|| missing(name))?);
         let columns: crate::error::Result<Vec<_>> = names.iter().map(lower).collect();
         let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
         Ok(columns.map(|columns| wit::Batch { rows, columns }).map_err(Into::into))
@@ -234,6 +235,19 @@ impl decode::HostTable for State {
         let start = (start as usize).min(batch.num_rows());
         let batch = batch.slice(start, (rows as usize).min(batch.num_rows() - start));
         Ok(self.handles.push(Table { batch })?)
+    }
+
+    async fn select(&mut self, this: Resource<Table>, names: Vec<String>) -> Answer<Resource<Table>> {
+        let batch = &self.handles.get(&this)?.batch;
+        let unfit = batch.schema_ref().index_of(UNFIT).ok();
+        let index = |name: &String| batch.schema_ref().index_of(name).map_err(|_| missing(name));
+        let indices = names.iter().map(index).collect::<crate::error::Result<Vec<_>>>();
+        let indices = indices.map(|indices| indices.into_iter().chain(unfit).collect::<Vec<_>>());
+        let selected = indices.and_then(|indices| batch.project(&indices).map_err(|e| Error::internal(e.to_string())));
+        Ok(match selected {
+            Ok(batch) => Ok(self.handles.push(Table { batch })?),
+            Err(error) => Err(error.into()),
+        })
     }
 
     async fn drop(&mut self, this: Resource<Table>) -> wasmtime::Result<()> {

@@ -52,6 +52,15 @@ pub struct SourcePage {
     pub done: bool,
 }
 
+impl SourcePage {
+    /// How many rows it holds of a stream.
+    #[must_use]
+    pub fn rows_of(&self, stream: &str) -> u64 {
+        let parts = self.parts.iter().filter(|part| part.stream == stream);
+        parts.filter_map(|part| part.rows.as_ref()).map(|rows| rows.num_rows() as u64).sum()
+    }
+}
+
 /// Where a page stands in a sweep, which brings every record that the account has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sweep {

@@ -208,6 +208,19 @@ impl Table {
         Self { wit: self.wit.slice(number(start), number(rows)) }
     }
 
+    /// These columns alone, beside what did not fit.
+    pub fn select(&self, columns: &[&str]) -> Result<Self> {
+        let names: Vec<_> = columns.iter().map(|&name| name.to_owned()).collect();
+        Ok(Self { wit: self.wit.select(&names)? })
+    }
+
+    /// Whether a text column holds any value.
+    pub fn has(&self, column: &str) -> Result<bool> {
+        let batch = self.wit.columns(&[column.to_owned()])?;
+        let Some(found) = batch.columns.first() else { return Ok(false) };
+        Ok(TextView::new(found, batch.rows as usize)?.iter().any(|value| value.is_some()))
+    }
+
     /// The values of a text column, empty where null.
     pub fn texts(&self, column: &str) -> Result<Vec<String>> {
         let batch = self.wit.columns(&[column.to_owned()])?;

@@ -2,13 +2,15 @@
 //! property names than a URL holds, the values. Each is asked for by the records' ids, many at once.
 
 use plugin_sdk::prelude::*;
+use plugin_sdk::source::Table;
 use serde_json::{Value, json};
 
 use super::{LIST_LIMIT, QUERY_LIMIT};
 use crate::answers::{checked, checked_batch, sure};
 use crate::config::Config;
 use crate::schema::{
-    ASSOCIATION_KEY, HISTORY_KEY, ObjectSchema, association_table, history_table, record_association_table,
+    ASSOCIATION_KEY, HISTORY_KEY, LINK, NEXT, ObjectSchema, association_table, history_table, paged_association_table,
+    record_association_table,
 };
 use crate::streams::{Object, Objects};
 use crate::{CONNECTION, GENERAL};
@@ -161,10 +163,13 @@ impl Enrichment {
     /// Adds one answer's links, and follows those records whose links go on.
     fn add_links(&self, mut page: Page, index: usize, answer: Response, request: &Request) -> Result<Page> {
         let (stream, to) = &self.links[index];
-        let table = association_table();
-        let schema = table.schema(&ASSOCIATION_KEY);
+        let schema = association_table().schema(&ASSOCIATION_KEY);
+        let table = paged_association_table();
         let none = "crm.associations.NO_ASSOCIATIONS_FOUND";
-        let decode = |answer: &Response| Ok((table.decode(answer)?, next_pages(answer)?));
+        let decode = |answer: &Response| {
+            let links = table.decode(answer)?;
+            Ok((links.select(&LINK)?, next_pages(&links)?))
+        };
         let (links, mut more) = self.sure(answer, request, none, decode)?;
         page = page.rows(stream, &schema, links);
         while !more.is_empty() {
@@ -206,38 +211,13 @@ impl Enrichment {
     }
 }
 
-/// Inputs for the records whose links go on: `{id, after}`.
-fn next_pages(answer: &Response) -> Result<Vec<Value>> {
-    /// The part of an answer that pages a record's links.
-    #[derive(Deserialize)]
-    struct Paged {
-        from: From,
-        paging: Option<Paging>,
-    }
-    /// The record.
-    #[derive(Deserialize)]
-    struct From {
-        id: Value,
-    }
-    /// Where its links go on.
-    #[derive(Deserialize)]
-    struct Paging {
-        next: Option<Next>,
-    }
-    /// The cursor.
-    #[derive(Deserialize)]
-    struct Next {
-        after: Value,
-    }
-    // Almost no record has a second page: do not parse what has none.
-    let Some(results) = answer.get("/results").filter(|results| results.contains("\"paging\"")) else {
+/// Inputs for the records whose links go on: `{id, after}`. Almost none do.
+fn next_pages(links: &Table) -> Result<Vec<Value>> {
+    if !links.has(NEXT)? {
         return Ok(Vec::new());
-    };
-    let results: Vec<Paged> = serde_json::from_str(&results).map_err(|cause| Error::data(cause.to_string()))?;
-    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let next = results.into_iter().filter_map(|paged| {
-        let after = paged.paging?.next?.after;
-        Some(json!({ "id": text(paged.from.id), "after": text(after) }))
-    });
-    Ok(next.collect())
+    }
+    let pairs = links.texts("from_id")?.into_iter().zip(links.texts(NEXT)?);
+    let mut next: Vec<_> = pairs.filter(|(_, after)| !after.is_empty()).collect();
+    next.dedup();
+    Ok(next.into_iter().map(|(id, after)| json!({ "id": id, "after": after })).collect())
 }

@@ -1,23 +1,24 @@
-//! Sources → raw tables: one task and one warehouse connection a stream, checkpoints on the way.
+//! Sources → raw tables: one task, one writer and one warehouse connection a stream, checkpoints on the way.
 //! A failed or stopped stream keeps what its last checkpoint committed.
+
+mod writer;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use self::writer::Writer;
 use crate::error::{Error, Kind, Result};
-use crate::plugin::{Part, Reader, SourcePage, SourceSelection, Sweep};
+use crate::plugin::{Reader, SourceSelection};
 use crate::prepare::PreparedSource;
 use crate::progress::{Event, Progress};
 use crate::schema::Stream;
 use crate::warehouse::{LoadCounts, Step, StreamLoader, Table, Warehouse};
 
-/// A checkpoint commits at this many rows …
-const CHECKPOINT_ROWS: usize = 10_000;
-/// … or after this long, whichever comes first.
-const CHECKPOINT_TIME: Duration = Duration::from_secs(5);
+/// Pages that may wait for the one being written.
+const PAGES_AHEAD: usize = 2;
 
 /// What one run asks of extraction.
 #[derive(Clone)]
@@ -112,11 +113,11 @@ struct StreamTask {
 impl StreamTask {
     async fn run(
         self,
-        mut loader: StreamLoader,
+        loader: StreamLoader,
         stop: watch::Receiver<bool>,
         stop_others: watch::Receiver<bool>,
     ) -> Result<Vec<Extracted>> {
-        let result = self.read(&mut loader, stop, stop_others).await;
+        let result = self.read(loader, stop, stop_others).await;
         result.map_err(|error| error.on(format!("stream `{}`", self.name())))
     }
 
@@ -125,9 +126,10 @@ impl StreamTask {
         format!("{}.{}", self.source.name, self.stream.name)
     }
 
+    /// Reads page by page, while a thread beside it writes what came before.
     async fn read(
         &self,
-        loader: &mut StreamLoader,
+        mut loader: StreamLoader,
         mut stop: watch::Receiver<bool>,
         mut stop_others: watch::Receiver<bool>,
     ) -> Result<Vec<Extracted>> {
@@ -141,87 +143,49 @@ impl StreamTask {
             state: loader.state().map(str::to_owned),
             since: self.options.since.clone(),
         };
+        let stopped = || Error::new(Kind::Interrupted, "stopped");
         let mut reader = tokio::select! {
             reader = self.source.plugin.open(selection) => reader?,
-            _ = stop.wait_for(|stopped| *stopped) => return Err(Error::new(Kind::Interrupted, "stopped")),
-            _ = stop_others.wait_for(|stopped| *stopped) => return Err(Error::new(Kind::Interrupted, "stopped")),
+            _ = stop.wait_for(|stopped| *stopped) => return Err(stopped()),
+            _ = stop_others.wait_for(|stopped| *stopped) => return Err(stopped()),
         };
-        let mut counts: BTreeMap<String, LoadCounts> = BTreeMap::new();
-        let mut committed = Instant::now();
-        let mut state = loader.state().map(str::to_owned);
-        let mut rows = 0;
-        let mut pages = 0_u64;
-        let mut expected = None;
-        loop {
+        let (pages, waiting) = mpsc::channel(PAGES_AHEAD);
+        let writer = Writer::new(loader, &self.stream.name, &self.streams);
+        let writer = tokio::task::spawn_blocking(move || writer.run(waiting));
+        let (mut count, mut rows) = (0_u64, 0);
+        let failure = loop {
             let page = tokio::select! {
-                page = reader.next() => page.map_err(|error| error.on(format!("page {}", pages + 1))),
-                _ = stop.wait_for(|stopped| *stopped) => Err(Error::new(Kind::Interrupted, "stopped")),
-                _ = stop_others.wait_for(|stopped| *stopped) => Err(Error::new(Kind::Interrupted, "stopped")),
+                page = reader.next() => page.map_err(|error| error.on(format!("page {}", count + 1))),
+                _ = stop.wait_for(|stopped| *stopped) => Err(stopped()),
+                _ = stop_others.wait_for(|stopped| *stopped) => Err(stopped()),
             };
             let page = match page {
                 Ok(page) => page,
-                Err(error) => {
-                    if loader.is_incremental() && loader.waiting() > 0 {
-                        tokio::task::block_in_place(|| loader.checkpoint(state, false))?;
-                    }
-                    return Err(error);
-                }
+                Err(error) => break Some(error),
             };
-            pages += 1;
-            let again =
-                |part: &Part| part.replace.as_ref().is_some_and(|replace| loader.replaces_again(&part.stream, replace));
-            if page.parts.iter().any(again) && loader.is_incremental() {
-                let written = tokio::task::block_in_place(|| loader.checkpoint(state.clone(), false))?;
-                add(&mut counts, written);
-            }
+            count += 1;
+            rows += page.rows_of(&self.stream.name);
             let (done, total) = (page.done, page.total);
-            expected = page.expected.or(expected);
-            rows += self.take(page, loader, &mut state)?;
             self.tell(rows, &reader, total, done);
-            let due = loader.waiting() >= CHECKPOINT_ROWS || committed.elapsed() >= CHECKPOINT_TIME;
-            if done || (due && loader.is_incremental()) {
-                let written = tokio::task::block_in_place(|| loader.checkpoint(state.clone(), done))?;
-                add(&mut counts, written);
-                committed = Instant::now();
+            // A writer that is gone says why itself.
+            if pages.send(page).await.is_err() || done {
+                break None;
             }
-            if done {
-                let mut streams = self.summary(&counts, &reader, started.elapsed());
-                if let Some(expected) = expected {
-                    let found = loader.live_rows()?;
-                    let own = streams.iter_mut().find(|extracted| extracted.stream == self.name());
-                    if let Some(own) = own.filter(|_| found != expected) {
-                        own.warnings.push(format!(
-                            "the source counts {expected} records, the raw table {found}: it may have changed while it \
-                             was read, and the next sweep will tell"
-                        ));
-                    }
-                }
-                return Ok(streams);
-            }
+        };
+        drop(pages);
+        let written = writer.await.map_err(|cause| Error::internal(format!("a stream's writer ended: {cause}")))??;
+        if let Some(error) = failure {
+            return Err(error);
         }
-    }
-
-    fn take(&self, page: SourcePage, loader: &mut StreamLoader, state: &mut Option<String>) -> Result<u64> {
-        let mut rows = 0;
-        for part in page.parts {
-            if !self.streams.contains(&part.stream) {
-                return Err(Error::plugin(format!(
-                    "the source sent rows of `{}`, which was not asked for",
-                    part.stream
-                )));
-            }
-            if part.stream == self.stream.name {
-                rows += part.rows.as_ref().map_or(0, |rows| rows.num_rows() as u64);
-            }
-            loader.add(&part.stream, &part.schema, part.rows, part.replace);
+        let mut streams = self.summary(&written.counts, &reader, started.elapsed());
+        let own = streams.iter_mut().find(|extracted| extracted.stream == self.name());
+        if let (Some(own), Some((expected, found))) = (own, written.miscounted) {
+            own.warnings.push(format!(
+                "the source counts {expected} records, the raw table {found}: it may have changed while it was read, and \
+                 the next sweep will tell"
+            ));
         }
-        if let Some(sweep) = page.sweep {
-            loader.sweep(sweep == Sweep::First, sweep == Sweep::Last);
-        }
-        if page.state.is_some() {
-            *state = page.state;
-        }
-        Ok(rows)
+        Ok(streams)
     }
 
     fn tell(&self, rows: u64, reader: &Reader, total: Option<u64>, done: bool) {
@@ -257,15 +221,6 @@ impl StreamTask {
             extracted
         });
         extracted.collect()
-    }
-}
-
-fn add(counts: &mut BTreeMap<String, LoadCounts>, written: BTreeMap<String, LoadCounts>) {
-    for (stream, written) in written {
-        let sum = counts.entry(stream).or_default();
-        sum.rows += written.rows;
-        sum.changed += written.changed;
-        sum.unfit += written.unfit;
     }
 }
 
