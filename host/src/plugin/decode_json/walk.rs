@@ -5,28 +5,6 @@ use sonic_rs::LazyValue;
 
 use super::{Decoder, Node, Shape};
 
-/// Reads a body's rows; false where it has no array where the first level belongs.
-pub(super) fn rows(text: &str, shape: &Shape, decoder: &mut Decoder) -> sonic_rs::Result<bool> {
-    let mut deserializer = sonic_rs::Deserializer::from_str(text);
-    let mut inner = None;
-    let fields = Fields { node: &shape.root, decoder: &mut *decoder, inner: &mut inner };
-    fields.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    inner.map_or(Ok(false), |array| elements(&array, shape, 0, decoder))
-}
-
-/// Reads the elements of a level's array; false where it is none.
-fn elements(array: &LazyValue<'_>, shape: &Shape, level: usize, decoder: &mut Decoder) -> sonic_rs::Result<bool> {
-    let mut deserializer = sonic_rs::Deserializer::from_str(array.as_raw_str());
-    deserializer.deserialize_any(Elements { shape, level, decoder })
-}
-
-struct Elements<'d> {
-    shape: &'d Shape,
-    level: usize,
-    decoder: &'d mut Decoder,
-}
-
 /// What a visitor makes of a value that is not what it follows: nothing.
 macro_rules! skip_scalars {
     ($value:expr) => {
@@ -49,6 +27,79 @@ macro_rules! skip_scalars {
             Ok($value)
         }
     };
+}
+
+/// Reads a body's rows; false where it has no array where the first level belongs.
+pub(super) fn rows(text: &str, shape: &Shape, decoder: &mut Decoder) -> sonic_rs::Result<bool> {
+    let mut deserializer = sonic_rs::Deserializer::from_str(text);
+    let mut is_there = false;
+    Root { node: &shape.root, shape, decoder, is_there: &mut is_there }.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(is_there)
+}
+
+/// The way to the first array, whose elements are read where they stand: nothing outside it is repeated.
+struct Root<'d> {
+    node: &'d Node,
+    shape: &'d Shape,
+    decoder: &'d mut Decoder,
+    is_there: &'d mut bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Root<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if !self.node.is_inner {
+            return deserializer.deserialize_any(self);
+        }
+        let Self { shape, decoder, is_there, .. } = self;
+        *is_there = deserializer.deserialize_any(Elements { shape, level: 0, decoder })?;
+        Ok(())
+    }
+}
+
+impl<'de> Visitor<'de> for Root<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<(), A::Error> {
+        let Self { node, shape, decoder, is_there } = self;
+        while let Some(found) = object.next_key_seed(Key { node, expected: 0 })? {
+            match found {
+                None => {
+                    object.next_value::<IgnoredAny>()?;
+                }
+                Some(at) => {
+                    let node = &node.children[at].1;
+                    object.next_value_seed(Root { node, shape, decoder: &mut *decoder, is_there: &mut *is_there })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
+        while array.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    skip_scalars!(());
+}
+
+/// Reads the elements of a level's array; false where it is none.
+fn elements(array: &LazyValue<'_>, shape: &Shape, level: usize, decoder: &mut Decoder) -> sonic_rs::Result<bool> {
+    let mut deserializer = sonic_rs::Deserializer::from_str(array.as_raw_str());
+    deserializer.deserialize_any(Elements { shape, level, decoder })
+}
+
+struct Elements<'d> {
+    shape: &'d Shape,
+    level: usize,
+    decoder: &'d mut Decoder,
 }
 
 impl<'de> Visitor<'de> for Elements<'_> {

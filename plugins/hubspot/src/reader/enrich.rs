@@ -75,10 +75,9 @@ impl Enrichment {
 
     /// The requests for these records; of deleted ones HubSpot has the values alone.
     pub(super) fn requests(&self, ids: &[String], archived: bool) -> Vec<(Job, Request)> {
-        let inputs: Vec<Value> = ids.iter().map(|id| json!({ "id": id })).collect();
         let mut requests = Vec::new();
         if self.reads_values {
-            for inputs in inputs.chunks(LIST_LIMIT) {
+            for inputs in ids.chunks(LIST_LIMIT).map(inputs) {
                 let body = json!({ "inputs": inputs, "properties": self.schema.properties });
                 let request = Request::post(self.batch_path(), &body).bucket(GENERAL);
                 let request = if archived { request.query("archived", true) } else { request };
@@ -89,19 +88,19 @@ impl Enrichment {
             return requests;
         }
         if !self.history.is_empty() {
-            for inputs in inputs.chunks(HISTORY_INPUTS) {
+            for inputs in ids.chunks(HISTORY_INPUTS).map(inputs) {
                 let body = json!({ "inputs": inputs, "properties": [], "propertiesWithHistory": self.history });
                 requests.push((Job::History, Request::post(self.batch_path(), &body).bucket(GENERAL)));
             }
         }
         for (index, (_, to)) in self.links.iter().enumerate() {
-            requests
-                .extend(inputs.chunks(LINK_INPUTS).map(|inputs| (Job::Links(index), self.links_request(to, inputs))));
+            let request = |ids| (Job::Links(index), self.links_request(to, inputs(ids)));
+            requests.extend(ids.chunks(LINK_INPUTS).map(request));
         }
         requests
     }
 
-    fn links_request(&self, to: &Object, inputs: &[Value]) -> Request {
+    fn links_request(&self, to: &Object, inputs: Value) -> Request {
         Request::post(self.links_path(to), &json!({ "inputs": inputs })).bucket(GENERAL)
     }
 
@@ -175,7 +174,7 @@ impl Enrichment {
         while !more.is_empty() {
             let mut further = Vec::new();
             for inputs in more.chunks(LINK_INPUTS) {
-                let request = self.links_request(to, inputs);
+                let request = self.links_request(to, inputs.into());
                 let (links, next) = self.sure(request.clone().send(CONNECTION)?, &request, none, decode)?;
                 page = page.rows(stream, &schema, links);
                 further.extend(next);
@@ -209,6 +208,10 @@ impl Enrichment {
             }
         }
     }
+}
+
+fn inputs(ids: &[String]) -> Value {
+    ids.iter().map(|id| json!({ "id": id })).collect()
 }
 
 /// Inputs for the records whose links go on: `{id, after}`. Almost none do.
