@@ -28,25 +28,24 @@ pub struct Retry {
     pub last: Vec<Final>,
 }
 
-/// An answer that no wait within a run will better: a status, and a value in its JSON body.
+/// An answer that no wait within a run will better.
 #[derive(Debug, Clone)]
 pub struct Final {
     /// The status.
     pub status: u16,
-    /// A pointer into the body.
-    pub pointer: String,
-    /// The value there.
-    pub value: String,
+    /// If need be: a pointer into the body, and the value there.
+    pub value: Option<(String, String)>,
 }
 
 impl Retry {
     fn is_worth(&self, response: &Response) -> bool {
         let status = response.status;
         let may_pass = status == 429 || status >= 500 || self.statuses.contains_key(&status);
-        may_pass
-            && !self.last.iter().any(|last| {
-                last.status == status && response.get(&last.pointer).is_some_and(|value| value == last.value)
-            })
+        let is_it = |last: &Final| {
+            let says = |(pointer, value): &(String, String)| response.get(pointer).as_ref() == Some(value);
+            last.status == status && last.value.as_ref().is_none_or(says)
+        };
+        may_pass && !self.last.iter().any(is_it)
     }
 
     fn least_wait(&self, response: &Response) -> Duration {

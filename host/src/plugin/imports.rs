@@ -13,7 +13,7 @@ use super::http;
 use super::resources::{GrantedFile, Response, Table};
 use super::state::State;
 use crate::error::{Error, Kind};
-use crate::schema::{Field, Schema, Type, UNFIT};
+use crate::schema::{Field, Schema, Type};
 
 /// Bytes that one read of a file gives at most.
 const READ_LIMIT: u32 = 16 << 20;
@@ -235,19 +235,6 @@ impl decode::HostTable for State {
         let start = (start as usize).min(batch.num_rows());
         let batch = batch.slice(start, (rows as usize).min(batch.num_rows() - start));
         Ok(self.handles.push(Table { batch })?)
-    }
-
-    async fn select(&mut self, this: Resource<Table>, names: Vec<String>) -> Answer<Resource<Table>> {
-        let batch = &self.handles.get(&this)?.batch;
-        let unfit = batch.schema_ref().index_of(UNFIT).ok();
-        let index = |name: &String| batch.schema_ref().index_of(name).map_err(|_| missing(name));
-        let indices = names.iter().map(index).collect::<crate::error::Result<Vec<_>>>();
-        let indices = indices.map(|indices| indices.into_iter().chain(unfit).collect::<Vec<_>>());
-        let selected = indices.and_then(|indices| batch.project(&indices).map_err(|e| Error::internal(e.to_string())));
-        Ok(match selected {
-            Ok(batch) => Ok(self.handles.push(Table { batch })?),
-            Err(error) => Err(error.into()),
-        })
     }
 
     async fn drop(&mut self, this: Resource<Table>) -> wasmtime::Result<()> {

@@ -94,7 +94,7 @@ impl Window {
         }
         // None left although we sent few: others share the limit.
         if number(&names.remaining) == Some(0) && state.sent.len() < state.requests - state.requests / 10 {
-            state.paused_until = Some(now + CROWDED);
+            state.paused_until = state.paused_until.max(Some(now + CROWDED));
         }
     }
 

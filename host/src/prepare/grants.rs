@@ -117,8 +117,7 @@ fn retry(details: &serde_json::Value) -> Retry {
     let list = |key: &str| details.get(key).and_then(serde_json::Value::as_array).into_iter().flatten();
     let status = |entry: &serde_json::Value| u16::try_from(number(entry, "status")?).ok();
     let wait = |entry| Some((status(entry)?, Duration::from_millis(number(entry, "wait-ms").unwrap_or_default())));
-    let last =
-        |entry| Some(Final { status: status(entry)?, pointer: text(entry, "pointer")?, value: text(entry, "value")? });
+    let last = |entry| Some(Final { status: status(entry)?, value: text(entry, "pointer").zip(text(entry, "value")) });
     Retry { statuses: list("statuses").filter_map(wait).collect(), last: list("final").filter_map(last).collect() }
 }
 

@@ -75,6 +75,8 @@ pub(crate) fn checked(answer: Response, scope: &str) -> Result<Response> {
             Error::new(ErrorKind::RateLimited, "rate_limited", format!("{message} {policy}"))
                 .hint("what was read is kept; run again later to go on")
         }
+        423 | 477 => Error::new(ErrorKind::Transient, "locked", message)
+            .hint("the record or the account is locked for now; what was read is kept, run again later to go on"),
         400..=499 => Error::new(ErrorKind::Data, "refused", message),
         _ => {
             Error::new(ErrorKind::Transient, "server", message).hint("what was read is kept; run again later to go on")

@@ -39,8 +39,8 @@ impl Source for HubSpot {
                 "x-hubspot-ratelimit-remaining",
             ),
             Need::rate_bucket(SEARCH, 5, 1000),
-            // 423: the record is locked for at least 2 s; 477: the account is being migrated.
-            Need::retry(&[(423, 2000), (477, 0)], &[(429, "/policyName", "DAILY")]),
+            // 423: the record is locked for at least 2 s; 477: the account is being migrated; 530: the token is malformed.
+            Need::retry(&[(423, 2000), (477, 0)], &[(429, Some(("/policyName", "DAILY"))), (530, None)]),
         ]
     }
 

@@ -138,16 +138,15 @@ pub(crate) fn association_table() -> JsonTable {
     links(JsonTable::rows_at("/results").column(Field::text("from_id"), "/from/id").each("/to"))
 }
 
-/// The same, with where a record's links go on.
-pub(crate) fn paged_association_table() -> JsonTable {
-    let records = JsonTable::rows_at("/results").column(Field::text("from_id"), "/from/id");
-    links(records.column(Field::text(NEXT), "/paging/next/after").each("/to"))
+/// One row a record: where its links go on, which a record without links on this page has too.
+pub(crate) fn association_pages() -> JsonTable {
+    JsonTable::rows_at("/results")
+        .column(Field::text("from_id"), "/from/id")
+        .column(Field::text(NEXT), "/paging/next/after")
 }
 
 /// The column that says where a record's links go on.
 pub(crate) const NEXT: &str = "next_after";
-/// The columns of a link.
-pub(crate) const LINK: [&str; 5] = ["from_id", "to_id", "category", "type_id", "label"];
 
 /// The same of one record's own page of links, which does not name it.
 pub(crate) fn record_association_table(id: &str) -> JsonTable {

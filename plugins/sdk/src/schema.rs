@@ -223,11 +223,14 @@ impl Need {
     }
 
     /// Further HTTP statuses worth another try, beside 429 and 5xx, each after so many milliseconds at least; and
-    /// answers that are worth none: status, pointer into the JSON body, the value there.
+    /// answers that are worth none: a status, if need be with a pointer into the JSON body and the value there.
     #[must_use]
-    pub fn retry(statuses: &[(u16, u32)], last: &[(u16, &str, &str)]) -> Self {
+    pub fn retry(statuses: &[(u16, u32)], last: &[(u16, Option<(&str, &str)>)]) -> Self {
         let status = |&(status, wait): &(u16, u32)| serde_json::json!({ "status": status, "wait-ms": wait });
-        let is_final = |&(status, pointer, value): &(u16, &str, &str)| serde_json::json!({ "status": status, "pointer": pointer, "value": value });
+        let is_final = |&(status, value): &(u16, Option<(&str, &str)>)| match value {
+            Some((pointer, value)) => serde_json::json!({ "status": status, "pointer": pointer, "value": value }),
+            None => serde_json::json!({ "status": status }),
+        };
         let statuses: Vec<_> = statuses.iter().map(status).collect();
         let last: Vec<_> = last.iter().map(is_final).collect();
         Self::new("retry", "http", &serde_json::json!({ "statuses": statuses, "final": last }))

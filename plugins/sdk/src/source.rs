@@ -208,12 +208,6 @@ impl Table {
         Self { wit: self.wit.slice(number(start), number(rows)) }
     }
 
-    /// These columns alone, beside what did not fit.
-    pub fn select(&self, columns: &[&str]) -> Result<Self> {
-        let names: Vec<_> = columns.iter().map(|&name| name.to_owned()).collect();
-        Ok(Self { wit: self.wit.select(&names)? })
-    }
-
     /// Whether a text column holds any value.
     pub fn has(&self, column: &str) -> Result<bool> {
         let batch = self.wit.columns(&[column.to_owned()])?;

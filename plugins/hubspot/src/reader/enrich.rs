@@ -9,7 +9,7 @@ use super::{LIST_LIMIT, QUERY_LIMIT};
 use crate::answers::{checked, checked_batch, sure};
 use crate::config::Config;
 use crate::schema::{
-    ASSOCIATION_KEY, HISTORY_KEY, LINK, NEXT, ObjectSchema, association_table, history_table, paged_association_table,
+    ASSOCIATION_KEY, HISTORY_KEY, NEXT, ObjectSchema, association_pages, association_table, history_table,
     record_association_table,
 };
 use crate::streams::{Object, Objects};
@@ -54,7 +54,8 @@ impl Enrichment {
         let links = objects.0.iter().map(pair).filter(|(stream, _)| selected.contains(stream)).collect();
         let history = config.history.get(object.stream.as_ref()).cloned().unwrap_or_default();
         let history = if selected.contains(&object.history_stream()) { history } else { Vec::new() };
-        let reads_values = schema.properties.join(",").len() > QUERY_LIMIT;
+        // A URL writes a comma as three letters.
+        let reads_values = schema.properties.iter().map(|name| name.len() + 3).sum::<usize>() > QUERY_LIMIT;
         let (api_version, object, schema) = (config.api_version.clone(), object.clone(), schema.clone());
         Self { api_version, object, schema, links, history, reads_values }
     }
@@ -162,13 +163,10 @@ impl Enrichment {
     /// Adds one answer's links, and follows those records whose links go on.
     fn add_links(&self, mut page: Page, index: usize, answer: Response, request: &Request) -> Result<Page> {
         let (stream, to) = &self.links[index];
-        let schema = association_table().schema(&ASSOCIATION_KEY);
-        let table = paged_association_table();
+        let (table, pages) = (association_table(), association_pages());
+        let schema = table.schema(&ASSOCIATION_KEY);
         let none = "crm.associations.NO_ASSOCIATIONS_FOUND";
-        let decode = |answer: &Response| {
-            let links = table.decode(answer)?;
-            Ok((links.select(&LINK)?, next_pages(&links)?))
-        };
+        let decode = |answer: &Response| Ok((table.decode(answer)?, next_pages(&pages.decode(answer)?)?));
         let (links, mut more) = self.sure(answer, request, none, decode)?;
         page = page.rows(stream, &schema, links);
         while !more.is_empty() {
@@ -215,12 +213,11 @@ fn inputs(ids: &[String]) -> Value {
 }
 
 /// Inputs for the records whose links go on: `{id, after}`. Almost none do.
-fn next_pages(links: &Table) -> Result<Vec<Value>> {
-    if !links.has(NEXT)? {
+fn next_pages(pages: &Table) -> Result<Vec<Value>> {
+    if !pages.has(NEXT)? {
         return Ok(Vec::new());
     }
-    let pairs = links.texts("from_id")?.into_iter().zip(links.texts(NEXT)?);
-    let mut next: Vec<_> = pairs.filter(|(_, after)| !after.is_empty()).collect();
-    next.dedup();
-    Ok(next.into_iter().map(|(id, after)| json!({ "id": id, "after": after })).collect())
+    let pairs = pages.texts("from_id")?.into_iter().zip(pages.texts(NEXT)?);
+    let next = pairs.filter(|(_, after)| !after.is_empty());
+    Ok(next.map(|(id, after)| json!({ "id": id, "after": after })).collect())
 }

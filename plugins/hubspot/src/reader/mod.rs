@@ -22,7 +22,7 @@ use state::{Phase, State};
 pub(crate) const LIST_LIMIT: usize = 100;
 /// HubSpot's largest page of a search.
 const SEARCH_LIMIT: usize = 200;
-/// Others report 8k as the longest URL that HubSpot takes; longer property lists go by batch read.
+/// Others report 8k as the longest URL that HubSpot takes; longer property lists, as a URL writes them, go by batch read.
 const QUERY_LIMIT: usize = 6500;
 
 /// Reads one object type.
@@ -53,6 +53,20 @@ struct Fetched {
     table: Table,
     ids: Vec<String>,
     next: Option<String>,
+}
+
+impl Fetched {
+    /// A page without records has none after it.
+    fn is_whole(&self) -> bool {
+        !self.ids.is_empty() || self.next.is_none()
+    }
+}
+
+impl Range {
+    /// Whether a page is one of the range: its ids rise, and the page after it starts at the last of them.
+    fn fits(&self, page: &Fetched) -> bool {
+        page.is_whole() && self.holds(&page.ids) && (page.next.is_none() || page.next.as_ref() == page.ids.last())
+    }
 }
 
 impl ObjectReader {
@@ -89,11 +103,11 @@ impl ObjectReader {
         }
     }
 
-    /// Records changed within a window, by rising id: no offset, so none is skipped or seen twice.
-    fn search(&self, from: i64, until: i64, after: Option<&str>) -> Request {
-        let modified = self.object.modified();
+    /// Records changed since an instant, by rising id: no offset, so none is skipped or seen twice. The window has no end:
+    /// a record that is edited all the time would never lie within it.
+    fn search(&self, from: i64, after: Option<&str>) -> Request {
         let filter = |property: &str, operator: &str, value: &str| serde_json::json!({ "propertyName": property, "operator": operator, "value": value });
-        let mut filters = vec![filter(modified, "GTE", &from.to_string()), filter(modified, "LTE", &until.to_string())];
+        let mut filters = vec![filter(self.object.modified(), "GTE", &from.to_string())];
         filters.extend(after.map(|after| filter("hs_object_id", "GT", after)));
         let properties: &[String] = if self.is_wide() { &[] } else { &self.schema.properties };
         let body = serde_json::json!({
@@ -118,9 +132,7 @@ impl ObjectReader {
         match &self.state.phase {
             Phase::List { ranges, .. } => ranges.iter().map(|range| self.list(range.after.as_deref(), false)).collect(),
             Phase::Archived { after, done: false, .. } => vec![self.list(after.as_deref(), true)],
-            Phase::Changes { from, until, after, done: false } => {
-                vec![self.search(*from, *until, after.as_deref())]
-            }
+            Phase::Changes { from, after, done: false, .. } => vec![self.search(*from, after.as_deref())],
             Phase::Archived { .. } | Phase::Changes { .. } => Vec::new(),
         }
     }
@@ -191,14 +203,17 @@ impl ObjectReader {
         let Phase::List { ranges, .. } = &self.state.phase else { return Ok(()) };
         let mut ranges = ranges.clone();
         let is_alone = ranges.len() == 1 && ranges[0].until.is_none();
-        let mut broken = false;
+        let (mut broken, mut rises) = (false, true);
         for (index, (answer, request)) in answers.into_iter().zip(requests).enumerate() {
             let range = ranges[index].clone();
-            let page = self.sure(answer, request, |page| is_alone || range.holds(&page.ids))?;
+            let page = self.sure(answer, request, |page| if is_alone { page.is_whole() } else { range.fits(page) })?;
             if is_alone && page.next.is_some() && page.next == range.after {
                 return Err(Error::data(format!("HubSpot's list does not move on after {:?}", range.after)));
             }
-            if !is_alone && !range.holds(&page.ids) {
+            if is_alone {
+                // Only where HubSpot's cursor is the last id can the list be cut by ids.
+                rises &= range.fits(&page);
+            } else if !range.fits(&page) {
                 // The list is not in the order of ids: only HubSpot's own cursor is to be trusted.
                 broken = true;
                 continue;
@@ -211,9 +226,10 @@ impl ObjectReader {
         }
         if broken {
             log::warn(&format!("{}: the list does not rise by id; it is read in one piece", self.object.stream));
-            ranges = vec![Range { after: ranges::lowest(&ranges), until: None, done: false }];
+            // What was taken for the end of a range may not have been: from the start.
+            ranges = vec![Range::default()];
         }
-        if is_alone && !ranges[0].done {
+        if is_alone && rises && !ranges[0].done {
             ranges = self.split(ranges)?;
         }
         ranges::share_out(&mut ranges, self.config.ranges as usize);
@@ -242,7 +258,7 @@ impl ObjectReader {
 
     fn archived(&mut self, answers: Vec<Response>, requests: &[Request]) -> Result<()> {
         for (answer, request) in answers.into_iter().zip(requests) {
-            let page = self.sure(answer, request, |_| true)?;
+            let page = self.sure(answer, request, Fetched::is_whole)?;
             self.held.archived = true;
             self.held.tables.push(page.table);
             self.held.ids.extend(page.ids);
@@ -264,7 +280,7 @@ impl ObjectReader {
         let Phase::Changes { after, .. } = &self.state.phase else { return Ok(()) };
         let after = after.clone();
         let start = after.as_deref().and_then(number).unwrap_or_default();
-        let rises = |page: &Fetched| ranges::rise(start, &page.ids);
+        let rises = |page: &Fetched| page.is_whole() && ranges::rise(start, &page.ids);
         for (answer, request) in answers.into_iter().zip(requests) {
             let page = self.sure(answer, request, rises)?;
             if !rises(&page) {
@@ -272,7 +288,7 @@ impl ObjectReader {
                 return Err(Error::new(ErrorKind::Transient, "order", message).hint("nothing was skipped; run again"));
             }
             if let Phase::Changes { after, done, .. } = &mut self.state.phase {
-                *done = page.next.is_none() || page.ids.is_empty();
+                *done = page.next.is_none();
                 *after = page.ids.last().cloned().or(after.take());
             }
             self.held.tables.push(page.table);

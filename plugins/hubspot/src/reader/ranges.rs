@@ -77,12 +77,6 @@ pub(super) fn cut(first: u64, last: u64, count: u64) -> Vec<Range> {
     (0..count).map(range).collect()
 }
 
-/// The lowest id that a range has not passed.
-pub(super) fn lowest(ranges: &[Range]) -> Option<String> {
-    let left = ranges.iter().filter(|range| !range.done);
-    left.min_by_key(|range| range.after.as_deref().and_then(number)).and_then(|range| range.after.clone())
-}
-
 /// Leaves out ranges that are read, and halves the widest for each, since ids are not spread evenly.
 pub(super) fn share_out(ranges: &mut Vec<Range>, count: usize) {
     let was = ranges.len();
