@@ -1,4 +1,4 @@
-//! TOML text in, a checked [`Pipeline`] out, every problem with file, line and column. Reads no plugin and no network.
+//! TOML text in, a checked `Pipeline` out, every problem with file, line and column. Reads no plugin and no network.
 
 mod environment;
 mod file;

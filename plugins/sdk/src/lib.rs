@@ -2,7 +2,7 @@
 //!
 //! A rule implements [`Rule`](rule::Rule) and calls [`export_rule!`]; a source implements
 //! [`Source`](source::Source) and calls [`export_source!`]. The contract itself is in `wit/`; raw buffers
-//! are read and written in [`column`] alone.
+//! are read and written in [`mod@column`] alone.
 
 #[doc(hidden)]
 pub mod bindings;
