@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashSet};
 use arrow_array::RecordBatch;
 
 use super::ledger::Cursor;
-use super::sweep::Swept;
 use super::{Table, Warehouse, quote, quote_all, tables};
 use crate::error::{Error, Result};
 use crate::schema::{Disposition, EXTRACTED_AT, Field, LOAD_ID, Schema, Stream, UNFIT};
@@ -19,6 +18,17 @@ pub struct LoadCounts {
     pub changed: u64,
     /// Rows with a value that does not fit its column.
     pub unfit: u64,
+}
+
+/// What the waiting pages say of a sweep.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Swept {
+    /// Some of them are of one.
+    pub(super) is_under_way: bool,
+    /// What was seen before counts no more.
+    pub(super) begins: bool,
+    /// What was not seen is gone.
+    pub(super) ends: bool,
 }
 
 /// Rows of one stream that wait for the next checkpoint.

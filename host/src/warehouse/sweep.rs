@@ -6,17 +6,6 @@ use super::{Table, key_text, literal, quote};
 use crate::error::Result;
 use crate::schema::{EXTRACTED_AT, LOAD_ID};
 
-/// What the waiting pages say of a sweep.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Swept {
-    /// Some of them are of one.
-    pub(super) is_under_way: bool,
-    /// What was seen before counts no more.
-    pub(super) begins: bool,
-    /// What was not seen is gone.
-    pub(super) ends: bool,
-}
-
 impl StreamLoader {
     /// The waiting pages are of a sweep; the first forgets what was seen before, the last marks what was not seen.
     pub fn sweep(&mut self, begins: bool, ends: bool) {

@@ -7,8 +7,6 @@ use crate::config::Config;
 use crate::streams::Objects;
 use crate::{CONNECTION, GENERAL};
 
-/// Their names.
-pub(crate) const STREAMS: [&str; 3] = ["owners", "pipelines", "properties"];
 /// The standard objects that have pipelines.
 const WITH_PIPELINES: [&str; 2] = ["deals", "tickets"];
 

@@ -49,6 +49,9 @@ const USUAL_PAIRS: &[(&str, &str)] = &[
     ("quotes", "deals"),
 ];
 
+/// The streams that are no records.
+const SMALL: [&str; 3] = ["owners", "pipelines", "properties"];
+
 /// The scope for custom objects' schemas.
 const SCHEMAS_SCOPE: &str = "crm.schemas.custom.read";
 
@@ -82,7 +85,7 @@ impl Objects {
     /// The standard objects, and the custom ones where a wanted stream is not of the standard ones alone.
     pub(crate) fn find(config: &Config, wanted: Option<&[String]>) -> Result<Self> {
         let standard = Self(STANDARD.to_vec());
-        let is_known = |name: &String| standard.speaks_of(name) || crate::small::STREAMS.contains(&name.as_str());
+        let is_known = |name: &String| standard.speaks_of(name) || SMALL.contains(&name.as_str());
         if wanted.is_some_and(|wanted| wanted.iter().chain(config.streams()).all(is_known)) {
             return Ok(standard);
         }

@@ -1,6 +1,8 @@
 //! One run from end to end: prepare, discover, check, extract, clean, build, report. Nothing is written before all of
 //! the pipeline has been checked.
 
+mod checks;
+
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -13,7 +15,7 @@ use crate::extract::{self, Extracted};
 use crate::marts::{self, Built, Graph};
 use crate::pipeline::Pipeline;
 use crate::plugin::{Engine, Search};
-use crate::prepare::{Chosen, Prepared, PreparedRule, PreparedSource, Skipped, prepare};
+use crate::prepare::{Prepared, PreparedRule, PreparedSource, Skipped, prepare};
 use crate::progress::Progress;
 use crate::report::{self, Report};
 use crate::schema::Stream;
@@ -92,134 +94,6 @@ impl Context<'_> {
             all = futures_util::future::join_all(sources.iter().map(ask)) => all.into_iter().collect(),
             _ = stop.wait_for(|stopped| *stopped) => Err(Error::new(Kind::Interrupted, "stopped")),
         }
-    }
-
-    /// Opens every rule on the schema that its streams will have.
-    pub async fn check_rules(
-        &self,
-        rules: &[PreparedRule],
-        sources: &[(PreparedSource, Vec<Stream>)],
-        skipped: &[Skipped],
-    ) -> Result<()> {
-        let mut problems = Vec::new();
-        for (source, streams) in sources {
-            for stream in streams {
-                let name = format!("{}.{}", source.name, stream.name);
-                let rules: Vec<_> = rules.iter().filter(|rule| rule.streams.contains(&name)).collect();
-                if let Err(error) = clean::open(&rules, &name, &stream.schema).await {
-                    problems.push(error);
-                }
-            }
-        }
-        let known = |name: &String| {
-            skipped.iter().any(|skipped| skipped.stream == *name)
-                || sources.iter().any(|(source, streams)| {
-                    streams.iter().any(|stream| *name == format!("{}.{}", source.name, stream.name))
-                })
-        };
-        for rule in rules {
-            for stream in rule.streams.iter().filter(|stream| !known(stream)) {
-                let names: Vec<_> = sources
-                    .iter()
-                    .flat_map(|(s, streams)| streams.iter().map(move |t| format!("{}.{}", s.name, t.name)))
-                    .collect();
-                let error =
-                    Error::config(format!("rule `{}`: no stream `{stream}` is loaded", rule.name)).on(&rule.place);
-                let hint = crate::error::nearest(stream, names.iter().map(String::as_str));
-                problems.push(error.hint(hint.unwrap_or_else(|| "add it to the `streams` of its source".to_owned())));
-            }
-        }
-        Error::all(problems).map_or(Ok(()), Err)
-    }
-
-    /// The models, checked against the tables that these streams will have. A model that needs a skipped stream which
-    /// was never loaded is an error that says why it was skipped.
-    pub fn models(
-        &self,
-        warehouse: &Warehouse,
-        sources: &[(PreparedSource, Vec<Stream>)],
-        skipped: &[Skipped],
-    ) -> Result<Option<Graph>> {
-        let Some(marts) = &self.pipeline.file.marts else { return Ok(None) };
-        let missing = std::cell::RefCell::new(Vec::new());
-        let will_exist = |table: &Table| {
-            sources.iter().any(|(source, streams)| {
-                streams.iter().any(|stream| {
-                    *table == Table::raw(&source.name, &stream.name)
-                        || *table == Table::clean(&source.name, &stream.name)
-                })
-            })
-        };
-        // Cleaning makes the clean table of every stream that was loaded, even where the first run ended before it.
-        let loaded = warehouse.loaded_streams()?;
-        let was_loaded = |table: &Table| loaded.iter().any(|s| *table == Table::clean(&s.source, &s.stream));
-        let exists = |table: &Table| {
-            if will_exist(table) || was_loaded(table) || matches!(warehouse.columns(table), Ok(Some(_))) {
-                return true;
-            }
-            let is_table = |skipped: &&Skipped| {
-                let split = skipped.stream.split_once('.');
-                split.is_some_and(|(s, t)| *table == Table::raw(s, t) || *table == Table::clean(s, t))
-            };
-            let skipped = skipped.iter().find(is_table);
-            missing.borrow_mut().extend(skipped.cloned());
-            skipped.is_some()
-        };
-        let graph = marts::load(&self.pipeline.path(&marts.path), warehouse, &exists)?;
-        for (index, report) in self.pipeline.file.report.iter().enumerate() {
-            let place = || self.pipeline.places.at(&["report".into(), index.into(), "query".into()]);
-            let on = |error: Error| error.on(format!("{}: report `{}`", place(), report.title));
-            for table in marts::reads(&report.query, warehouse).map_err(on)? {
-                let split = table.split_once('.').unwrap_or(("", &table));
-                let is_model = graph.models().any(|model| model.name() == table);
-                if !is_model && !exists(&Table::new(split.0, split.1)) {
-                    let error = Error::config(format!("unknown table `{table}`"));
-                    let names: Vec<_> = graph.models().map(marts::Model::name).collect();
-                    let near = crate::error::nearest(&table, names.iter().map(String::as_str));
-                    return Err(on(error.hint(near.unwrap_or_else(|| "`host plan` lists the models".to_owned()))));
-                }
-            }
-        }
-        let needed = missing.into_inner();
-        let error = |skipped: Skipped| {
-            let Skipped { stream, error, .. } = skipped;
-            error.on(format!("models need stream `{stream}`, which was never loaded"))
-        };
-        let mut seen = std::collections::BTreeSet::new();
-        let needed = needed.into_iter().filter(|skipped| seen.insert(skipped.stream.clone()));
-        Error::all(needed.map(error).collect()).map_or(Ok(Some(graph)), Err)
-    }
-
-    /// A warning for each loaded stream that the pipeline no longer has: its tables stay as they were last loaded.
-    fn streams_left(
-        &self,
-        warehouse: &Warehouse,
-        all: &[(PreparedSource, Vec<Stream>)],
-        skipped: &[Skipped],
-    ) -> Result<Vec<String>> {
-        let has = |source: &str, stream: &str| {
-            let name = format!("{source}.{stream}");
-            skipped.iter().any(|skipped| skipped.stream == name)
-                || all.iter().any(|(s, streams)| s.name == source && streams.iter().any(|t| t.name == stream))
-        };
-        let loaded = warehouse.loaded_streams()?;
-        let left = loaded.iter().filter(|loaded| !has(&loaded.source, &loaded.stream));
-        let warning = |stream: &crate::warehouse::LoadedStream| {
-            let name = stream.name();
-            format!("{name}: the pipeline no longer loads it; models that read it see it as it was last loaded")
-        };
-        Ok(left.map(warning).collect())
-    }
-
-    /// The streams of each source that are read, and those that cannot be.
-    pub fn choose(&self, discovered: &[Discovered], select: &[String]) -> Result<(Selected, Vec<Skipped>)> {
-        let (mut selected, mut all_skipped) = (Vec::new(), Vec::new());
-        for Discovered { source, streams, .. } in discovered {
-            let Chosen { streams, mut skipped } = source.choose(streams.clone(), select, self.pipeline)?;
-            all_skipped.append(&mut skipped);
-            selected.push((source.clone(), streams));
-        }
-        Ok((selected, all_skipped))
     }
 
     /// Opens the warehouse.
@@ -306,20 +180,6 @@ impl Context<'_> {
         let load_id = self.clock.load_id(warehouse.last_load_id()?.as_deref());
         warehouse.begin_run(&load_id, &self.pipeline.file.pipeline.name, command)?;
         Ok(load_id)
-    }
-
-    fn check_selection(&self, options: &Options, all: &[(PreparedSource, Vec<Stream>)]) -> Result<()> {
-        let names: Vec<_> =
-            all.iter().flat_map(|(s, streams)| streams.iter().map(move |t| format!("{}.{}", s.name, t.name))).collect();
-        let unknown =
-            |select: &&String| !names.iter().any(|name| name == *select || name.ends_with(&format!(".{select}")));
-        match options.select.iter().find(unknown) {
-            None => Ok(()),
-            Some(select) => {
-                let error = Error::config(format!("`--select {select}`: no such stream in this pipeline"));
-                Err(error.hint(format!("it has {}", names.join(", "))))
-            }
-        }
     }
 
     async fn clean_and_build(
