@@ -73,6 +73,24 @@ fn schemas_and_plugins_can_be_looked_at() {
 }
 
 #[test]
+fn a_real_portal_can_be_filled_with_the_same_network() {
+    let project = Project::new(40);
+    let files = project.server.with(|network| sandbox::import::write(network, project.folder.path())).expect("files");
+    let shown: Vec<_> =
+        files.iter().map(|file| file.file_name().expect("a name").to_string_lossy().into_owned()).collect();
+    assert_eq!(shown, ["import_companies.csv", "import_contacts.csv", "import_deals.csv"]);
+    let text = |index: usize| std::fs::read_to_string(&files[index]).expect("a file");
+    let companies = text(0);
+    assert!(companies.starts_with("Company name,Especialidade Médica,"), "{companies}");
+    let deals = text(2);
+    let header = "Deal Name,Pipeline,Deal Stage,Amount,Close Date,Associated Company,Associated Contact Email\n";
+    assert!(deals.starts_with(header), "{deals}");
+    assert!(deals.contains(",Consultas,Realizada,"), "{deals}");
+    let count = project.server.with(|network| network.objects[&sandbox::kinds::Kind::Deal].len());
+    assert_eq!(deals.lines().count(), count + 1);
+}
+
+#[test]
 fn one_stream_can_be_selected() {
     let project = Project::new(20);
     project.run(&[]);
