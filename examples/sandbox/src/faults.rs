@@ -37,8 +37,6 @@ pub enum Failure {
 pub struct Fault {
     /// A part of the path that it waits for.
     pub path: String,
-    /// How many such requests pass before it.
-    pub skip: usize,
     /// What happens.
     pub failure: Failure,
 }
@@ -47,7 +45,7 @@ impl Fault {
     /// The next request for such a path fails so.
     #[must_use]
     pub fn new(path: &str, failure: Failure) -> Self {
-        Self { path: path.to_owned(), skip: 0, failure }
+        Self { path: path.to_owned(), failure }
     }
 
     /// The next request for such a path gets this answer.
@@ -62,13 +60,6 @@ impl Fault {
         if let Failure::Answer { retry_after, .. } = &mut self.failure {
             *retry_after = Some(seconds);
         }
-        self
-    }
-
-    /// Lets so many such requests pass first.
-    #[must_use]
-    pub fn skip(mut self, requests: usize) -> Self {
-        self.skip = requests;
         self
     }
 }

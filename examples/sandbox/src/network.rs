@@ -163,11 +163,6 @@ impl Network {
         id
     }
 
-    /// Leaves so many ids of a type unused, as HubSpot's ids have gaps.
-    pub fn skip_ids(&mut self, kind: Kind, count: u64) {
-        *self.next_id.entry(kind).or_insert(20_000_000_001) += count;
-    }
-
     /// Changes a record's value at an instant; false where there is no such live record or property.
     pub fn edit(&mut self, kind: Kind, id: u64, property: &str, value: Option<&str>, at: i64) -> bool {
         let before = self.value(kind, id, property).map(str::to_owned);

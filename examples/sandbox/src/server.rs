@@ -335,10 +335,7 @@ impl Shared {
         let path = request.uri.path();
         let waiting = self.options.faults.iter().position(|fault| path.contains(&fault.path));
         if let Some(at) = waiting {
-            if self.options.faults[at].skip == 0 {
-                return (Some(self.options.faults.remove(at).failure), None);
-            }
-            self.options.faults[at].skip -= 1;
+            return (Some(self.options.faults.remove(at).failure), None);
         }
         let Some(chaos) = &mut self.options.chaos else { return (None, None) };
         chaos.strike(&format!("{} {} {}", request.method, request.uri, String::from_utf8_lossy(&request.body)))

@@ -32,7 +32,7 @@ impl Check {
         context.check_rules(&prepared.rules, &sources, &skipped).await?;
         let models = context.models(&Warehouse::memory()?, &sources, &skipped)?;
         let lines = discovered.iter().zip(&sources).map(|(found, (_, streams))| {
-            let identity = found.identity.as_ref().map(|identity| format!(" · {identity}")).unwrap_or_default();
+            let identity = found.source.account.as_ref().map(|identity| format!(" · {identity}")).unwrap_or_default();
             format!("source {}: {} streams{identity}", found.source.name, streams.len())
         });
         let out = skipped.iter().map(|skipped| format!("skipped {}: {}", skipped.stream, skipped.error.message));

@@ -26,13 +26,13 @@ impl Discover {
         if shared.format == Format::Json {
             let sources = discovered.iter().map(|found| {
                 let streams: Vec<_> = found.streams.iter().filter(|stream| wanted(&stream.name)).collect();
-                serde_json::json!({ "source": found.source.name, "account": found.identity, "streams": streams })
+                serde_json::json!({ "source": found.source.name, "account": found.source.account, "streams": streams })
             });
             return json(&sources.collect::<Vec<_>>());
         }
         let mut lines = Vec::new();
         for found in &discovered {
-            lines.push(format!("{}  {}", found.source.name, found.identity.as_deref().unwrap_or_default()));
+            lines.push(format!("{}  {}", found.source.name, found.source.account.as_deref().unwrap_or_default()));
             for stream in found.streams.iter().filter(|stream| wanted(&stream.name)) {
                 let key = stream.schema.primary_key.join(", ");
                 let scope = stream.scope.as_ref().map(|scope| format!(" · scope {scope}")).unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::marts::{self, Graph};
 use crate::prepare::{Chosen, PreparedRule, PreparedSource, Skipped};
 use crate::schema::Stream;
-use crate::warehouse::{Table, Warehouse};
+use crate::warehouse::{LoadedStream, Table, Warehouse};
 
 impl Context<'_> {
     /// Opens every rule on the schema that its streams will have.
@@ -26,18 +26,10 @@ impl Context<'_> {
                 }
             }
         }
-        let known = |name: &String| {
-            skipped.iter().any(|skipped| skipped.stream == *name)
-                || sources.iter().any(|(source, streams)| {
-                    streams.iter().any(|stream| *name == format!("{}.{}", source.name, stream.name))
-                })
-        };
+        let names = names(sources);
+        let known = |name: &String| names.contains(name) || skipped.iter().any(|skipped| skipped.stream == *name);
         for rule in rules {
             for stream in rule.streams.iter().filter(|stream| !known(stream)) {
-                let names: Vec<_> = sources
-                    .iter()
-                    .flat_map(|(s, streams)| streams.iter().map(move |t| format!("{}.{}", s.name, t.name)))
-                    .collect();
                 let error =
                     Error::config(format!("rule `{}`: no stream `{stream}` is loaded", rule.name)).on(&rule.place);
                 let hint = crate::error::nearest(stream, names.iter().map(String::as_str));
@@ -112,24 +104,19 @@ impl Context<'_> {
         all: &[(PreparedSource, Vec<Stream>)],
         skipped: &[Skipped],
     ) -> Result<Vec<String>> {
-        let has = |source: &str, stream: &str| {
-            let name = format!("{source}.{stream}");
-            skipped.iter().any(|skipped| skipped.stream == name)
-                || all.iter().any(|(s, streams)| s.name == source && streams.iter().any(|t| t.name == stream))
-        };
+        let names = names(all);
+        let has = |name: &String| names.contains(name) || skipped.iter().any(|skipped| skipped.stream == *name);
         let loaded = warehouse.loaded_streams()?;
-        let left = loaded.iter().filter(|loaded| !has(&loaded.source, &loaded.stream));
-        let warning = |stream: &crate::warehouse::LoadedStream| {
-            let name = stream.name();
-            format!("{name}: the pipeline no longer loads it; models that read it see it as it was last loaded")
-        };
+        let left = loaded.iter().map(LoadedStream::name).filter(|name| !has(name));
+        let warning =
+            |name| format!("{name}: the pipeline no longer loads it; models that read it see it as it was last loaded");
         Ok(left.map(warning).collect())
     }
 
     /// The streams of each source that are read, and those that cannot be.
     pub fn choose(&self, discovered: &[Discovered], select: &[String]) -> Result<(Selected, Vec<Skipped>)> {
         let (mut selected, mut all_skipped) = (Vec::new(), Vec::new());
-        for Discovered { source, streams, .. } in discovered {
+        for Discovered { source, streams } in discovered {
             let Chosen { streams, mut skipped } = source.choose(streams.clone(), select, self.pipeline)?;
             all_skipped.append(&mut skipped);
             selected.push((source.clone(), streams));
@@ -138,8 +125,7 @@ impl Context<'_> {
     }
 
     pub(super) fn check_selection(&self, options: &Options, all: &[(PreparedSource, Vec<Stream>)]) -> Result<()> {
-        let names: Vec<_> =
-            all.iter().flat_map(|(s, streams)| streams.iter().map(move |t| format!("{}.{}", s.name, t.name))).collect();
+        let names = names(all);
         let unknown =
             |select: &&String| !names.iter().any(|name| name == *select || name.ends_with(&format!(".{select}")));
         match options.select.iter().find(unknown) {
@@ -150,4 +136,12 @@ impl Context<'_> {
             }
         }
     }
+}
+
+/// Every stream as `source.stream`.
+fn names(sources: &[(PreparedSource, Vec<Stream>)]) -> Vec<String> {
+    let of = |(source, streams): &(PreparedSource, Vec<Stream>)| {
+        streams.iter().map(|stream| format!("{}.{}", source.name, stream.name)).collect::<Vec<_>>()
+    };
+    sources.iter().flat_map(of).collect()
 }

@@ -52,8 +52,6 @@ pub struct Context<'a> {
 pub struct Discovered {
     /// The source.
     pub source: PreparedSource,
-    /// Which account it reaches.
-    pub identity: Option<String>,
     /// All of its streams.
     pub streams: Vec<Stream>,
 }
@@ -77,8 +75,7 @@ impl Context<'_> {
             async move {
                 let name = source.name.clone();
                 let on = |error: Error| error.on(format!("source `{name}`"));
-                let identity = source.plugin.identity().await.map_err(on)?;
-                source.account = identity.clone();
+                source.account = source.plugin.identity().await.map_err(on)?;
                 let wanted = source.wanted.as_deref().filter(|_| !all);
                 let mut streams = source.plugin.discover(wanted).await.map_err(on)?;
                 let is_there = |name: &String| streams.iter().any(|stream| stream.name == *name);
@@ -86,7 +83,7 @@ impl Context<'_> {
                     // The nearest name of one that is not there may be any.
                     streams = source.plugin.discover(None).await.map_err(on)?;
                 }
-                Ok(Discovered { source, identity, streams })
+                Ok(Discovered { source, streams })
             }
         };
         let mut stop = self.stop.clone();
@@ -117,9 +114,9 @@ impl Context<'_> {
         }
         let warehouse = self.warehouse()?;
         let graph = self.models(&warehouse, &all, &skipped)?;
-        for Discovered { source, identity, .. } in &discovered {
-            if let Some(identity) = identity {
-                warehouse.check_identity(&source.name, identity)?;
+        for Discovered { source, .. } in &discovered {
+            if let Some(account) = &source.account {
+                warehouse.check_identity(&source.name, account)?;
             }
         }
         let left = self.streams_left(&warehouse, &all, &skipped)?;

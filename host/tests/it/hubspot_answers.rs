@@ -221,16 +221,7 @@ fn b15_killed_at_any_request_it_ends_in_the_truth() {
     let project = Project::with(1200, still());
     let pipeline = project.hubspot(&DEAL_STREAMS, "");
     for requests in [4, 9, 15, 22] {
-        let _ = project.server.take_log();
-        let mut child = project
-            .command(&["run", pipeline.to_str().expect("a path"), "--quiet"])
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .expect("the binary runs");
-        project.server.wait_until(|log| log.len() >= requests || matches!(child.try_wait(), Ok(Some(_)) | Err(_)));
-        // One that has ended cannot be killed.
-        let _ = child.kill();
-        child.wait().expect("it ends");
+        project.kill_at(&pipeline, requests);
     }
     project.load(&DEAL_STREAMS, "");
     same(&project, &[Kind::Company, Kind::Contact, Kind::Deal], &DEAL_LINKS);

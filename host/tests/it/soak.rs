@@ -56,17 +56,7 @@ fn soak(seed: u64) {
     let text = text.replace("[connection.hubspot]\n", &format!("[connection.hubspot]\n{concurrent}"));
     std::fs::write(&pipeline, text).expect("a pipeline");
     for _ in 0..rng.random_range(1..5) {
-        let _ = project.server.take_log();
-        let mut child = project
-            .command(&["run", pipeline.to_str().expect("a path"), "--quiet"])
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .expect("the binary runs");
-        let requests = rng.random_range(15..140);
-        project.server.wait_until(|log| log.len() >= requests || matches!(child.try_wait(), Ok(Some(_)) | Err(_)));
-        // One that has ended cannot be killed.
-        let _ = child.kill();
-        child.wait().expect("it ends");
+        project.kill_at(&pipeline, rng.random_range(15..140));
         project.server.advance(Duration::from_secs(rng.random_range(1..9000)));
     }
     project.server.configure(|options| options.chaos = None);

@@ -114,6 +114,20 @@ streams = [{streams}]
         )
     }
 
+    /// Runs a pipeline file and kills it once it has sent so many requests, if it has not ended before.
+    pub(crate) fn kill_at(&self, pipeline: &Path, requests: usize) {
+        let _ = self.server.take_log();
+        let mut child = self
+            .command(&["run", pipeline.to_str().expect("a path in UTF-8"), "--quiet"])
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the binary runs");
+        self.server.wait_until(|log| log.len() >= requests || matches!(child.try_wait(), Ok(Some(_)) | Err(_)));
+        // One that has ended cannot be killed.
+        let _ = child.kill();
+        child.wait().expect("it ends");
+    }
+
     /// Runs a pipeline file with these arguments besides.
     pub(crate) fn try_run(&self, pipeline: &Path, arguments: &[&str]) -> Output {
         let pipeline = pipeline.to_str().expect("a path in UTF-8");

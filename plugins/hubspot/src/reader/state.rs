@@ -44,13 +44,13 @@ pub(super) enum Phase {
         /// When the full reading began.
         started: i64,
     },
-    /// Records changed within a window.
+    /// Records changed since an instant.
     Changes {
-        /// The window's start.
+        /// That instant.
         from: i64,
-        /// The window's end.
+        /// When they were asked for: the next run asks from here on.
         until: i64,
-        /// Within the window, records after this id.
+        /// Of those, records after this id.
         after: Option<String>,
         /// Whether there is no further page.
         done: bool,
@@ -63,7 +63,8 @@ impl Phase {
         Self::List { ranges: vec![Range::default()], is_split: false, started }
     }
 
-    /// What changed from an instant until now (HubSpot answers a search from 1970 with 500): to the end of the second that the server just told.
+    /// What changed from an instant (HubSpot answers a search from 1970 with 500) until now: to the end of the second
+    /// that the server just told.
     pub(super) fn changes(from: i64, now: i64) -> Self {
         Self::Changes { from: from.max(1), until: now + 999, after: None, done: false }
     }
