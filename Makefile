@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-PLUGINS := plugins/hubspot plugins/csv plugins/text plugins/canonicalize plugins/require plugins/dedupe
+PLUGINS := plugins/hubspot plugins/csv plugins/text plugins/canonicalize plugins/require plugins/dedupe plugins/validate plugins/mask
 EXAMPLES := examples/minimal-rule examples/minimal-source
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PATIENTS ?= 2000
@@ -43,7 +43,7 @@ lint: setup ## Format, clippy, docs
 	@if command -v cargo-deny > /dev/null; then cargo deny --log-level warn check; else echo "cargo-deny is not installed: licenses and advisories were not checked"; fi
 
 bench: build ## Times the pipeline against its floor; extract as it grows; a rate limit
-	@HOST_PLUGINS=$(abspath $(TARGET)/release/plugins) cargo bench -p host --bench pipeline
+	@HOST_PLUGINS=$(abspath $(TARGET)/release/plugins) cargo run --release --quiet -p bench
 
 clean: ## Removes what was built, but not the warehouse
 	@cargo clean

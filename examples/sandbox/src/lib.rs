@@ -3,6 +3,7 @@
 //! [`Network::generate`] makes doctors, patients and consultations from a seed, [`truth`] says what LTV and CAC really
 //! are, [`Server`] serves the records as HubSpot's CRM API would, well behaved or not.
 
+mod answering;
 mod api;
 mod beside;
 pub mod clinic;

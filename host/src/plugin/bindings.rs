@@ -9,6 +9,7 @@ pub mod source_world {
         exports: { default: async },
         with: {
             "elt:plugin/http.response": crate::plugin::resources::Response,
+            "elt:plugin/http.sent": crate::plugin::resources::Sent,
             "elt:plugin/files.file": crate::plugin::resources::GrantedFile,
             "elt:plugin/decode.table": crate::plugin::resources::Table,
             "elt:plugin/decode.csv-reader": crate::plugin::decode_csv::CsvReader,

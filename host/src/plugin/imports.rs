@@ -1,6 +1,7 @@
 //! What plugins may call: requests over granted connections, granted files, the decoders, the log.
 
 use futures_util::{StreamExt as _, stream};
+use tokio::task::JoinSet;
 use wasmtime::component::Resource;
 
 use super::bindings::source_world::elt::plugin::{decode, files, http as wit_http, log};
@@ -10,7 +11,7 @@ use super::connection::Connection;
 use super::decode_csv::CsvReader;
 use super::decode_json::{self, JsonColumn};
 use super::http;
-use super::resources::{GrantedFile, Response, Table};
+use super::resources::{Answers, GrantedFile, Response, Sent, Table};
 use super::state::State;
 use crate::error::{Error, Kind};
 use crate::schema::{Field, Schema, Type};
@@ -81,28 +82,37 @@ impl wit::Host for State {}
 
 impl wit_http::Host for State {
     async fn fetch(&mut self, conn: String, req: wit_http::Request) -> Answer<Resource<Response>> {
-        Ok(self
-            .fetch_all(conn, vec![req])
-            .await?
-            .pop()
-            .unwrap_or_else(|| Err(Error::internal("a request has no answer").into())))
+        let started = std::time::Instant::now();
+        let answers = self.requests(&conn, vec![req]).await;
+        self.host_time += started.elapsed();
+        let answer = self.hand_over(answers)?.pop();
+        Ok(answer.unwrap_or_else(|| Err(Error::internal("a request has no answer").into())))
     }
 
-    async fn fetch_all(
-        &mut self,
-        conn: String,
-        reqs: Vec<wit_http::Request>,
-    ) -> wasmtime::Result<Vec<Result<Resource<Response>, wit::Error>>> {
-        let connection = match self.connection(&conn) {
-            Ok(connection) => connection,
-            Err(error) => return Ok(reqs.iter().map(|_| Err(error.clone())).collect()),
-        };
+    async fn send_all(&mut self, conn: String, reqs: Vec<wit_http::Request>) -> wasmtime::Result<Resource<Sent>> {
+        let mut answers = JoinSet::new();
+        answers.spawn(self.requests(&conn, reqs));
+        Ok(self.handles.push(Sent { answers })?)
+    }
+}
+
+impl State {
+    /// Sends requests, some at a time; gives back the answers in their order.
+    fn requests(&mut self, connection: &str, reqs: Vec<wit_http::Request>) -> impl Future<Output = Answers> + use<> {
+        let connection = self.connection(connection);
         self.requests += reqs.len() as u64;
         let retry = self.grants.retry.clone();
-        let started = std::time::Instant::now();
-        let sent = reqs.into_iter().map(|req| http::send(&connection, req, &retry));
-        let answers: Vec<_> = stream::iter(sent).buffered(connection.patience.concurrent).collect().await;
-        self.host_time += started.elapsed();
+        async move {
+            let connection = match connection {
+                Ok(connection) => connection,
+                Err(error) => return reqs.iter().map(|_| Err(error.clone())).collect(),
+            };
+            let sent = reqs.into_iter().map(|req| http::send(&connection, req, &retry));
+            stream::iter(sent).buffered(connection.patience.concurrent).collect().await
+        }
+    }
+
+    fn hand_over(&mut self, answers: Answers) -> wasmtime::Result<Vec<Result<Resource<Response>, wit::Error>>> {
         let mut handles = Vec::with_capacity(answers.len());
         for answer in answers {
             handles.push(match answer {
@@ -111,6 +121,24 @@ impl wit_http::Host for State {
             });
         }
         Ok(handles)
+    }
+}
+
+impl wit_http::HostSent for State {
+    async fn answers(&mut self, this: Resource<Sent>) -> wasmtime::Result<Vec<Result<Resource<Response>, wit::Error>>> {
+        let started = std::time::Instant::now();
+        let answers = self.handles.get_mut(&this)?.answers.join_next().await;
+        self.host_time += started.elapsed();
+        match answers {
+            None => Ok(Vec::new()),
+            Some(Ok(answers)) => self.hand_over(answers),
+            Some(Err(cause)) => Err(wasmtime::Error::msg(format!("a request's task ended: {cause}"))),
+        }
+    }
+
+    async fn drop(&mut self, this: Resource<Sent>) -> wasmtime::Result<()> {
+        self.handles.delete(this)?;
+        Ok(())
     }
 }
 

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use arrow_array::RecordBatch;
 use reqwest::header::HeaderMap;
 use sonic_rs::JsonValueTrait as _;
+use tokio::task::JoinSet;
+
+use super::bindings::types as wit;
 
 /// An answer to a request.
 #[expect(unreachable_pub, reason = "the generated bindings name it")]
@@ -27,6 +30,15 @@ impl Response {
         Some(found.as_str().map_or_else(|| found.as_raw_str().to_owned(), str::to_owned))
     }
 }
+
+/// Requests on their way; dropped, they are given up.
+#[expect(unreachable_pub, reason = "the generated bindings name it")]
+pub struct Sent {
+    pub(crate) answers: JoinSet<Answers>,
+}
+
+/// The answers to some requests, in their order.
+pub(crate) type Answers = Vec<Result<Response, wit::Error>>;
 
 /// A file that the pipeline granted.
 #[expect(unreachable_pub, reason = "the generated bindings name it")]

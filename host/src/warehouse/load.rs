@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array as _, RecordBatch};
 
 use super::ledger::Cursor;
 use super::{Table, Warehouse, quote, quote_all, tables};
@@ -31,13 +31,50 @@ pub(super) struct Swept {
     pub(super) ends: bool,
 }
 
+/// Rows that pages are put together to while they wait: a page of a hundred rows wastes most of what it allocates.
+const BATCH_ROWS: usize = 4096;
+
 /// Rows of one stream that wait for the next checkpoint.
 struct Pending {
     schema: Schema,
     rows: Vec<RecordBatch>,
+    /// The last pages, of one schema, fewer than [`BATCH_ROWS`] in all.
+    pages: Vec<RecordBatch>,
     replace: Vec<RecordBatch>,
     /// The prefixes that `replace` holds, as text.
     prefixes: HashSet<String>,
+}
+
+impl Pending {
+    fn new(schema: Schema) -> Self {
+        Self { schema, rows: Vec::new(), pages: Vec::new(), replace: Vec::new(), prefixes: HashSet::new() }
+    }
+
+    fn push(&mut self, page: RecordBatch) -> Result<()> {
+        if self.pages.last().is_some_and(|last| last.schema() != page.schema()) {
+            self.join()?;
+        }
+        self.pages.push(page);
+        if self.pages.iter().map(RecordBatch::num_rows).sum::<usize>() >= BATCH_ROWS { self.join() } else { Ok(()) }
+    }
+
+    /// Makes one batch of the last pages.
+    fn join(&mut self) -> Result<()> {
+        let Some(first) = self.pages.first() else { return Ok(()) };
+        let joined = arrow_select::concat::concat_batches(&first.schema(), &self.pages);
+        self.rows.push(joined.map_err(|cause| Error::internal(cause.to_string()))?);
+        self.pages.clear();
+        Ok(())
+    }
+}
+
+/// What waits for the next checkpoint.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Waiting {
+    /// Rows of the stream of which most wait.
+    pub rows: usize,
+    /// Bytes of all values that wait.
+    pub bytes: usize,
 }
 
 /// Writes what one reader brings: the stream it reads and those that it carries.
@@ -58,7 +95,7 @@ pub struct StreamLoader {
     /// this reading itself.
     is_fresh: bool,
     pending: BTreeMap<String, Pending>,
-    pending_rows: usize,
+    waiting: Waiting,
     columns: BTreeMap<String, Vec<Field>>,
     pub(super) schemas: BTreeMap<String, Schema>,
 }
@@ -82,7 +119,7 @@ impl StreamLoader {
             cursor,
             is_fresh,
             pending: BTreeMap::new(),
-            pending_rows: 0,
+            waiting: Waiting::default(),
             columns: BTreeMap::new(),
             schemas: BTreeMap::new(),
         })
@@ -119,10 +156,14 @@ impl StreamLoader {
     }
 
     /// Keeps rows of a stream for the next checkpoint.
-    pub fn add(&mut self, stream: &str, schema: &Schema, rows: Option<RecordBatch>, replace: Option<RecordBatch>) {
-        let new =
-            || Pending { schema: schema.clone(), rows: Vec::new(), replace: Vec::new(), prefixes: HashSet::new() };
-        let pending = self.pending.entry(stream.to_owned()).or_insert_with(new);
+    pub fn add(
+        &mut self,
+        stream: &str,
+        schema: &Schema,
+        rows: Option<RecordBatch>,
+        replace: Option<RecordBatch>,
+    ) -> Result<()> {
+        let pending = self.pending.entry(stream.to_owned()).or_insert_with(|| Pending::new(schema.clone()));
         // A later page may bring columns that an earlier one did not have, or wider ones.
         for field in &schema.fields {
             match pending.schema.fields.iter_mut().find(|known| known.name == field.name) {
@@ -130,12 +171,18 @@ impl StreamLoader {
                 None => pending.schema.fields.push(field.clone()),
             }
         }
-        self.pending_rows += rows.as_ref().map_or(0, RecordBatch::num_rows);
-        pending.rows.extend(rows);
         if !self.is_fresh {
             pending.prefixes.extend(replace.iter().flat_map(tables::texts));
             pending.replace.extend(replace);
         }
+        let Some(page) = rows else { return Ok(()) };
+        // A page may be a slice of a larger one.
+        let bytes = page.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_default());
+        self.waiting.bytes += bytes.sum::<usize>();
+        pending.push(page)?;
+        let rows = pending.rows.iter().chain(&pending.pages).map(RecordBatch::num_rows).sum();
+        self.waiting.rows = self.waiting.rows.max(rows);
+        Ok(())
     }
 
     /// Whether a prefix is already replaced by what waits: only a checkpoint between the two keeps their order.
@@ -145,10 +192,16 @@ impl StreamLoader {
         waiting.is_some_and(|waiting| tables::texts(replace).any(|prefix| waiting.contains(&prefix)))
     }
 
-    /// Rows that wait for the next checkpoint.
+    /// How much waits for the next checkpoint.
     #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.pending_rows
+    pub fn waiting(&self) -> Waiting {
+        self.waiting
+    }
+
+    /// Whether rows are appended, not merged: nothing of the stream was ever committed before this reading.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        self.is_fresh
     }
 
     /// Whether rows may be committed before the stream's end.
@@ -161,11 +214,12 @@ impl StreamLoader {
     pub fn checkpoint(&mut self, state: Option<String>, done: bool) -> Result<BTreeMap<String, LoadCounts>> {
         if let Some(schema) = self.schemas.get(&self.stream).filter(|_| done && !self.is_incremental()).cloned() {
             // A stream that is replaced is replaced by nothing, too.
-            self.add(&self.stream.clone(), &schema, None, None);
+            self.add(&self.stream.clone(), &schema, None, None)?;
         }
-        let pending = std::mem::take(&mut self.pending);
-        self.pending_rows = 0;
-        for (stream, pending) in &pending {
+        let mut pending = std::mem::take(&mut self.pending);
+        self.waiting = Waiting::default();
+        for (stream, pending) in &mut pending {
+            pending.join()?;
             self.ensure(stream, &pending.schema)?;
         }
         let next = Cursor { state, is_initial: self.cursor.is_initial && !done };
@@ -229,13 +283,9 @@ impl StreamLoader {
         Ok(LoadCounts { rows, changed, unfit })
     }
 
-    /// Appends what waits as one batch: each append is a statement of its own to DuckDB.
     fn append(&self, table: &Table, pending: &Pending, columns: &[Field]) -> Result<()> {
         let fit = |batch: &RecordBatch| tables::fit(batch, columns, &self.load_id, self.extracted_at);
-        let batches = pending.rows.iter().map(fit).collect::<Result<Vec<_>>>()?;
-        let Some(first) = batches.first() else { return Ok(()) };
-        let batch = arrow_select::concat::concat_batches(&first.schema(), &batches);
-        self.warehouse.append(table, batch.map_err(|cause| Error::internal(cause.to_string()))?)
+        self.warehouse.append_all(table, pending.rows.iter().map(fit))
     }
 
     /// Deletes old rows that a replaced prefix or a replaced stream no longer has.

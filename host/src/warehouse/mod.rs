@@ -16,7 +16,7 @@ use arrow_array::RecordBatch;
 use duckdb::Connection;
 
 pub use ledger::{Cursor, LoadedStream, Step};
-pub use load::{LoadCounts, StreamLoader};
+pub use load::{LoadCounts, StreamLoader, Waiting};
 pub use stop::Stopping;
 pub use tables::{display_options, displayable};
 
@@ -26,6 +26,9 @@ use crate::schema::{Field, Type};
 /// How large the log may grow before DuckDB writes it into the file. At its default of 16 MB a load would compress
 /// the same half-filled row groups again and again.
 const CHECKPOINT_THRESHOLD: &str = "64MB";
+
+/// Rows that an appender holds, as a copy of its own, before it hands them on.
+const FLUSH_ROWS: usize = 20_480;
 
 /// Memory for loading: DuckDB's own, and what a column of a row group takes that is being compressed.
 const LOAD_MEMORY: u64 = 100 << 20;
@@ -147,12 +150,26 @@ impl Warehouse {
 
     /// Appends a batch that has the table's columns in the table's order. `catalog` is `temp` for temporary tables.
     pub(crate) fn append(&self, table: &Table, batch: RecordBatch) -> Result<()> {
+        self.append_all(table, std::iter::once(Ok(batch)))
+    }
+
+    /// Appends batches; each flush of the appender is a statement of its own to DuckDB, so that many share one.
+    pub(crate) fn append_all(&self, table: &Table, batches: impl Iterator<Item = Result<RecordBatch>>) -> Result<()> {
         let appender = match table.schema.as_str() {
             "temp" => self.connection.appender_to_catalog_and_db(&table.name, "temp", "main"),
             schema => self.connection.appender_to_db(&table.name, schema),
         };
         let mut appender = appender.map_err(|cause| lift(&cause))?;
-        appender.append_record_batch(batch).map_err(|cause| lift(&cause))?;
+        let mut rows = 0;
+        for batch in batches {
+            let batch = batch?;
+            rows += batch.num_rows();
+            appender.append_record_batch(batch).map_err(|cause| lift(&cause))?;
+            if rows >= FLUSH_ROWS {
+                rows = 0;
+                appender.flush().map_err(|cause| lift(&cause))?;
+            }
+        }
         appender.flush().map_err(|cause| lift(&cause))
     }
 

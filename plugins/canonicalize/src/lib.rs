@@ -1,32 +1,37 @@
-//! Rule: a column's spellings → canonical values, by a map file. A spelling that the map does not have stays, and is
-//! reported.
+//! Rule: a column's spellings → canonical values, by a map file and, above a threshold, by likeness. A spelling that is
+//! not found stays, and is reported; one that was found by likeness is reported too.
+
+mod likeness;
+mod map;
 
 use std::collections::HashMap;
 
 use plugin_sdk::files;
 use plugin_sdk::prelude::*;
 
+use map::{Found, Map};
+
 /// Settings of the rule.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Config {
     /// The column to clean.
     column: String,
+    /// How like a spelling of the map another must be to count as it, from 0.5 to 1; 0.85 is a letter or two of ten.
+    /// Without it only the map's own spellings are found.
+    #[schemars(range(min = 0.5, max = 1.0))]
+    threshold: Option<f64>,
 }
 
 /// The granted file: CSV with the columns `raw` and `canonical`.
 const MAP: &str = "map";
 
-#[derive(Debug, Deserialize)]
-struct Line {
-    raw: String,
-    canonical: String,
-}
-
 struct Canonicalize {
     column: TextColumn,
     name: String,
-    /// By folded spelling.
-    map: HashMap<String, String>,
+    map: Map,
+    threshold: Option<f64>,
+    /// Spellings looked up so far: a column has few.
+    found: HashMap<String, Found>,
 }
 
 impl Rule for Canonicalize {
@@ -37,8 +42,9 @@ impl Rule for Canonicalize {
     }
 
     fn open(config: Config, input: &Schema) -> Result<Self> {
-        let column = input.text(&config.column)?;
-        Ok(Self { column, name: config.column, map: parse(&files::read_text(MAP)?)? })
+        let Config { column: name, threshold } = config;
+        let map = Map::parse(&files::read_text(MAP)?, MAP)?;
+        Ok(Self { column: input.text(&name)?, name, map, threshold, found: HashMap::new() })
     }
 
     fn plan(&self) -> Plan {
@@ -48,61 +54,36 @@ impl Rule for Canonicalize {
     fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()> {
         let mut built = TextBuilder::new();
         for (row, value) in rows.column(self.column)?.iter().enumerate() {
-            let canonical = value.and_then(|value| self.map.get(&fold(value)));
-            if let (Some(value), None) = (value, canonical) {
-                patch.note(row, Some(&self.name), "unknown_value", format!("`{value}` is not in the map"));
+            let Some(value) = value.filter(|value| !value.trim().is_empty()) else {
+                built.push(value);
+                continue;
+            };
+            if !self.found.contains_key(value) {
+                self.found.insert(value.to_owned(), self.map.find(value, self.threshold));
             }
-            built.push(canonical.map(String::as_str).or(value));
+            let name = Some(self.name.as_str());
+            let canonical = match self.found.get(value).unwrap_or(&Found::Unknown) {
+                Found::Known(canonical) => canonical.as_str(),
+                Found::Alike(canonical, likeness) => {
+                    let message = format!("`{value}` is taken for `{canonical}`");
+                    patch.note_with_confidence(row, name, "alike", message, *likeness);
+                    canonical
+                }
+                Found::Between(first, second) => {
+                    let message = format!("`{value}` is like `{first}` and like `{second}`: add it to the map");
+                    patch.note(row, name, "ambiguous", message);
+                    value
+                }
+                Found::Unknown => {
+                    patch.note(row, name, "unknown_value", format!("`{value}` is not in the map"));
+                    value
+                }
+            };
+            built.push(Some(canonical));
         }
         patch.set(self.column, built);
         Ok(())
     }
 }
 
-/// Case and outer spaces do not tell spellings apart.
-fn fold(value: &str) -> String {
-    value.trim().to_lowercase()
-}
-
-/// The map by folded spelling; canonical values stand for themselves.
-fn parse(text: &str) -> Result<HashMap<String, String>> {
-    let mut map: HashMap<String, String> = HashMap::new();
-    let mut lines = Vec::new();
-    for (index, line) in csv::Reader::from_reader(text.as_bytes()).deserialize().enumerate() {
-        let line: Line = line.map_err(|cause| Error::config(format!("file `{MAP}`: line {}: {cause}", index + 2)))?;
-        lines.push(line);
-    }
-    let own = lines.iter().map(|line| (fold(&line.canonical), line.canonical.clone()));
-    map.extend(own.collect::<Vec<_>>());
-    for (index, Line { raw, canonical }) in lines.into_iter().enumerate() {
-        let known = map.insert(fold(&raw), canonical.clone());
-        if let Some(known) = known.filter(|known| *known != canonical) {
-            let line = index + 2;
-            return Err(Error::config(format!(
-                "file `{MAP}`: line {line}: `{raw}` is `{canonical}` here, `{known}` elsewhere"
-            )));
-        }
-    }
-    Ok(map)
-}
-
 export_rule!(Canonicalize);
-
-#[cfg(test)]
-mod tests {
-    use super::parse;
-
-    #[test]
-    fn spellings_fold() {
-        let map = parse("raw,canonical\nNeuro,Neurologia\n").expect("a map");
-        assert_eq!(map.get("neuro").map(String::as_str), Some("Neurologia"));
-        assert_eq!(map.get("neurologia").map(String::as_str), Some("Neurologia"));
-    }
-
-    #[test]
-    fn contradictions_are_refused() {
-        let error = parse("raw,canonical\nNeuro,Neurologia\nNEURO,Psiquiatria\n").expect_err("a contradiction");
-        assert!(error.message.contains("line 3"), "{}", error.message);
-        assert!(parse("raw,canonical\na,b\nb,a\n").is_err(), "a circle");
-    }
-}

@@ -113,7 +113,7 @@ impl Reader for FileReader {
         let table = self.reader.as_ref().map(CsvReader::next).transpose()?.flatten();
         Ok(match table {
             Some(table) => Page::new().rows(&self.stream, &self.schema, table),
-            None => Page::new().replace(&self.stream, &self.schema, &[])?.done(true),
+            None => Page::new().replace(&self.stream, &self.schema, &Prefixes::keys(&[])?).done(true),
         })
     }
 }

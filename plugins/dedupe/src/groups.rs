@@ -1,43 +1,42 @@
 //! Which records are one: union-find, with path halving.
 
-use std::collections::BTreeMap;
-
 /// Groups of records, by index.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    parents: Vec<usize>,
+    parents: Vec<u32>,
 }
 
 impl Groups {
-    /// A record of its own.
-    pub(crate) fn add(&mut self) {
-        self.parents.push(self.parents.len());
+    /// So many records, each of its own.
+    pub(crate) fn of(records: u32) -> Self {
+        Self { parents: (0..records).collect() }
     }
 
     /// The two records' groups become one.
-    pub(crate) fn join(&mut self, a: usize, b: usize) {
+    pub(crate) fn join(&mut self, a: u32, b: u32) {
         let (a, b) = (self.root(a), self.root(b));
-        self.parents[a.max(b)] = a.min(b);
+        self.parents[a.max(b) as usize] = a.min(b);
     }
 
-    fn root(&mut self, mut record: usize) -> usize {
-        while self.parents[record] != record {
-            self.parents[record] = self.parents[self.parents[record]];
-            record = self.parents[record];
+    fn root(&mut self, mut record: u32) -> u32 {
+        while self.parents[record as usize] != record {
+            let parent = self.parents[record as usize];
+            self.parents[record as usize] = self.parents[parent as usize];
+            record = self.parents[record as usize];
         }
         record
     }
 
     /// The groups of two and more, each in rising order.
-    pub(crate) fn larger_than_one(&mut self) -> Vec<Vec<usize>> {
-        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for record in 0..self.parents.len() {
-            let root = self.root(record);
-            if root != record {
-                groups.entry(root).or_insert_with(|| vec![root]).push(record);
-            }
-        }
-        groups.into_values().collect()
+    pub(crate) fn larger_than_one(&mut self) -> Vec<Vec<u32>> {
+        let records = u32::try_from(self.parents.len()).unwrap_or(u32::MAX);
+        let pairs = (0..records).map(|record| (self.root(record), record));
+        // A group's root is its first record.
+        let mut joined: Vec<_> = pairs.filter(|(root, record)| root != record).collect();
+        joined.sort_unstable();
+        let of_one =
+            |chunk: &[(u32, u32)]| std::iter::once(chunk[0].0).chain(chunk.iter().map(|pair| pair.1)).collect();
+        joined.chunk_by(|a, b| a.0 == b.0).map(of_one).collect()
     }
 }
 
@@ -47,10 +46,9 @@ mod tests {
 
     #[test]
     fn matches_chain() {
-        let mut groups = Groups::default();
-        (0..6).for_each(|_| groups.add());
+        let mut groups = Groups::of(6);
         groups.join(0, 3);
-        groups.join(3, 5);
+        groups.join(5, 3);
         groups.join(1, 2);
         assert_eq!(groups.larger_than_one(), [vec![0, 3, 5], vec![1, 2]]);
     }

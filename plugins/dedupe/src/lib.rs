@@ -1,100 +1,78 @@
-//! Rule, table scope: records that share a key are one; the oldest survives, and every other id maps to it.
+//! Rule, table scope: records that match are one. One of them survives, takes over what it lacks, and every other id maps
+//! to it. Groups too large to be one are reported and left apart.
 
+mod config;
 mod groups;
+mod matching;
+mod normal;
+mod survivor;
+mod texts;
 
-use std::collections::HashMap;
+use std::vec::IntoIter;
 
 use plugin_sdk::prelude::*;
 
+use config::Config;
 use groups::Groups;
+use matching::{Found, Matching, REPORTED, Values};
+use survivor::Records;
 
-/// Settings of the rule.
-#[derive(Debug, Deserialize, JsonSchema)]
-struct Config {
-    /// Match keys: records that agree in all columns of any one key are the same. A key with a blank matches nothing.
-    #[schemars(length(min = 1))]
-    keys: Vec<Vec<String>>,
-    /// A larger group is reported, not merged: so many records that share a key are rather a placeholder value.
-    #[serde(default = "largest_group")]
-    #[schemars(range(min = 2))]
-    largest_group: usize,
-}
-
-fn largest_group() -> usize {
-    20
-}
-
-/// Verdicts of one page.
+/// Records that one page of verdicts speaks of.
 const PAGE: usize = 10_000;
 
-/// What becomes of a record.
+/// What becomes of a group.
 enum Verdict {
-    /// It is the same as the survivor.
-    Merge { record: usize, survivor: usize },
-    /// It shares a key with too many others.
-    LeaveApart { record: usize, group: usize },
+    /// The first stays, the others are the same as it.
+    Merge(Vec<u32>),
+    /// So many records are rather a placeholder; some of them.
+    LeaveApart(Vec<u32>, usize),
 }
 
 struct Dedupe {
-    keys: Vec<(String, Vec<TextColumn>)>,
+    matches: Vec<Matching>,
+    values: Values,
+    records: Records,
+    read: u32,
     largest_group: usize,
-    /// By the order of reading.
-    records: Vec<Key>,
-    /// First record seen with a key's values, by key and values.
-    seen: HashMap<(usize, Vec<String>), usize>,
-    groups: Groups,
-    /// By which key a record was matched.
-    matched_by: HashMap<usize, usize>,
-    verdicts: Option<std::vec::IntoIter<Verdict>>,
+    found: Found,
+    verdicts: Option<IntoIter<Verdict>>,
 }
 
 impl Rule for Dedupe {
     type Config = Config;
 
     fn open(config: Config, input: &Schema) -> Result<Self> {
-        let key = |names: Vec<String>| {
-            if names.is_empty() {
-                return Err(Error::config("a match key names no column"));
-            }
-            Ok((names.join("+"), input.texts(&names)?))
-        };
+        let mut values = Values::default();
+        let open = |config| Matching::open(config, input, &mut values);
         Ok(Self {
-            keys: config.keys.into_iter().map(key).collect::<Result<_>>()?,
+            matches: config.matches.into_iter().map(open).collect::<Result<_>>()?,
+            values,
+            records: Records::open(&config.survivor, &config.fill, input)?,
+            read: 0,
             largest_group: config.largest_group,
-            records: Vec::new(),
-            seen: HashMap::new(),
-            groups: Groups::default(),
-            matched_by: HashMap::new(),
+            found: Found::default(),
             verdicts: None,
         })
     }
 
     fn plan(&self) -> Plan {
-        Plan::table().reads_all(self.keys.iter().flat_map(|(_, columns)| columns.iter().copied()))
+        let compared = self.compared().into_iter().map(AnyColumn::from);
+        Plan::table().reads_all(compared.chain(self.records.reads())).sets_all(self.records.sets())
     }
 
     fn apply(&mut self, rows: &Rows<'_>, _: &mut Patch) -> Result<()> {
-        let mut keys = Vec::new();
-        for (_, columns) in &self.keys {
-            keys.push(columns.iter().map(|column| rows.column(*column)).collect::<Result<Vec<_>>>()?);
+        for matching in &mut self.matches {
+            matching.read(rows, self.read)?;
         }
-        for row in 0..rows.len() {
-            let record = self.records.len();
-            self.records.push(rows.key(row)?);
-            self.groups.add();
-            for (index, columns) in keys.iter().enumerate() {
-                let value = |column: &TextView<'_>| {
-                    column.get(row).map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned)
-                };
-                let Some(values) = columns.iter().map(value).collect::<Option<Vec<_>>>() else { continue };
-                let first = *self.seen.entry((index, values)).or_insert(record);
-                if first != record {
-                    self.groups.join(first, record);
-                    self.matched_by.entry(first).or_insert(index);
-                    self.matched_by.insert(record, index);
-                }
+        self.values.read(rows)?;
+        let mut complete = vec![0; rows.len()];
+        for column in self.compared() {
+            for (count, value) in complete.iter_mut().zip(rows.column(column)?.iter()) {
+                *count += i64::from(value.is_some_and(|value| !value.trim().is_empty()));
             }
         }
+        self.records.read(rows, &complete)?;
+        self.read += u32::try_from(rows.len()).unwrap_or(u32::MAX);
         Ok(())
     }
 
@@ -103,15 +81,15 @@ impl Rule for Dedupe {
             self.verdicts = Some(self.decide().into_iter());
         }
         let mut page = Verdicts::default();
-        for verdict in self.verdicts.iter_mut().flatten().take(PAGE) {
+        while page.len() < PAGE {
+            let Some(verdict) = self.verdicts.as_mut().and_then(Iterator::next) else { break };
             match verdict {
-                Verdict::Merge { record, survivor } => {
-                    let key = self.matched_by.get(&record).copied().unwrap_or_default();
-                    page.merge(self.records[record].clone(), self.records[survivor].clone(), &self.keys[key].0, 1.0);
-                }
-                Verdict::LeaveApart { record, group } => {
-                    let message = format!("{group} records share a key: rather a placeholder than one record");
-                    page.note(self.records[record].clone(), None, "large_group", message);
+                Verdict::Merge(group) => self.merge(&group, &mut page),
+                Verdict::LeaveApart(group, size) => {
+                    let message = format!("{size} records are alike: rather a placeholder than one record");
+                    for record in group {
+                        page.note(self.records.key(record), None, "large_group", message.clone());
+                    }
                 }
             }
         }
@@ -120,20 +98,46 @@ impl Rule for Dedupe {
 }
 
 impl Dedupe {
-    /// Every merged record with its survivor, the record with the lowest key: ids rise with age.
+    /// The columns by which records are compared, each once.
+    fn compared(&self) -> Vec<TextColumn> {
+        let mut columns = Vec::new();
+        for column in self.matches.iter().flat_map(Matching::columns).chain(self.values.columns()) {
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+        }
+        columns
+    }
+
     fn decide(&mut self) -> Vec<Verdict> {
-        let mut verdicts = Vec::new();
-        for group in self.groups.larger_than_one() {
+        let mut groups = Groups::of(self.read);
+        for (index, matching) in self.matches.iter_mut().enumerate() {
+            matching.join(index, &self.values, self.largest_group, &mut groups, &mut self.found);
+        }
+        let large = std::mem::take(&mut self.found.large).into_iter();
+        let mut verdicts: Vec<_> = large.map(|(records, size)| Verdict::LeaveApart(records, size)).collect();
+        for mut group in groups.larger_than_one() {
             let size = group.len();
             if size > self.largest_group {
-                verdicts.extend(group.into_iter().map(|record| Verdict::LeaveApart { record, group: size }));
-                continue;
+                group.truncate(REPORTED);
+                verdicts.push(Verdict::LeaveApart(group, size));
+            } else {
+                self.records.sort(&mut group);
+                verdicts.push(Verdict::Merge(group));
             }
-            let Some(survivor) = group.iter().copied().min_by_key(|record| &self.records[*record]) else { continue };
-            let others = group.into_iter().filter(|record| *record != survivor);
-            verdicts.extend(others.map(|record| Verdict::Merge { record, survivor }));
         }
         verdicts
+    }
+
+    fn merge(&self, group: &[u32], page: &mut Verdicts) {
+        let Some((survivor, others)) = group.split_first() else { return };
+        for (column, value) in self.records.fill(group) {
+            page.set(self.records.key(*survivor), column, value);
+        }
+        for record in others {
+            let (index, sure) = self.found.by.get(record).copied().unwrap_or_default();
+            page.merge(self.records.key(*record), self.records.key(*survivor), &self.matches[index].name, sure);
+        }
     }
 }
 

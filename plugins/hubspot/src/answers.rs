@@ -8,15 +8,22 @@ use crate::CONNECTION;
 pub(crate) const MISSING_SCOPES: &str = "missing_scopes";
 
 /// How often one request is sent again where its answer cannot be right.
-pub(crate) const TRIES: usize = 4;
+const TRIES: usize = 4;
 
-/// Reads an answer; where its body is cut off or no JSON, though the status is good, the request is sent again.
-pub(crate) fn sure<T>(answer: Response, request: &Request, read: impl Fn(Response) -> Result<T>) -> Result<T> {
+/// Reads an answer; where it cannot be right, though the status is good, the request is sent again: a body may be cut
+/// off or no JSON, an index in disorder. What still is not right at the end is given back as it is.
+pub(crate) fn sure<T>(
+    answer: Response,
+    request: &Request,
+    read: impl Fn(Response) -> Result<T>,
+    is_right: impl Fn(&T) -> bool,
+) -> Result<T> {
     let mut answer = answer;
     for _ in 1..TRIES {
         match read(answer) {
-            Err(error) if error.is_broken_body() => answer = request.clone().send(CONNECTION)?,
-            other => return other,
+            Ok(found) if is_right(&found) => return Ok(found),
+            Err(error) if !error.is_broken_body() => return Err(error),
+            _ => answer = request.clone().send(CONNECTION)?,
         }
     }
     read(answer)

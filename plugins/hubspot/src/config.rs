@@ -56,8 +56,9 @@ fn sweep_hours() -> u32 {
     24
 }
 
+/// Two flights of a thousand records: what one request for links takes.
 fn ranges() -> u32 {
-    8
+    20
 }
 
 /// A property's type, as HubSpot's properties API names it.

@@ -53,7 +53,7 @@ pub(crate) fn object_schemas(config: &Config, objects: &[&Object]) -> Result<Vec
     let requests: Vec<_> = objects.iter().map(request).collect();
     let answers = Request::send_all(requests.clone(), CONNECTION)?;
     let schema = |((object, request), answer): ((&&Object, &Request), Response)| {
-        sure(answer, request, |answer| object_schema(config, object, checked(answer, object.scope)?))
+        sure(answer, request, |answer| object_schema(config, object, checked(answer, object.scope)?), |_| true)
     };
     Ok(objects.iter().zip(&requests).zip(answers).map(schema).collect())
 }

@@ -138,7 +138,7 @@ impl Reader for SmallReader {
             let answer = checked(answer, list.scope)?;
             Ok((list.table.decode(&answer)?, answer.get("/paging/next/after")))
         };
-        let (table, next) = sure(request.clone().send(CONNECTION)?, &request, read)?;
+        let (table, next) = sure(request.clone().send(CONNECTION)?, &request, read, |_| true)?;
         if next.is_some() && next == self.after {
             return Err(Error::data(format!("{}: HubSpot repeats a page", list.path)));
         }

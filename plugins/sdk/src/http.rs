@@ -32,10 +32,11 @@ impl Request {
 
     /// A POST of a JSON body to this path.
     #[must_use]
-    pub fn post(path: impl Into<String>, body: &serde_json::Value) -> Self {
+    pub fn post(path: impl Into<String>, body: &impl serde::Serialize) -> Self {
         let mut request = Self::new("POST", path);
         request.wit.headers.push(("content-type".to_owned(), "application/json".to_owned()));
-        request.wit.body = Some(body.to_string().into_bytes());
+        // Bodies are maps with text keys, which always have a JSON text.
+        request.wit.body = Some(serde_json::to_vec(body).unwrap_or_default());
         request
     }
 
@@ -60,9 +61,27 @@ impl Request {
 
     /// Sends all at once; answers in the order of the requests.
     pub fn send_all(requests: Vec<Self>, connection: &str) -> Result<Vec<Response>> {
+        Self::start_all(requests, connection).answers()
+    }
+
+    /// Sends all at once without waiting: the plugin works on while they are on their way.
+    #[must_use]
+    pub fn start_all(requests: Vec<Self>, connection: &str) -> Sent {
         let requests: Vec<_> = requests.into_iter().map(|request| request.wit).collect();
-        let answers = wit::fetch_all(connection, &requests);
-        answers.into_iter().map(|answer| Ok(Response { wit: answer? })).collect()
+        Sent { wit: wit::send_all(connection, &requests) }
+    }
+}
+
+/// Requests on their way; dropped, they are given up.
+#[derive(Debug)]
+pub struct Sent {
+    wit: wit::Sent,
+}
+
+impl Sent {
+    /// Waits for the answers, in the order of the requests.
+    pub fn answers(self) -> Result<Vec<Response>> {
+        self.wit.answers().into_iter().map(|answer| Ok(Response { wit: answer? })).collect()
     }
 }
 

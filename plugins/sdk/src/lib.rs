@@ -14,18 +14,20 @@ pub mod rows;
 pub mod rule;
 pub mod schema;
 pub mod source;
+pub mod text;
 
 /// Everything a plugin needs, in one line.
 pub mod prelude {
     pub use crate::column::{
-        Builder, Column, Date, Decimal, Key, Text, TextBuilder, TextColumn, TextView, Timestamp, View,
+        AnyColumn, Builder, Column, Date, Decimal, Key, KeyPart, Text, TextBuilder, TextColumn, TextView, Timestamp,
+        View,
     };
     pub use crate::error::{Error, ErrorKind, Result};
-    pub use crate::http::{Request, Response};
+    pub use crate::http::{Request, Response, Sent};
     pub use crate::rows::{Built, Patch, Rows, Verdicts};
     pub use crate::rule::{Plan, Rule};
     pub use crate::schema::{Field, Need, Schema, Type};
-    pub use crate::source::{JsonTable, Page, Reader, Selection, Source, StreamInfo, Sweep};
+    pub use crate::source::{JsonTable, Page, Prefixes, Reader, Selection, Source, StreamInfo, Sweep};
     pub use crate::{export_rule, export_source, log};
     pub use schemars::{self, JsonSchema};
     pub use serde::{self, Deserialize, Serialize};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::bindings::rule_plugin::exports::elt::plugin::rule as wit;
 use crate::bindings::source_plugin::elt::plugin::types::{Batch, Column};
-use crate::column::{AnyColumn, Builder, Column as Handle, Key, Value, View, key_batch, key_part};
+use crate::column::{AnyColumn, Builder, Column as Handle, Key, KeyPart, Value, View, key_batch, key_part};
 use crate::error::{Error, Result};
 use crate::schema::Schema;
 
@@ -42,6 +42,12 @@ impl<'a> Rows<'a> {
     pub fn key(&self, row: usize) -> Result<Key> {
         let part = |column: &AnyColumn| key_part(self.find(*column)?, *column, self.len(), row);
         Ok(Key(self.key.iter().map(part).collect::<Result<_>>()?))
+    }
+
+    /// One value of a column of any type.
+    pub fn value(&self, column: impl Into<AnyColumn>, row: usize) -> Result<KeyPart> {
+        let column = column.into();
+        key_part(self.find(column)?, column, self.len(), row)
     }
 
     fn find(&self, column: AnyColumn) -> Result<&'a Column> {
@@ -90,6 +96,18 @@ impl Patch {
         self.notes.push(note(row, column, code, message.into(), None));
     }
 
+    /// Remarks on a row, which goes on, with how sure the rule is, from 0 to 1.
+    pub fn note_with_confidence(
+        &mut self,
+        row: usize,
+        column: Option<&str>,
+        code: &str,
+        message: impl Into<String>,
+        confidence: f64,
+    ) {
+        self.notes.push(note(row, column, code, message.into(), Some(confidence)));
+    }
+
     pub(crate) fn finish(self, schema: &Schema) -> wit::Patch {
         let name = |index: usize| schema.wit.fields[index].name.clone();
         let set = self.set.into_iter().map(|(index, column)| (name(index), column)).collect();
@@ -102,21 +120,29 @@ fn note(row: usize, column: Option<&str>, code: &str, message: String, confidenc
     wit::Note { row, column: column.map(str::to_owned), code: code.to_owned(), message, confidence }
 }
 
-/// What a table-scope rule answers: which records merged into which, with what confidence, and remarks.
+/// What a table-scope rule answers: which records merged into which, values set, records refused, and remarks.
 #[derive(Debug, Default)]
 pub struct Verdicts {
     merges: Vec<(Key, Key)>,
     merge_notes: Vec<wit::Note>,
+    /// Values by column, each with the key of its record.
+    sets: BTreeMap<usize, Vec<(Key, KeyPart)>>,
     remarked: Vec<Key>,
     rejects: Vec<wit::Note>,
     notes: Vec<wit::Note>,
 }
 
 impl Verdicts {
-    /// The record `key` is a duplicate of `survivor`, found by `code` (such as `email`).
+    /// The record `key` is a duplicate of `survivor`, found by `code` (such as `email`), with how sure the rule is, from
+    /// 0 to 1.
     pub fn merge(&mut self, key: Key, survivor: Key, code: &str, confidence: f64) {
         self.merge_notes.push(note(self.merges.len(), None, code, String::new(), Some(confidence)));
         self.merges.push((key, survivor));
+    }
+
+    /// Sets a value of a record that stays; the plan must set the column.
+    pub fn set(&mut self, key: Key, column: impl Into<AnyColumn>, value: KeyPart) {
+        self.sets.entry(column.into().index).or_default().push((key, value));
     }
 
     /// Refuses a record: it goes to `_host.rejects` with this reason, and no further.
@@ -131,10 +157,23 @@ impl Verdicts {
         self.remarked.push(key);
     }
 
+    /// Remarks on a record, which goes on, with how sure the rule is, from 0 to 1.
+    pub fn note_with_confidence(
+        &mut self,
+        key: Key,
+        column: Option<&str>,
+        code: &str,
+        message: impl Into<String>,
+        confidence: f64,
+    ) {
+        self.notes.push(note(self.remarked.len(), column, code, message.into(), Some(confidence)));
+        self.remarked.push(key);
+    }
+
     /// How many verdicts.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.merges.len() + self.remarked.len()
+        self.merges.len() + self.remarked.len() + self.sets.values().map(Vec::len).sum::<usize>()
     }
 
     /// Whether there is none.
@@ -143,21 +182,35 @@ impl Verdicts {
         self.len() == 0
     }
 
-    /// Merges and remarks speak of different records: a page of the contract for each.
-    pub(crate) fn finish(self) -> Result<Vec<wit::Verdicts>> {
+    /// Merges, values of each column, and remarks speak of different records: a page of the contract for each. Values
+    /// come first, while the records that they came from are there.
+    pub(crate) fn finish(self, schema: &Schema) -> Result<Vec<wit::Verdicts>> {
+        let patch = |set, rejects, notes| wit::Patch { set, rejects, notes };
         let mut pages = Vec::new();
+        for (index, values) in self.sets {
+            let (keys, values): (Vec<_>, Vec<_>) =
+                values.into_iter().map(|(key, value)| (key, Key(vec![value]))).unzip();
+            let name = schema.wit.fields[index].name.clone();
+            let column = key_batch(&values)?.columns.pop();
+            let set = column.into_iter().map(|column| (name.clone(), column)).collect();
+            pages.push(wit::Verdicts {
+                keys: key_batch(&keys)?,
+                patch: patch(set, Vec::new(), Vec::new()),
+                merged_into: None,
+            });
+        }
         if !self.merges.is_empty() {
             let (keys, survivors): (Vec<_>, Vec<_>) = self.merges.into_iter().unzip();
             pages.push(wit::Verdicts {
                 keys: key_batch(&keys)?,
-                patch: wit::Patch { set: Vec::new(), rejects: Vec::new(), notes: self.merge_notes },
+                patch: patch(Vec::new(), Vec::new(), self.merge_notes),
                 merged_into: Some(key_batch(&survivors)?),
             });
         }
         if !self.remarked.is_empty() {
             pages.push(wit::Verdicts {
                 keys: key_batch(&self.remarked)?,
-                patch: wit::Patch { set: Vec::new(), rejects: self.rejects, notes: self.notes },
+                patch: patch(Vec::new(), self.rejects, self.notes),
                 merged_into: None,
             });
         }

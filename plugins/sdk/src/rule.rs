@@ -41,13 +41,14 @@ pub struct Plan {
     scope: wit::Scope,
     reads: Vec<AnyColumn>,
     sets: Vec<AnyColumn>,
+    masks: Vec<AnyColumn>,
 }
 
 impl Plan {
     /// Each row is judged by itself: the rule sees changed rows only.
     #[must_use]
     pub fn row() -> Self {
-        Self { scope: wit::Scope::Row, reads: Vec::new(), sets: Vec::new() }
+        Self { scope: wit::Scope::Row, reads: Vec::new(), sets: Vec::new(), masks: Vec::new() }
     }
 
     /// Rows are judged against each other: the rule sees them all, with their primary keys.
@@ -80,6 +81,15 @@ impl Plan {
     pub fn sets_all(mut self, columns: impl IntoIterator<Item = impl Into<AnyColumn>>) -> Self {
         add(&mut self.sets, columns);
         self
+    }
+
+    /// Sets columns that hold what nobody should read: the host keeps no value of theirs in its journal, whichever rule
+    /// changed it.
+    #[must_use]
+    pub fn masks_all(mut self, columns: impl IntoIterator<Item = impl Into<AnyColumn>>) -> Self {
+        add(&mut self.masks, columns);
+        let masks = self.masks.clone();
+        self.sets_all(masks)
     }
 }
 
@@ -121,7 +131,14 @@ impl<R: Rule> Cleaner<R> {
 impl<R: Rule> wit::GuestCleaner for Cleaner<R> {
     fn plan(&self) -> wit::Plan {
         let columns = self.plan.reads.iter().map(|&column| self.schema.name(column).to_owned()).collect();
-        let sets = self.plan.sets.iter().map(|column| self.schema.wit.fields[column.index].clone()).collect();
+        let set = |column: &AnyColumn| {
+            let mut field = self.schema.wit.fields[column.index].clone();
+            if self.plan.masks.contains(column) {
+                field.metadata.push(("masked".to_owned(), "true".to_owned()));
+            }
+            field
+        };
+        let sets = self.plan.sets.iter().map(set).collect();
         let reads = vec![wit::Reads { input: self.input.clone(), columns }];
         wit::Plan { scope: self.plan.scope, reads, sets }
     }
@@ -136,7 +153,7 @@ impl<R: Rule> wit::GuestCleaner for Cleaner<R> {
         let mut pages = self.pages.borrow_mut();
         while pages.is_empty() {
             let Some(verdicts) = self.rule.borrow_mut().finish()? else { return Ok(None) };
-            pages.extend(verdicts.finish()?);
+            pages.extend(verdicts.finish(&self.schema)?);
         }
         Ok(pages.pop_front())
     }

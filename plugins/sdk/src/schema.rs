@@ -159,6 +159,11 @@ impl Schema {
         names.iter().map(|name| self.text(name)).collect()
     }
 
+    /// The column of this name, whatever it holds.
+    pub fn any_column(&self, name: &str) -> Result<AnyColumn> {
+        Ok(self.any(name)?.0)
+    }
+
     pub(crate) fn primary_key(&self) -> Result<Vec<AnyColumn>> {
         self.wit.primary_key.iter().map(|name| Ok(self.any(name)?.0)).collect()
     }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use crate::bindings::source_plugin::elt::plugin::{decode, files, types};
 use crate::bindings::source_plugin::exports::elt::plugin::source as wit;
 pub use crate::bindings::source_plugin::exports::elt::plugin::source::Sweep;
-use crate::column::{Key, TextView, key_batch};
+use crate::column::{Key, TextBuilder, TextView, key_batch};
 use crate::error::Result;
 use crate::http::Response;
 use crate::rows::Built;
@@ -244,6 +244,25 @@ impl CsvReader {
     }
 }
 
+/// Primary keys, or the first columns of them, whose rows a page replaces.
+#[derive(Debug, Clone)]
+pub struct Prefixes(types::Batch);
+
+impl Prefixes {
+    /// Keys of any types.
+    pub fn keys(keys: &[Key]) -> Result<Self> {
+        Ok(Self(key_batch(keys)?))
+    }
+
+    /// Keys of one text each.
+    #[must_use]
+    pub fn texts(texts: &[String]) -> Self {
+        let mut column = TextBuilder::new();
+        texts.iter().for_each(|text| column.push(Some(text)));
+        Self(types::Batch { rows: u32::try_from(texts.len()).unwrap_or(u32::MAX), columns: vec![column.finish()] })
+    }
+}
+
 /// One page: rows of one or more streams, and the state that commits with them.
 #[derive(Default)]
 pub struct Page {
@@ -275,9 +294,9 @@ impl Page {
     }
 
     /// Old rows of a stream whose primary key starts with one of these go in the same transaction.
-    pub fn replace(self, stream: &str, schema: &Schema, prefixes: &[Key]) -> Result<Self> {
-        let prefixes = key_batch(prefixes)?;
-        Ok(self.part(stream, schema, None, Some(prefixes)))
+    #[must_use]
+    pub fn replace(self, stream: &str, schema: &Schema, prefixes: &Prefixes) -> Self {
+        self.part(stream, schema, None, Some(prefixes.0.clone()))
     }
 
     fn part(mut self, stream: &str, schema: &Schema, rows: Option<wit::Rows>, replace: Option<types::Batch>) -> Self {

@@ -19,8 +19,8 @@ pub(crate) const PORTAL: u64 = 50_000_001;
 pub(crate) struct Call<'a> {
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
-    pub(crate) query: BTreeMap<String, String>,
-    pub(crate) body: Value,
+    pub(crate) query: &'a BTreeMap<String, String>,
+    pub(crate) body: &'a Value,
     /// Milliseconds since 1970.
     pub(crate) now: i64,
     /// For how many milliseconds a change is hidden from search.
@@ -68,8 +68,8 @@ fn route(path: &str) -> Vec<&str> {
     }
 }
 
-/// Answers a call; `network` changes by PATCH alone.
-pub(crate) fn answer(network: &mut Network, call: &Call<'_>) -> Answer {
+/// Answers a call that changes nothing.
+pub(crate) fn answer(network: &Network, call: &Call<'_>) -> Answer {
     let parts = route(call.path);
     let get = *call.method == Method::GET;
     let post = *call.method == Method::POST;
@@ -77,9 +77,6 @@ pub(crate) fn answer(network: &mut Network, call: &Call<'_>) -> Answer {
         ["objects", kind] if get => with_kind(kind, |kind| objects::list(network, kind, call)),
         ["objects", kind, "search"] if post => with_kind(kind, |kind| objects::find(network, kind, call)),
         ["objects", kind, "batch", "read"] if post => with_kind(kind, |kind| objects::batch_read(network, kind, call)),
-        ["objects", kind, id] if *call.method == Method::PATCH => {
-            with_kind(kind, |kind| objects::patch(network, kind, id, call))
-        }
         ["associations", from, to, "batch", "read"] if post => {
             with_kind(from, |from| with_kind(to, |to| associations::batch_read(network, from, to, call)))
         }
@@ -93,8 +90,20 @@ pub(crate) fn answer(network: &mut Network, call: &Call<'_>) -> Answer {
         ["owners"] if get => account::owners(call),
         ["schemas"] if get => account::schemas(network),
         ["details"] if get => account::details(),
-        _ => error(StatusCode::NOT_FOUND, "OBJECT_NOT_FOUND", &format!("no resource at {}", call.path)),
+        _ => nothing(call),
     }
+}
+
+/// Answers a PATCH.
+pub(crate) fn change(network: &mut Network, call: &Call<'_>) -> Answer {
+    match route(call.path).as_slice() {
+        ["objects", kind, id] => with_kind(kind, |kind| objects::patch(network, kind, id, call)),
+        _ => nothing(call),
+    }
+}
+
+fn nothing(call: &Call<'_>) -> Answer {
+    error(StatusCode::NOT_FOUND, "OBJECT_NOT_FOUND", &format!("no resource at {}", call.path))
 }
 
 /// An error body as HubSpot writes it.

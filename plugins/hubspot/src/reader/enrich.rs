@@ -1,9 +1,10 @@
 //! What belongs to records beside themselves: links to other types, histories of properties, and, where a type has more
 //! property names than a URL holds, the values. Each is asked for by the records' ids, many at once.
 
+use std::borrow::Cow;
+
 use plugin_sdk::prelude::*;
 use plugin_sdk::source::Table;
-use serde_json::{Value, json};
 
 use super::{LIST_LIMIT, QUERY_LIMIT};
 use crate::answers::{checked, checked_batch, sure};
@@ -79,7 +80,7 @@ impl Enrichment {
         let mut requests = Vec::new();
         if self.reads_values {
             for inputs in ids.chunks(LIST_LIMIT).map(inputs) {
-                let body = json!({ "inputs": inputs, "properties": self.schema.properties });
+                let body = Batch { inputs, properties: Some(&self.schema.properties), history: None };
                 let request = Request::post(self.batch_path(), &body).bucket(GENERAL);
                 let request = if archived { request.query("archived", true) } else { request };
                 requests.push((Job::Values, request));
@@ -90,19 +91,20 @@ impl Enrichment {
         }
         if !self.history.is_empty() {
             for inputs in ids.chunks(HISTORY_INPUTS).map(inputs) {
-                let body = json!({ "inputs": inputs, "properties": [], "propertiesWithHistory": self.history });
+                let body = Batch { inputs, properties: Some(&[]), history: Some(&self.history) };
                 requests.push((Job::History, Request::post(self.batch_path(), &body).bucket(GENERAL)));
             }
         }
         for (index, (_, to)) in self.links.iter().enumerate() {
-            let request = |ids| (Job::Links(index), self.links_request(to, inputs(ids)));
+            let request = |ids| (Job::Links(index), self.links_request(to, &inputs(ids)));
             requests.extend(ids.chunks(LINK_INPUTS).map(request));
         }
         requests
     }
 
-    fn links_request(&self, to: &Object, inputs: Value) -> Request {
-        Request::post(self.links_path(to), &json!({ "inputs": inputs })).bucket(GENERAL)
+    fn links_request(&self, to: &Object, inputs: &[Input<'_>]) -> Request {
+        let body = Batch { inputs: inputs.to_vec(), properties: None, history: None };
+        Request::post(self.links_path(to), &body).bucket(GENERAL)
     }
 
     /// Adds what the answers hold to a page of these records; old links and versions of a record go, even where no new
@@ -114,14 +116,14 @@ impl Enrichment {
         requests: Vec<(Job, Request)>,
         answers: Vec<Response>,
     ) -> Result<Page> {
-        let prefixes: Vec<_> = ids.iter().map(|id| Key::from(id.as_str())).collect();
+        let prefixes = Prefixes::texts(ids);
         let links_schema = association_table().schema(&ASSOCIATION_KEY);
         for (stream, _) in &self.links {
-            page = page.replace(stream, &links_schema, &prefixes)?;
+            page = page.replace(stream, &links_schema, &prefixes);
         }
         let history_schema = history_table("").schema(&HISTORY_KEY);
         if !self.history.is_empty() {
-            page = page.replace(&self.object.history_stream(), &history_schema, &prefixes)?;
+            page = page.replace(&self.object.history_stream(), &history_schema, &prefixes);
         }
         for ((job, request), answer) in requests.into_iter().zip(answers) {
             page = match job {
@@ -155,9 +157,8 @@ impl Enrichment {
         expected: &str,
         decode: impl Fn(&Response) -> Result<T>,
     ) -> Result<T> {
-        sure(answer, request, |answer| {
-            checked_batch(answer, self.object.scope, expected).and_then(|answer| decode(&answer))
-        })
+        let read = |answer| checked_batch(answer, self.object.scope, expected).and_then(|answer| decode(&answer));
+        sure(answer, request, read, |_| true)
     }
 
     /// Adds one answer's links, and follows those records whose links go on.
@@ -172,7 +173,7 @@ impl Enrichment {
         while !more.is_empty() {
             let mut further = Vec::new();
             for inputs in more.chunks(LINK_INPUTS) {
-                let request = self.links_request(to, inputs.into());
+                let request = self.links_request(to, inputs);
                 let (links, next) = self.sure(request.clone().send(CONNECTION)?, &request, none, decode)?;
                 page = page.rows(stream, &schema, links);
                 further.extend(next);
@@ -180,7 +181,7 @@ impl Enrichment {
             // An API that ignores `after` gives the same page for ever: such records are read one by one.
             let (repeated, going_on): (Vec<_>, Vec<_>) = further.into_iter().partition(|next| more.contains(next));
             for input in repeated {
-                page = self.record_links(page, stream, to, &input)?;
+                page = self.record_links(page, stream, to, &input.id)?;
             }
             more = going_on;
         }
@@ -188,8 +189,7 @@ impl Enrichment {
     }
 
     /// All links of one record, page by page.
-    fn record_links(&self, mut page: Page, stream: &str, to: &Object, input: &Value) -> Result<Page> {
-        let id = input["id"].as_str().unwrap_or_default();
+    fn record_links(&self, mut page: Page, stream: &str, to: &Object, id: &str) -> Result<Page> {
         let table = record_association_table(id);
         let schema = table.schema(&ASSOCIATION_KEY);
         let path = format!("/crm/v4/objects/{}/{id}/associations/{}", self.object.path, to.path);
@@ -208,16 +208,34 @@ impl Enrichment {
     }
 }
 
-fn inputs(ids: &[String]) -> Value {
-    ids.iter().map(|id| json!({ "id": id })).collect()
+/// The body of a batch read.
+#[derive(Serialize)]
+struct Batch<'a> {
+    inputs: Vec<Input<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    properties: Option<&'a [String]>,
+    #[serde(rename = "propertiesWithHistory", skip_serializing_if = "Option::is_none")]
+    history: Option<&'a [String]>,
 }
 
-/// Inputs for the records whose links go on: `{id, after}`. Almost none do.
-fn next_pages(pages: &Table) -> Result<Vec<Value>> {
+/// A record to read, and the cursor of its links that they go on from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Input<'a> {
+    id: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
+}
+
+fn inputs(ids: &[String]) -> Vec<Input<'_>> {
+    ids.iter().map(|id| Input { id: id.into(), after: None }).collect()
+}
+
+/// Inputs for the records whose links go on. Almost none do.
+fn next_pages(pages: &Table) -> Result<Vec<Input<'static>>> {
     if !pages.has(NEXT)? {
         return Ok(Vec::new());
     }
     let pairs = pages.texts("from_id")?.into_iter().zip(pages.texts(NEXT)?);
     let next = pairs.filter(|(_, after)| !after.is_empty());
-    Ok(next.map(|(id, after)| json!({ "id": id, "after": after })).collect())
+    Ok(next.map(|(id, after)| Input { id: id.into(), after: Some(after) }).collect())
 }

@@ -1,20 +1,25 @@
-//! Reads one object type. In each round it asks for the next pages of records and, beside them, for what belongs to the
-//! records of the rounds before: links, histories, values. A page holds records with all of that, and the state that
-//! follows them, so that what belongs together commits together.
+//! Reads one object type. Each flight of requests asks for the next pages of records and, beside them, for what belongs
+//! to the records of the flights before: links, histories, values. A page holds records with all of that, and the state
+//! that follows them, so that what belongs together commits together. While one flight's answers are read, the next is
+//! on its way.
 
 mod enrich;
+mod flight;
 mod ranges;
 mod state;
+
+use std::collections::VecDeque;
 
 use plugin_sdk::prelude::*;
 use plugin_sdk::source::Table;
 
-use crate::answers::{TRIES, checked};
+use crate::answers::{checked, sure};
 use crate::config::Config;
 use crate::schema::{ObjectSchema, object_schemas};
 use crate::streams::{Object, Objects};
 use crate::{CONNECTION, GENERAL, SEARCH};
-use enrich::{Enrichment, LINK_INPUTS};
+use enrich::Enrichment;
+use flight::{Asked, Flight};
 use ranges::{Range, number};
 use state::{Phase, State};
 
@@ -34,6 +39,8 @@ pub(crate) struct ObjectReader {
     state: State,
     /// Records that wait for what belongs to them.
     held: Held,
+    /// Requests on their way, the oldest first.
+    flights: VecDeque<Flight>,
     /// The first page of this sweep is yet to come.
     begins_sweep: bool,
     total: Option<u64>,
@@ -76,8 +83,8 @@ impl ObjectReader {
         let enrichment = Enrichment::new(config, &object, objects, &schema, &selection.streams);
         let covers = schema.shape.iter().cloned().chain(enrichment.names()).collect();
         let (state, begins_sweep) = State::open(selection, schema.told_at, covers)?;
-        let (config, held) = (config.clone(), Held::default());
-        Ok(Self { config, object, schema, enrichment, state, held, begins_sweep, total: None })
+        let (config, held, flights) = (config.clone(), Held::default(), VecDeque::new());
+        Ok(Self { config, object, schema, enrichment, state, held, flights, begins_sweep, total: None })
     }
 
     fn path(&self, rest: &str) -> String {
@@ -127,16 +134,6 @@ impl ObjectReader {
         Request::post(self.path("/search"), &body).bucket(SEARCH)
     }
 
-    /// The next pages that the phase asks for.
-    fn requests(&self) -> Vec<Request> {
-        match &self.state.phase {
-            Phase::List { ranges, .. } => ranges.iter().map(|range| self.list(range.after.as_deref(), false)).collect(),
-            Phase::Archived { after, done: false, .. } => vec![self.list(after.as_deref(), true)],
-            Phase::Changes { from, after, done: false, .. } => vec![self.search(*from, after.as_deref())],
-            Phase::Archived { .. } | Phase::Changes { .. } => Vec::new(),
-        }
-    }
-
     fn fetched(&self, answer: Response) -> Result<Fetched> {
         let answer = checked(answer, self.object.scope)?;
         let table = self.schema.table.decode(&answer)?;
@@ -144,32 +141,13 @@ impl ObjectReader {
         Ok(Fetched { table, ids, next: answer.get("/paging/next/after") })
     }
 
-    /// A page whose answer cannot be right is asked for again: a body may be cut off, an index may be in disorder.
-    fn sure(&self, answer: Response, request: &Request, is_right: impl Fn(&Fetched) -> bool) -> Result<Fetched> {
-        let mut fetched = self.fetched(answer);
-        for _ in 1..TRIES {
-            match &fetched {
-                Ok(page) if is_right(page) => break,
-                Err(error) if !error.is_broken_body() => break,
-                _ => fetched = self.fetched(request.clone().send(CONNECTION)?),
-            }
-        }
-        fetched
-    }
-
-    /// Rounds until a page is whole: the next pages, and what belongs to the records held once they are many.
+    /// Flights until a page is whole: the next pages, and what belongs to the records held once they are many.
     fn round(&mut self) -> Result<Page> {
         loop {
-            let requests = self.requests();
-            if requests.is_empty() && self.held.ids.is_empty() {
-                return self.end_of_phase();
-            }
-            let before = self.state.clone();
-            let are_many = self.held.ids.len() + requests.len() * LIST_LIMIT > LINK_INPUTS;
-            let held = if requests.is_empty() || are_many { std::mem::take(&mut self.held) } else { Held::default() };
-            let enrichment = self.enrichment.requests(&held.ids, held.archived);
-            let all = requests.iter().cloned().chain(enrichment.iter().map(|(_, request)| request.clone())).collect();
-            let mut answers = Request::send_all(all, CONNECTION)?;
+            self.launch();
+            let Some(flight) = self.flights.pop_front() else { return self.end_of_phase() };
+            let Flight { requests, held, before, enrichment, sent } = flight;
+            let mut answers = sent.answers()?;
             let belonging = answers.split_off(requests.len());
             match self.state.phase.clone() {
                 Phase::List { .. } => self.listed(answers, &requests)?,
@@ -179,6 +157,7 @@ impl ObjectReader {
             if held.ids.is_empty() {
                 continue;
             }
+            self.launch();
             let mut page = Page::new().total(self.total.take());
             if !self.is_wide() {
                 for table in held.tables {
@@ -199,14 +178,17 @@ impl ObjectReader {
         }
     }
 
-    fn listed(&mut self, answers: Vec<Response>, requests: &[Request]) -> Result<()> {
+    fn listed(&mut self, answers: Vec<Response>, requests: &[Asked]) -> Result<()> {
         let Phase::List { ranges, .. } = &self.state.phase else { return Ok(()) };
         let mut ranges = ranges.clone();
         let is_alone = ranges.len() == 1 && ranges[0].until.is_none();
         let (mut broken, mut rises) = (false, true);
-        for (index, (answer, request)) in answers.into_iter().zip(requests).enumerate() {
+        for (answer, Asked { after, request }) in answers.into_iter().zip(requests) {
+            // One that is no more was given up, with all that it asked for.
+            let Some(index) = ranges.iter().position(|range| !range.done && range.after == *after) else { continue };
             let range = ranges[index].clone();
-            let page = self.sure(answer, request, |page| if is_alone { page.is_whole() } else { range.fits(page) })?;
+            let is_right = |page: &Fetched| if is_alone { page.is_whole() } else { range.fits(page) };
+            let page = sure(answer, request, |answer| self.fetched(answer), is_right)?;
             if is_alone && page.next.is_some() && page.next == range.after {
                 return Err(Error::data(format!("HubSpot's list does not move on after {:?}", range.after)));
             }
@@ -256,9 +238,9 @@ impl ObjectReader {
         }
     }
 
-    fn archived(&mut self, answers: Vec<Response>, requests: &[Request]) -> Result<()> {
-        for (answer, request) in answers.into_iter().zip(requests) {
-            let page = self.sure(answer, request, Fetched::is_whole)?;
+    fn archived(&mut self, answers: Vec<Response>, requests: &[Asked]) -> Result<()> {
+        for (answer, Asked { request, .. }) in answers.into_iter().zip(requests) {
+            let page = sure(answer, request, |answer| self.fetched(answer), Fetched::is_whole)?;
             self.held.archived = true;
             self.held.tables.push(page.table);
             self.held.ids.extend(page.ids);
@@ -276,13 +258,13 @@ impl ObjectReader {
         Ok(())
     }
 
-    fn changed(&mut self, answers: Vec<Response>, requests: &[Request]) -> Result<()> {
+    fn changed(&mut self, answers: Vec<Response>, requests: &[Asked]) -> Result<()> {
         let Phase::Changes { after, .. } = &self.state.phase else { return Ok(()) };
         let after = after.clone();
         let start = after.as_deref().and_then(number).unwrap_or_default();
         let rises = |page: &Fetched| page.is_whole() && ranges::rise(start, &page.ids);
-        for (answer, request) in answers.into_iter().zip(requests) {
-            let page = self.sure(answer, request, rises)?;
+        for (answer, Asked { request, .. }) in answers.into_iter().zip(requests) {
+            let page = sure(answer, request, |answer| self.fetched(answer), rises)?;
             if !rises(&page) {
                 let message = format!("{}: HubSpot's search does not rise by id", self.path("/search"));
                 return Err(Error::new(ErrorKind::Transient, "order", message).hint("nothing was skipped; run again"));

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use nix::sys::resource::{UsageWho, getrusage};
+use wait4::Wait4 as _;
 
 use crate::Result;
 
@@ -17,7 +17,7 @@ pub(crate) struct Cost {
     pub(crate) peak_mb: f64,
 }
 
-/// Runs a command below a process of its own, whose only child it is: the accounts of children are then its alone.
+/// Runs a command below a small process of its own.
 pub(crate) fn measured(command: &mut Command) -> Result<Cost> {
     let mut wrapper = Command::new(std::env::current_exe()?);
     wrapper.arg("--measure").arg(command.get_program()).args(command.get_args());
@@ -40,23 +40,20 @@ pub(crate) fn measured(command: &mut Command) -> Result<Cost> {
     }
 }
 
-/// The wrapper: runs the command and prints `wall cpu peak`.
+/// The wrapper: runs the command and prints `wall cpu peak`. A child's peak begins at what its parent held when it was
+/// made, which here is little.
 pub(crate) fn child(command: &[String]) -> Result<()> {
     let (program, arguments) = command.split_first().ok_or("no command to measure")?;
     let started = Instant::now();
-    let status = Command::new(program).args(arguments).status()?;
+    let ended = Command::new(program).args(arguments).spawn()?.wait4()?;
     let wall = started.elapsed().as_secs_f64();
-    if !status.success() {
-        return Err(format!("{program} ended with {status}").into());
+    if !ended.status.success() {
+        return Err(format!("{program} ended with {}", ended.status).into());
     }
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
-    let seconds = |time: nix::sys::time::TimeVal| {
-        std::time::Duration::from_micros((time.tv_sec() * 1_000_000 + time.tv_usec()).unsigned_abs()).as_secs_f64()
-    };
-    let cpu = seconds(usage.user_time()) + seconds(usage.system_time());
-    // Kilobytes on Linux.
+    let usage = ended.rusage;
+    let cpu = (usage.utime + usage.stime).as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "shown in megabytes")]
-    let peak = usage.max_rss() as f64 / 1024.0;
+    let peak = usage.maxrss as f64 / f64::from(1 << 20);
     println!("{wall} {cpu} {peak}");
     Ok(())
 }

@@ -2,8 +2,8 @@
 //! pages with plain `reqwest` to disk and loads the same columns, typed, with DuckDB. Rows and sums are compared
 //! before any time is printed. Then how extract grows with records, and how much of a rate limit it uses.
 //!
-//! `make bench`, or `cargo bench -p host -- --patients 10000`, `-- growth`, `-- limited`; HOST_PLUGINS names the folder of
-//! components.
+//! `make bench`, or after it `cargo run --release -p bench -- --patients 10000`, `-- growth`, `-- limited`; HOST_PLUGINS
+//! names the folder of components. The host is the one beside this program.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 mod floor;
@@ -21,7 +21,7 @@ use sandbox::{Network, Options, Server, ServerOptions, TOKEN, spend};
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     let given = arguments.iter().position(|argument| argument == "--patients").and_then(|at| arguments.get(at + 1));
     let patients = given.and_then(|given| given.parse().ok());
     match arguments.first().map(String::as_str) {
@@ -37,16 +37,16 @@ fn main() -> Result<()> {
     }
 }
 
-/// A sandbox, and a folder for warehouses and pipelines.
+/// A sandbox, and a folder beside this program for warehouses and pipelines.
 struct Bench {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
     server: Server,
 }
 
 /// The steps of the whole pipeline, each beside the floor.
 fn whole(patients: usize) -> Result<()> {
     let bench = Bench::new(patients, ServerOptions::default(), true)?;
-    let floor_file = bench.folder.path().join("floor.duckdb");
+    let floor_file = bench.folder.join("floor.duckdb");
     let floor = bench.floor(&floor_file)?;
     let extract = bench.host("run", "extract.toml", "steps.duckdb")?;
     let clean = bench.host("clean", "clean.toml", "steps.duckdb")?;
@@ -75,9 +75,13 @@ fn whole(patients: usize) -> Result<()> {
 impl Bench {
     /// A network on a server that behaves so; `unlimited` lifts the plugin's own pace, which would hide what work costs.
     fn new(patients: usize, behaviour: ServerOptions, unlimited: bool) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let folder = std::env::current_exe()?.with_file_name("bench-data");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder)?;
+        }
+        std::fs::create_dir_all(&folder)?;
         let options = Options { patients, ..Options::default() };
-        spend::write(&spend::generate(&options), std::fs::File::create(folder.path().join("spend.csv"))?)?;
+        spend::write(&spend::generate(&options), std::fs::File::create(folder.join("spend.csv"))?)?;
         println!("generating {patients} patients");
         let server = Server::start(Network::generate(&options), behaviour, 0)?;
         let bench = Self { folder, server };
@@ -100,24 +104,24 @@ impl Bench {
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {
-        Ok(std::fs::write(self.folder.path().join(name), text)?)
+        Ok(std::fs::write(self.folder.join(name), text)?)
     }
 
     fn host(&self, command: &str, pipeline: &str, warehouse: &str) -> Result<Cost> {
         measured(
-            Command::new(env!("CARGO_BIN_EXE_host"))
+            Command::new(std::env::current_exe()?.with_file_name("host"))
                 .args([command, pipeline, "--quiet"])
-                .current_dir(self.folder.path())
+                .current_dir(&self.folder)
                 .env("HUBSPOT_BASE_URL", self.server.url())
                 .env("HUBSPOT_ACCESS_TOKEN", TOKEN)
-                .env("MARKETING_SPEND_CSV", self.folder.path().join("spend.csv"))
-                .env("WAREHOUSE", self.folder.path().join(warehouse)),
+                .env("MARKETING_SPEND_CSV", self.folder.join("spend.csv"))
+                .env("WAREHOUSE", self.folder.join(warehouse)),
         )
     }
 
     /// Rows and sums of both must be the same; gives back the number of records.
     fn compare(&self, floor: &Path, warehouse: &str) -> Result<u64> {
-        let ours = Warehouse::open(&self.folder.path().join(warehouse), "1GB")?;
+        let ours = Warehouse::open(&self.folder.join(warehouse), "1GB")?;
         let theirs = Warehouse::open(floor, "1GB")?;
         let facts = |schema: &str, warehouse: &Warehouse| -> Result<Vec<host::warehouse::Row>> {
             Ok(warehouse.query(
@@ -140,5 +144,5 @@ impl Bench {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -9,7 +9,7 @@ pub(crate) fn run() -> Result<()> {
     let mut lines = Vec::new();
     for patients in SIZES {
         let bench = Bench::new(patients, sandbox::ServerOptions::default(), true)?;
-        let file = bench.folder.path().join("floor.duckdb");
+        let file = bench.folder.join("floor.duckdb");
         let floor = bench.floor(&file)?;
         let extract = bench.host("run", "extract.toml", "extract.duckdb")?;
         let records = bench.compare(&file, "extract.duckdb")?;
