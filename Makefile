@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-PLUGINS := plugins/hubspot plugins/csv plugins/text plugins/canonicalize plugins/require plugins/dedupe plugins/validate plugins/mask
+PLUGINS := plugins/hubspot plugins/csv plugins/text plugins/canonicalize plugins/require plugins/dedupe plugins/validate plugins/mask plugins/link
 EXAMPLES := examples/minimal-rule examples/minimal-source
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PATIENTS ?= 2000

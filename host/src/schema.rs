@@ -210,6 +210,9 @@ pub struct Stream {
     pub on_request: bool,
     /// The bool column that marks records which the account no longer has.
     pub deleted: Option<String>,
+    /// Columns that hold the primary key of another stream's record, each with that stream.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refers: Vec<(String, String)>,
 }
 
 /// The column that keeps what did not fit its type: a JSON object, column → text as received.

@@ -1,8 +1,14 @@
--- Which doctors a consultation names, and whether as the primary one; a merged company stands for its survivor.
+-- Which doctors a consultation names, and whether as the primary one; a merged company stands for its survivor. One that
+-- names none has the doctor that the rule `link` found evidence for, if it did.
 SELECT
     links.from_id AS deal_id,
     coalesce(merged.winner_id, links.to_id) AS company_id,
     bool_or(coalesce(links.label = 'Primary', false)) AS is_primary
-FROM clean_hubspot.deals_companies AS links
+FROM (
+    SELECT from_id, to_id, label FROM clean_hubspot.deals_companies
+    UNION ALL
+    SELECT key, value_after, NULL FROM _host.changes
+    WHERE stream = 'hubspot.deals' AND column_name = 'linked_company_id' AND value_after IS NOT NULL
+) AS links
 LEFT JOIN staging.merged_records AS merged ON merged.object = 'companies' AND merged.loser_id = links.to_id
 GROUP BY ALL

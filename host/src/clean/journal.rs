@@ -1,5 +1,6 @@
 //! What rules did, row by row, kept in temporary tables until the stream is published.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, StringBuilder};
@@ -19,6 +20,8 @@ pub(super) struct Journal<'a> {
     warehouse: &'a Warehouse,
     stream: &'a str,
     load_id: &'a str,
+    /// Columns of which no value is written down.
+    masked: BTreeSet<String>,
 }
 
 /// A field before and after.
@@ -39,13 +42,18 @@ pub(super) struct Merge {
 
 impl<'a> Journal<'a> {
     /// An empty journal for a stream.
-    pub(super) fn begin(warehouse: &'a Warehouse, stream: &'a str, load_id: &'a str) -> Result<Self> {
+    pub(super) fn begin(
+        warehouse: &'a Warehouse,
+        stream: &'a str,
+        load_id: &'a str,
+        masked: BTreeSet<String>,
+    ) -> Result<Self> {
         for table in TABLES {
             warehouse.execute(&format!(
                 "CREATE OR REPLACE TEMP TABLE staged_{table} AS SELECT * FROM _host.{table} LIMIT 0"
             ))?;
         }
-        Ok(Self { warehouse, stream, load_id })
+        Ok(Self { warehouse, stream, load_id, masked })
     }
 
     pub(super) fn stream(&self) -> &str {
@@ -56,27 +64,42 @@ impl<'a> Journal<'a> {
         self.load_id
     }
 
+    /// Whether no value of a column may be written down.
+    pub(super) fn is_masked(&self, column: &str) -> bool {
+        self.masked.contains(column)
+    }
+
     pub(super) fn changes(&self, rule: &str, changes: &[Change]) -> Result<()> {
+        let shown = |change: &'_ Change| !self.is_masked(&change.column);
         let columns = [
             ("key", texts(changes.iter().map(|change| Some(change.key.as_str())))),
             ("rule", same(rule, changes.len())),
             ("column_name", texts(changes.iter().map(|change| Some(change.column.as_str())))),
-            ("value_before", texts(changes.iter().map(|change| change.before.as_deref()))),
-            ("value_after", texts(changes.iter().map(|change| change.after.as_deref()))),
+            ("value_before", texts(changes.iter().map(|change| change.before.as_deref().filter(|_| shown(change))))),
+            ("value_after", texts(changes.iter().map(|change| change.after.as_deref().filter(|_| shown(change))))),
         ];
-        self.append("changes", columns.into(), changes.len())
+        self.append("changes", columns.into(), changes.len(), None)
     }
 
     /// Rejects or notes; `keys` are those of the whole batch.
     pub(super) fn remarks(&self, table: &str, rule: &str, keys: &[String], notes: &[Note]) -> Result<()> {
+        // A message may quote the value: where the stream has masked columns, only one on another column is kept.
+        let is_told = |note: &Note| {
+            self.masked.is_empty() || note.column.as_ref().is_some_and(|column| !self.masked.contains(column))
+        };
         let columns = [
             ("key", texts(notes.iter().map(|note| keys.get(note.row).map(String::as_str)))),
             ("rule", same(rule, notes.len())),
             ("column_name", texts(notes.iter().map(|note| note.column.as_deref()))),
             ("code", texts(notes.iter().map(|note| Some(note.code.as_str())))),
-            ("message", texts(notes.iter().map(|note| Some(note.message.as_str())))),
+            ("message", texts(notes.iter().map(|note| if is_told(note) { Some(note.message.as_str()) } else { None }))),
         ];
-        self.append(table, columns.into(), notes.len())
+        let confidence = || {
+            let mut confidence = Float64Builder::new();
+            notes.iter().for_each(|note| confidence.append_option(note.confidence));
+            Arc::new(confidence.finish()) as ArrayRef
+        };
+        self.append(table, columns.into(), notes.len(), (table == "notes").then(confidence))
     }
 
     pub(super) fn merges(&self, rule: &str, merges: &[Merge]) -> Result<()> {
@@ -89,16 +112,24 @@ impl<'a> Journal<'a> {
             ("code", texts(merges.iter().map(|merge| Some(merge.code.as_str())))),
             ("confidence", Arc::new(confidence.finish()) as ArrayRef),
         ];
-        self.append("merges", columns.into(), merges.len())
+        self.append("merges", columns.into(), merges.len(), None)
     }
 
-    fn append(&self, table: &str, columns: Vec<(&str, ArrayRef)>, rows: usize) -> Result<()> {
+    /// Appends to a staged table; the column of confidence joined that of notes later, behind the others.
+    fn append(
+        &self,
+        table: &str,
+        columns: Vec<(&str, ArrayRef)>,
+        rows: usize,
+        confidence: Option<ArrayRef>,
+    ) -> Result<()> {
         if rows == 0 {
             return Ok(());
         }
         let mut columns = columns;
         columns.insert(0, ("stream", same(self.stream, rows)));
         columns.push(("load_id", same(self.load_id, rows)));
+        columns.extend(confidence.map(|confidence| ("confidence", confidence)));
         let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         let arrays = columns.into_iter().map(|(_, array)| array).collect();

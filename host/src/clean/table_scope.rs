@@ -8,7 +8,8 @@ use super::chain::{Chain, Segment};
 use super::journal::{Journal, Merge, texts_of};
 use super::row_scope::failed;
 use crate::error::{Error, Result};
-use crate::plugin::Verdicts;
+use crate::pipeline::{InputName, StreamName};
+use crate::plugin::{Note, Verdicts};
 use crate::schema::Schema;
 use crate::warehouse::{Table, Warehouse, key_text, literal, quote, quote_all};
 
@@ -22,11 +23,21 @@ pub(super) async fn run(
     journal: &Journal<'_>,
 ) -> Result<()> {
     let link = &mut chain.rules[segment.rules.start];
+    let handle = tokio::runtime::Handle::current();
+    for (name, columns) in link.run.plan.reads_beside.clone() {
+        let input = link.inputs.get(&name).ok_or_else(|| Error::internal(format!("no input `{name}`")))?;
+        let columns = quote_all(columns.iter().map(String::as_str), "");
+        // In the order of all that is read, so that the same rows lead to the same verdicts.
+        let sql = format!("SELECT {columns} FROM {} ORDER BY ALL", records_of(input));
+        warehouse.another()?.scan(&sql, &[], |batch| {
+            let applied = tokio::task::block_in_place(|| handle.block_on(link.run.apply_input(&name, batch)));
+            applied.map(drop)
+        })?;
+    }
     let columns = quote_all(link.run.plan.reads.iter().map(String::as_str), "");
     // The same order each time, so that the same rows lead to the same verdicts.
     let order = quote_all(schema.primary_key.iter().map(String::as_str), "");
     let sql = format!("SELECT {columns} FROM {stage} ORDER BY {order}");
-    let handle = tokio::runtime::Handle::current();
     let mut rows = 0;
     warehouse.another()?.scan(&sql, &[], |batch| {
         rows += batch.num_rows() as u64;
@@ -42,7 +53,11 @@ pub(super) async fn run(
     }
     while let Some(verdicts) = link.run.finish().await? {
         link.counts.rejected += verdicts.patch.rejects.len() as u64;
-        link.counts.notes += verdicts.patch.notes.iter().filter(|note| note.confidence.is_none()).count() as u64;
+        // What comes with merges says how sure they are.
+        link.counts.notes += match verdicts.merged_into {
+            Some(_) => verdicts.patch.notes.iter().filter(|note| note.confidence.is_none()).count() as u64,
+            None => verdicts.patch.notes.len() as u64,
+        };
         let (changed, merged) = apply(warehouse, stage, schema, &rule, &verdicts, journal)?;
         link.counts.changed += changed;
         link.counts.merged += merged;
@@ -52,6 +67,16 @@ pub(super) async fn run(
         };
     }
     Ok(())
+}
+
+/// What a rule reads beside its stream: the clean records of another, or its merges.
+fn records_of(input: &InputName) -> String {
+    let StreamName { source, stream } = &input.stream;
+    if input.is_merges {
+        let name = literal(&input.stream.to_string());
+        return format!("(SELECT key, survivor_key FROM _host.merges WHERE stream = {name})");
+    }
+    Table::clean(source, stream).to_string()
 }
 
 /// A record may merge only into one that is still there at the end, whichever rule took it away.
@@ -83,11 +108,14 @@ fn apply(
         let column = quote(name);
         let differ =
             format!("FROM verdict WHERE _verdict_key = {key} AND {stage}.{column} IS DISTINCT FROM _verdict_value");
-        let (rule, name) = (literal(rule_name), literal(name));
+        let (rule, shown) = (literal(rule_name), !journal.is_masked(name));
+        let value = |sql: String| if shown { sql } else { "NULL".to_owned() };
+        let (before, after) =
+            (value(format!("{stage}.{column}::VARCHAR")), value("_verdict_value::VARCHAR".to_owned()));
+        let name = literal(name);
         changed += warehouse.change(
             &format!(
-                "INSERT INTO staged_changes SELECT {}, _verdict_key, {rule}, {name}, {stage}.{column}::VARCHAR, \
-                 _verdict_value::VARCHAR, {} FROM {stage}, verdict WHERE _verdict_key = {key} \
+                "INSERT INTO staged_changes SELECT {}, _verdict_key, {rule}, {name}, {before}, {after}, {} FROM {stage}, verdict WHERE _verdict_key = {key} \
                  AND {stage}.{column} IS DISTINCT FROM _verdict_value",
                 literal(journal.stream()),
                 literal(journal.load_id()),
@@ -99,8 +127,8 @@ fn apply(
     let rejected: Vec<_> = verdicts.patch.rejects.iter().filter_map(|note| keys_of.get(note.row).cloned()).collect();
     remove(warehouse, stage, &key, rule_name, &rejected)?;
     journal.remarks("rejects", rule_name, &keys_of, &verdicts.patch.rejects)?;
-    let (sure, notes): (Vec<_>, Vec<_>) =
-        verdicts.patch.notes.iter().cloned().partition(|note| note.confidence.is_some());
+    let is_of_merge = |note: &Note| verdicts.merged_into.is_some() && note.confidence.is_some();
+    let (sure, notes): (Vec<_>, Vec<_>) = verdicts.patch.notes.iter().cloned().partition(is_of_merge);
     journal.remarks("notes", rule_name, &keys_of, &notes)?;
     let Some(survivors) = &verdicts.merged_into else { return Ok((changed, 0)) };
     if survivors.columns().iter().any(|column| column.null_count() > 0) {

@@ -3,10 +3,12 @@
 
 mod check;
 mod discover;
+mod forget;
 mod init;
 mod plan;
 mod plugin;
 mod progress;
+mod quality;
 mod run;
 
 use std::io::Write as _;
@@ -72,6 +74,10 @@ enum Command {
     Check(check::Check),
     /// Replays the rules from raw and builds the marts; asks no source.
     Clean(run::Clean),
+    /// Shows what cleaning did, by stream and rule, or to one record.
+    Quality(quality::Quality),
+    /// Erases a person from all tables, and keeps them out of later loads.
+    Forget(forget::Forget),
     /// Lists the streams and columns of the pipeline's sources.
     Discover(discover::Discover),
     /// JSON Schemas for editors.
@@ -139,6 +145,12 @@ fn dispatch(command: &Command, shared: &Shared) -> Result<Output> {
         }
         Command::Clean(clean) => {
             on_pipeline(&clean.pipeline, shared, async |context| clean.run(context, shared).await)?
+        }
+        Command::Quality(quality) => {
+            on_pipeline(&quality.pipeline, shared, async |context| quality.run(context, shared).await)?
+        }
+        Command::Forget(forget) => {
+            on_pipeline(&forget.pipeline, shared, async |context| forget.run(context, shared).await)?
         }
         Command::Discover(discover) => {
             on_pipeline(&discover.pipeline, shared, async |context| discover.run(context, shared).await)?

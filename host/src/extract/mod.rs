@@ -79,6 +79,7 @@ pub async fn extract(
             let carried = streams.iter().filter(|other| other.read_with.as_deref() == Some(stream.name.as_str()));
             for each in std::iter::once(stream).chain(carried) {
                 loader.ensure(&each.name, &each.schema)?;
+                loader.keep_out(each)?;
             }
             tasks.spawn(task.run(loader, stop.clone(), stop_others.clone()));
         }

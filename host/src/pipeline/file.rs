@@ -60,6 +60,14 @@ pub struct Settings {
     #[serde(default = "memory_limit")]
     #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)? ?([KMG]i?B|[kmg]i?b)$"))]
     pub memory_limit: String,
+    /// The share of a stream's rows, from 0 to 1, above which rejects fail the run.
+    #[serde(default = "max_rejected")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub max_rejected: f64,
+}
+
+fn max_rejected() -> f64 {
+    0.5
 }
 
 fn utc() -> String {
@@ -210,6 +218,10 @@ pub struct Rule {
     /// Files granted: the plugin's name for it = a path.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// Further streams that it reads, as they are once cleaned: the plugin's name for it = `source.stream`, or
+    /// `source.stream.merges` for which records of it merged into which.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, InputName>,
     /// The plugin's own settings.
     #[serde(default)]
     pub config: serde_json::Map<String, serde_json::Value>,
@@ -225,6 +237,26 @@ impl Rule {
 
 fn stem(plugin: &str) -> &str {
     std::path::Path::new(plugin).file_stem().and_then(|stem| stem.to_str()).unwrap_or(plugin)
+}
+
+/// What a rule reads beside its stream: `source.stream`, or `source.stream.merges`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
+pub struct InputName {
+    /// The stream.
+    pub stream: StreamName,
+    /// Whether its merges are meant, not its records.
+    pub is_merges: bool,
+}
+
+impl TryFrom<String> for InputName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (stream, is_merges) = text.strip_suffix(".merges").map_or((text.as_str(), false), |stream| (stream, true));
+        Ok(Self { stream: stream.to_owned().try_into()?, is_merges })
+    }
 }
 
 /// A stream of a source: `source.stream`.

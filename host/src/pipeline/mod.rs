@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 pub use environment::{Environment, Secret};
 pub use file::{
-    Connection, File, Marts, OAuth, RateLimit, Report, Retry, Rule, SecretReference, Settings, Source, StreamName,
+    Connection, File, InputName, Marts, OAuth, RateLimit, Report, Retry, Rule, SecretReference, Settings, Source,
+    StreamName,
 };
 pub use places::{Places, Step};
 

@@ -49,6 +49,8 @@ pub struct RulePlan {
     pub scope: Scope,
     /// Columns of the first input that it reads.
     pub reads: Vec<String>,
+    /// Columns of further inputs that it reads, by its names for them.
+    pub reads_beside: Vec<(String, Vec<String>)>,
     /// Columns that it sets.
     pub sets: Vec<Field>,
 }
@@ -117,27 +119,39 @@ impl RulePlugin {
         let planned = plugin.elt_plugin_rule().cleaner().call_plan(&mut store, cleaner).await;
         let planned = planned.map_err(|cause| trap(name, "plan", &store, &cause))?;
         let first = inputs.first().ok_or_else(|| Error::internal("a rule needs an input"))?;
-        let plan = lift_plan(planned, first).map_err(|error| error.on(format!("plugin `{name}`")))?;
+        let plan = lift_plan(planned, inputs).map_err(|error| error.on(format!("plugin `{name}`")))?;
         let (name, schema) = (name.clone(), first.schema.clone());
         Ok(RuleRun { plugin, store, cleaner, plan, input: first.name.clone(), schema, name })
     }
 }
 
-fn lift_plan(plan: wit_rule::Plan, input: &Input) -> Result<RulePlan> {
-    let scope = match plan.scope {
+/// Checks what a rule plans against the inputs that it has.
+fn lift_plan(planned: wit_rule::Plan, inputs: &[Input]) -> Result<RulePlan> {
+    let scope = match planned.scope {
         wit_rule::Scope::Row => Scope::Row,
         wit_rule::Scope::Table => Scope::Table,
     };
-    let reads = plan.reads.into_iter().filter(|reads| reads.input == input.name);
-    let reads: Vec<_> = reads.flat_map(|reads| reads.columns).collect();
-    if let Some(unknown) = reads.iter().find(|column| input.schema.field(column).is_none()) {
-        return Err(Error::plugin(format!("it reads `{unknown}`, which `{}` does not have", input.name)));
+    let (mut reads, mut reads_beside) = (Vec::new(), Vec::new());
+    for wit_rule::Reads { input, columns } in planned.reads {
+        let at = inputs.iter().position(|known| known.name == input);
+        let at = at.ok_or_else(|| Error::plugin(format!("it reads the input `{input}`, which it does not have")))?;
+        if let Some(unknown) = columns.iter().find(|column| inputs[at].schema.field(column).is_none()) {
+            return Err(Error::plugin(format!("it reads `{unknown}`, which `{input}` does not have")));
+        }
+        match at {
+            0 => reads.extend(columns),
+            _ if scope == Scope::Row => {
+                return Err(Error::plugin(format!("it reads the input `{input}`, but judges row by row")));
+            }
+            _ => reads_beside.push((input, columns)),
+        }
     }
-    let sets = plan.sets.into_iter().map(field).collect::<Result<Vec<_>>>()?;
-    if let Some(key) = sets.iter().find(|field| input.schema.primary_key.contains(&field.name)) {
-        return Err(Error::plugin(format!("it sets `{}`, a primary key of `{}`", key.name, input.name)));
+    let sets = planned.sets.into_iter().map(field).collect::<Result<Vec<_>>>()?;
+    let first = &inputs[0];
+    if let Some(key) = sets.iter().find(|field| first.schema.primary_key.contains(&field.name)) {
+        return Err(Error::plugin(format!("it sets `{}`, a primary key of `{}`", key.name, first.name)));
     }
-    Ok(RulePlan { scope, reads, sets })
+    Ok(RulePlan { scope, reads, reads_beside, sets })
 }
 
 /// A rule at work on one stream, in a store that lives as long.
@@ -155,10 +169,16 @@ pub struct RuleRun {
 impl RuleRun {
     /// Judges a batch that holds the columns of the plan, in its order.
     pub async fn apply(&mut self, rows: &RecordBatch) -> Result<Patch> {
+        let input = self.input.clone();
+        self.apply_input(&input, rows).await
+    }
+
+    /// Shows it a batch of one of its inputs, with the columns that its plan reads there.
+    pub async fn apply_input(&mut self, input: &str, rows: &RecordBatch) -> Result<Patch> {
         arm(&mut self.store);
         let lowered = codec::lower_batch(rows)?;
         let cleaner = self.plugin.elt_plugin_rule().cleaner();
-        let called = cleaner.call_apply(&mut self.store, self.cleaner, &self.input, &lowered).await;
+        let called = cleaner.call_apply(&mut self.store, self.cleaner, input, &lowered).await;
         let patch = called.map_err(|cause| trap(&self.name, "apply", &self.store, &cause))?.map_err(lift_error)?;
         self.patch(patch, rows.num_rows())
     }

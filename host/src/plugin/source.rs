@@ -173,7 +173,10 @@ fn lift_stream(info: wit_source::StreamInfo) -> Result<Stream> {
         hint("unavailable").map(|why| Error::config(why).hint(hint("unavailable-hint").unwrap_or_default()));
     let schema = schema(info.schema.clone()).map_err(on)?;
     let (on_request, deleted) = (hint("on-request").is_some(), hint("deleted"));
-    Ok(Stream { name: info.name.clone(), schema, disposition, read_with, scope, unavailable, on_request, deleted })
+    let refers = info.hints.iter().filter(|(name, _)| name == "refers").filter_map(|(_, value)| value.split_once('='));
+    let refers = refers.map(|(column, stream)| (column.to_owned(), stream.to_owned())).collect();
+    let name = info.name.clone();
+    Ok(Stream { name, schema, disposition, read_with, scope, unavailable, on_request, deleted, refers })
 }
 
 /// A stream being read, in a store that lives as long.

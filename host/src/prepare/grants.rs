@@ -26,6 +26,8 @@ pub(super) struct Granting<'a> {
     pub(super) who: String,
     pub(super) connections: &'a BTreeMap<String, String>,
     pub(super) files: &'a BTreeMap<String, String>,
+    /// The plugin's names of its further inputs.
+    pub(super) inputs: Vec<&'a str>,
 }
 
 /// What it gets.
@@ -35,7 +37,7 @@ pub(super) struct Granted {
     pub(super) labels: Vec<String>,
 }
 
-impl Granting<'_> {
+impl<'a> Granting<'a> {
     /// Meets the plugin's needs; what is missing, or granted and not asked for, is a problem.
     pub(super) fn grant(&self, description: &Description, shared: &mut Shared, problems: &mut Vec<Error>) -> Granted {
         let mut granted = Granted { grants: Grants::default(), labels: Vec::new() };
@@ -44,10 +46,16 @@ impl Granting<'_> {
                 problems.push(error.on(format!("{}: {}", self.at("plugin", None), self.who)));
             }
         }
-        for (table, kind, names) in [("connections", "connection", self.connections), ("files", "file", self.files)] {
+        let names = |map: &'a BTreeMap<String, String>| map.keys().map(String::as_str).collect::<Vec<_>>();
+        let granted_names = [
+            ("connections", "connection", names(self.connections)),
+            ("files", "file", names(self.files)),
+            ("inputs", "input", self.inputs.clone()),
+        ];
+        for (table, kind, names) in granted_names {
             let known: Vec<_> =
                 description.needs.iter().filter(|need| need.kind == kind).map(|need| need.name.as_str()).collect();
-            for name in names.keys().filter(|name| !known.contains(&name.as_str())) {
+            for name in names.into_iter().filter(|name| !known.contains(name)) {
                 let error = Error::config(format!("{}: its plugin asks for no {kind} `{name}`", self.who));
                 let asks =
                     if known.is_empty() { "for none".to_owned() } else { format!("for `{}`", known.join("`, `")) };
@@ -85,6 +93,10 @@ impl Granting<'_> {
                     granted.labels.push(format!("file {}", path.display()));
                     granted.grants.files.insert(wanted, path);
                 }
+            }
+            "input" if !self.inputs.contains(&need.name.as_str()) && !is_optional(need) => {
+                let error = Error::config(format!("it needs the input `{wanted}`, which is not granted"));
+                return Err(error.hint(format!("add `inputs = {{ {wanted} = \"source.stream\" }}`")));
             }
             "retry" => granted.grants.retry = retry(&need.details),
             _ => {}
@@ -195,8 +207,11 @@ fn missing_secret(reference: &SecretReference, connection: &str) -> Error {
     }
 }
 
+fn is_optional(need: &Need) -> bool {
+    need.details.get("optional").and_then(serde_json::Value::as_bool).unwrap_or_default()
+}
+
 fn file(pipeline: &Pipeline, files: &BTreeMap<String, String>, need: &Need) -> Result<Option<PathBuf>> {
-    let optional = need.details.get("optional").and_then(serde_json::Value::as_bool).unwrap_or_default();
     match files.get(&need.name).filter(|path| !path.is_empty()) {
         Some(path) => {
             let path = pipeline.path(path);
@@ -204,7 +219,7 @@ fn file(pipeline: &Pipeline, files: &BTreeMap<String, String>, need: &Need) -> R
             opened.map_err(|cause| Error::config(format!("file `{}`: {}: {cause}", need.name, path.display())))?;
             Ok(Some(path))
         }
-        None if optional => Ok(None),
+        None if is_optional(need) => Ok(None),
         None => {
             let error = Error::config(format!("it needs the file `{}`, which is not granted", need.name));
             Err(error.hint(format!("add `files = {{ {} = \"PATH\" }}`", need.name)))

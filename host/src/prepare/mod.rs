@@ -6,7 +6,7 @@ mod grants;
 use std::collections::BTreeMap;
 
 use crate::error::{Error, Result, nearest};
-use crate::pipeline::{Pipeline, Step};
+use crate::pipeline::{InputName, Pipeline, Step};
 use crate::plugin::{Component, Contract, Description, Engine, Grants, RulePlugin, Search, SourcePlugin};
 use crate::schema::Stream;
 use grants::{Granted, Granting, Shared};
@@ -44,6 +44,8 @@ pub struct PreparedRule {
     pub plugin: RulePlugin,
     /// The streams it cleans, `source.stream`.
     pub streams: Vec<String>,
+    /// Further streams that it reads, by its names for them.
+    pub inputs: BTreeMap<String, InputName>,
     /// Where the rule stands in the pipeline file, for errors.
     pub place: String,
     /// Grants, as the plan shows them.
@@ -103,6 +105,7 @@ async fn source(
         who: format!("source `{name}`"),
         connections: &spec.connections,
         files: &spec.files,
+        inputs: Vec::new(),
     };
     let Granted { grants, labels } = grant.grant(&description, shared, &mut problems);
     if !problems.is_empty() {
@@ -136,9 +139,13 @@ async fn rule(
         who: format!("rule `{}`", spec.name()),
         connections: &BTreeMap::new(),
         files: &spec.files,
+        inputs: spec.inputs.keys().map(String::as_str).collect(),
     };
     let Granted { grants, labels } = grant.grant(&description, shared, &mut problems);
-    let mut fingerprint = format!("{} {config}", component.sha256);
+    // A config may hold what is not for everyone to read, such as the salt of hashes.
+    let inputs: Vec<_> = spec.inputs.iter().map(|(name, input)| format!("{name}={}", input.stream)).collect();
+    let mut fingerprint =
+        format!("{} {} {}", component.sha256, sha256(config.to_string().as_bytes()), inputs.join(" "));
     for (name, path) in &grants.files {
         match std::fs::read(path) {
             Ok(bytes) => fingerprint.push_str(&format!(" {name}={}", sha256(&bytes))),
@@ -150,7 +157,8 @@ async fn rule(
     }
     let plugin = RulePlugin::new(engine, &component, grants, &config);
     let streams = spec.streams.iter().map(ToString::to_string).collect();
-    Ok(PreparedRule { name: spec.name().to_owned(), description, fingerprint, plugin, streams, place, granted: labels })
+    let (name, inputs) = (spec.name().to_owned(), spec.inputs.clone());
+    Ok(PreparedRule { name, description, fingerprint, plugin, streams, inputs, place, granted: labels })
 }
 
 fn sha256(bytes: &[u8]) -> String {

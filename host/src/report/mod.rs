@@ -1,5 +1,6 @@
 //! What a run did and what it means: gathered here, printed by `text` or as JSON.
 
+mod quality;
 mod text;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use crate::pipeline;
 use crate::prepare::Skipped;
 use crate::warehouse::{Row, Table, Warehouse};
 
+pub use quality::{Amounts, RecordStory, RuleQuality, StreamQuality, find, quality, record};
 pub use text::print;
 
 /// A run's report.

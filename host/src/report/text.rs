@@ -76,6 +76,10 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
 fn write_clean(out: &mut String, report: &Report) -> std::fmt::Result {
     let mut label = "clean";
     for stream in &report.cleaned {
+        if !stream.because.is_empty() {
+            writeln!(out, "{label:<9}{}: cleaned anew, since {}", stream.stream, stream.because)?;
+            label = "";
+        }
         for rule in &stream.rules {
             let mut facts = vec![format!("{} checked", grouped(rule.checked))];
             let counts = [

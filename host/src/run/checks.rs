@@ -4,6 +4,7 @@ use super::{Context, Discovered, Options, Selected};
 use crate::clean;
 use crate::error::{Error, Result};
 use crate::marts::{self, Graph};
+use crate::pipeline::InputName;
 use crate::prepare::{Chosen, PreparedRule, PreparedSource, Skipped};
 use crate::schema::Stream;
 use crate::warehouse::{LoadedStream, Table, Warehouse};
@@ -21,7 +22,12 @@ impl Context<'_> {
             for stream in streams {
                 let name = format!("{}.{}", source.name, stream.name);
                 let rules: Vec<_> = rules.iter().filter(|rule| rule.streams.contains(&name)).collect();
-                if let Err(error) = clean::open(&rules, &name, &stream.schema).await {
+                let schema_of = |input: &InputName| {
+                    let found = sources.iter().find(|(source, _)| source.name == input.stream.source)?;
+                    let stream = found.1.iter().find(|stream| stream.name == input.stream.stream)?;
+                    Some(if input.is_merges { clean::merges_schema() } else { stream.schema.clone() })
+                };
+                if let Err(error) = clean::open(&rules, &name, &stream.schema, &schema_of).await {
                     problems.push(error);
                 }
             }

@@ -19,7 +19,7 @@ use crate::prepare::{Prepared, PreparedRule, PreparedSource, Skipped, prepare};
 use crate::progress::Progress;
 use crate::report::{self, Report};
 use crate::schema::Stream;
-use crate::warehouse::{Table, Warehouse};
+use crate::warehouse::{Forgotten, Table, Warehouse};
 
 /// What a command asks of a run.
 #[derive(Debug, Clone, Default)]
@@ -171,6 +171,33 @@ impl Context<'_> {
         self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)))
     }
 
+    /// Erases a record and those that are the same from raw, clean and the journal, and builds the marts without them.
+    pub async fn forget(&self, record: &str) -> Result<(Forgotten, Report)> {
+        let started = Instant::now();
+        let rules = prepare(self.pipeline, self.engine, self.search, false).await?.rules;
+        let warehouse = self.warehouse()?;
+        let (stream, key) = report::find(&warehouse, record)?;
+        // It may be gone from the account and here, and still come back by a restored record: it is kept out all the same.
+        let graph = self.models(&warehouse, &[], &[])?;
+        let load_id = self.begin(&warehouse, "forget")?;
+        let forgotten = warehouse.forget(&stream, &key, &load_id)?;
+        let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, false).await;
+        let report =
+            self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)))?;
+        warehouse.execute("CHECKPOINT")?;
+        Ok((forgotten, report))
+    }
+
+    /// The warehouse, as the pipeline grants it.
+    pub fn look(&self) -> Result<Warehouse> {
+        let path = self.pipeline.warehouse();
+        if !path.exists() {
+            let error = Error::config(format!("{} is not there yet", path.display()));
+            return Err(error.hint("`host run PIPELINE` makes it"));
+        }
+        self.warehouse()
+    }
+
     /// Notes that a run begins; gives back its id.
     fn begin(&self, warehouse: &Warehouse, command: &str) -> Result<String> {
         warehouse.drop_leftovers()?;
@@ -188,7 +215,9 @@ impl Context<'_> {
         replay: bool,
     ) -> Result<CleanedAndBuilt> {
         let _stopping = warehouse.stop_when(&self.stop);
-        let cleaned = clean::clean(warehouse, rules, load_id, replay, self.progress, &self.stop).await?;
+        let max_rejected = self.pipeline.file.pipeline.max_rejected;
+        let options = clean::Options { load_id: load_id.to_owned(), replay, max_rejected };
+        let cleaned = clean::clean(warehouse, rules, &options, self.progress, &self.stop).await?;
         cleaned
             .iter()
             .filter(|stream| !stream.unchanged)

@@ -23,6 +23,8 @@ pub struct LoadedStream {
     /// The columns that identify a row.
     pub primary_key: Vec<String>,
     only_grows: bool,
+    /// Columns that hold the primary key of another stream's record, each with that stream.
+    pub refers: Vec<(String, String)>,
 }
 
 impl LoadedStream {
@@ -124,8 +126,9 @@ impl Warehouse {
                 let key = serde_json::json!(stream.schema.primary_key).to_string();
                 let disposition = if stream.disposition == Disposition::Merge { "merge" } else { "replace" };
                 let carrier = stream.read_with.as_deref().unwrap_or_default();
-                let sql = "INSERT INTO _host.streams VALUES (?, ?, ?, ?, nullif(?, ''))";
-                self.change(sql, &[names[0], names[1], &key, disposition, carrier])?;
+                let refers = serde_json::json!(stream.refers).to_string();
+                let sql = "INSERT INTO _host.streams VALUES (?, ?, ?, ?, nullif(?, ''), ?)";
+                self.change(sql, &[names[0], names[1], &key, disposition, carrier, &refers])?;
             }
             Ok(())
         })
@@ -140,6 +143,7 @@ impl Warehouse {
             source: text(row, "source"),
             stream: text(row, "stream"),
             primary_key: serde_json::from_str(&text(row, "primary_key")).unwrap_or_default(),
+            refers: serde_json::from_str(&text(row, "refers")).unwrap_or_default(),
             only_grows: text(row, "disposition") == "merge" && text(row, "read_with").is_empty(),
         };
         Ok(rows.iter().map(stream).collect())

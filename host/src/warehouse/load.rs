@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use arrow_array::{Array as _, RecordBatch};
 
+use super::forget::Forgetting;
 use super::ledger::Cursor;
 use super::{Table, Warehouse, quote, quote_all, tables};
 use crate::error::{Error, Result};
@@ -98,6 +99,8 @@ pub struct StreamLoader {
     waiting: Waiting,
     columns: BTreeMap<String, Vec<Field>>,
     pub(super) schemas: BTreeMap<String, Schema>,
+    /// By stream.
+    pub(super) forgetting: BTreeMap<String, Forgetting>,
 }
 
 impl StreamLoader {
@@ -122,6 +125,7 @@ impl StreamLoader {
             waiting: Waiting::default(),
             columns: BTreeMap::new(),
             schemas: BTreeMap::new(),
+            forgetting: BTreeMap::new(),
         })
     }
 
@@ -234,7 +238,9 @@ impl StreamLoader {
             }
             let mut counts: BTreeMap<String, LoadCounts> = BTreeMap::new();
             for (stream, pending) in &pending {
-                counts.insert(stream.clone(), self.write(stream, pending, swept.is_under_way)?);
+                let mut written = self.write(stream, pending, swept.is_under_way)?;
+                written.changed = written.changed.saturating_sub(self.drop_forgotten(stream)?);
+                counts.insert(stream.clone(), written);
             }
             if swept.ends {
                 for stream in self.schemas.keys() {

@@ -46,6 +46,11 @@ ALTER TABLE _host.rule_runs ADD COLUMN rows_failed BIGINT;
     "
 CREATE TABLE _host.seen (source VARCHAR, stream VARCHAR, width BIGINT, key VARCHAR);
 ",
+    "
+ALTER TABLE _host.notes ADD COLUMN confidence DOUBLE;
+ALTER TABLE _host.streams ADD COLUMN refers VARCHAR;
+CREATE TABLE _host.forgotten (stream VARCHAR, key_sha256 VARCHAR, forgotten_at TIMESTAMPTZ);
+",
 ];
 
 /// Brings `_host` up to date.

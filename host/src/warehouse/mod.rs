@@ -1,6 +1,7 @@
 //! The warehouse: a DuckDB file. The only room that names `duckdb`; its SQL stays within what DuckLake does too,
 //! so keys are kept by `MERGE`, never by constraints.
 
+mod forget;
 mod ledger;
 mod load;
 mod migrations;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use duckdb::Connection;
 
+pub use forget::Forgotten;
 pub use ledger::{Cursor, LoadedStream, Step};
 pub use load::{LoadCounts, StreamLoader, Waiting};
 pub use stop::Stopping;
@@ -186,11 +188,15 @@ impl Warehouse {
         Ok((!rows.is_empty()).then(|| rows.iter().map(field).collect()))
     }
 
+    /// Whether it is a view.
+    pub fn is_view(&self, table: &Table) -> Result<bool> {
+        let sql = "SELECT 1 FROM duckdb_views() WHERE schema_name = ? AND view_name = ? AND database_name = current_database()";
+        Ok(self.value(sql, &[&table.schema, &table.name])?.is_some())
+    }
+
     /// Drops a table or view, if there is one.
     pub fn drop_table_or_view(&self, table: &Table) -> Result<()> {
-        let sql = "SELECT 1 FROM duckdb_views() WHERE schema_name = ? AND view_name = ? AND database_name = current_database()";
-        let is_view = self.value(sql, &[&table.schema, &table.name])?.is_some();
-        self.execute(&format!("DROP {} IF EXISTS {table}", if is_view { "VIEW" } else { "TABLE" }))
+        self.execute(&format!("DROP {} IF EXISTS {table}", if self.is_view(table)? { "VIEW" } else { "TABLE" }))
     }
 
     /// Drops what earlier runs were building aside when they ended.

@@ -90,6 +90,10 @@ impl StreamLoader {
         let table = Table::raw(&self.source, &self.stream);
         let live = self.deleted.as_ref().map(|deleted| format!(" WHERE {} IS DISTINCT FROM true", quote(deleted)));
         let count = self.warehouse.value(&format!("SELECT count(*) FROM {table}{}", live.unwrap_or_default()), &[])?;
-        Ok(count.and_then(|count| count.parse().ok()).unwrap_or_default())
+        let count: u64 = count.and_then(|count| count.parse().ok()).unwrap_or_default();
+        // The account still counts those that were forgotten here.
+        let name = format!("{}.{}", self.source, self.stream);
+        let forgotten = self.warehouse.value("SELECT count(*) FROM _host.forgotten WHERE stream = ?", &[&name])?;
+        Ok(count + forgotten.and_then(|forgotten| forgotten.parse::<u64>().ok()).unwrap_or_default())
     }
 }

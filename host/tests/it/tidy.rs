@@ -15,7 +15,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("prepare", &["pipeline", "plugin"]),
     ("warehouse", &[]),
     ("extract", &["plugin", "prepare", "progress", "warehouse"]),
-    ("clean", &["plugin", "prepare", "progress", "warehouse"]),
+    ("clean", &["pipeline", "plugin", "prepare", "progress", "warehouse"]),
     ("marts", &["progress", "warehouse"]),
     ("report", &["clean", "extract", "marts", "pipeline", "prepare", "warehouse"]),
     (

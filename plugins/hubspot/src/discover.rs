@@ -43,7 +43,8 @@ pub(crate) fn discover(config: &Config, wanted: Option<&[String]>) -> Result<Vec
             if !is_wanted(&name) {
                 continue;
             }
-            let mut info = StreamInfo::new(&name, &schema).read_with(&from.stream).scope(from.scope);
+            let info = StreamInfo::new(&name, &schema).read_with(&from.stream).scope(from.scope);
+            let mut info = info.refers("from_id", &from.stream).refers("to_id", &to.stream);
             if !from.is_usual_pair(to) {
                 info = info.on_request();
             }
@@ -56,6 +57,7 @@ pub(crate) fn discover(config: &Config, wanted: Option<&[String]>) -> Result<Vec
         if config.history.contains_key(from.stream.as_ref()) && is_wanted(&name) {
             let schema = history_table("").schema(&HISTORY_KEY);
             let info = StreamInfo::new(&name, &schema).read_with(&from.stream).scope(from.scope);
+            let info = info.refers(HISTORY_KEY[0], &from.stream);
             streams.push(match why(from) {
                 Some(error) => unavailable(info, error),
                 None => info,

@@ -8,7 +8,7 @@ use crate::bindings::source_plugin::elt::plugin::types;
 use crate::column::AnyColumn;
 use crate::error::Result;
 use crate::rows::{Patch, Rows, Verdicts};
-use crate::schema::{Need, Schema};
+use crate::schema::{Field, Need, Schema};
 
 /// A cleaning plugin: `open` once a stream, `plan` once, then `apply` for each batch, then `finish` until it has no more.
 pub trait Rule: Sized + 'static {
@@ -26,6 +26,16 @@ pub trait Rule: Sized + 'static {
     /// Which columns it reads and sets.
     fn plan(&self) -> Plan;
 
+    /// Columns that the rule adds to the stream: `open` finds them among the others.
+    fn adds(_config: &Self::Config) -> Vec<Field> {
+        Vec::new()
+    }
+
+    /// Table scope: a batch of a further input, whose columns the plan reads; all of them come before the stream itself.
+    fn take(&mut self, _input: &str, _rows: &Rows<'_>) -> Result<()> {
+        Ok(())
+    }
+
     /// One batch. A rule of table scope only takes note here, and leaves the patch empty.
     fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()>;
 
@@ -42,13 +52,15 @@ pub struct Plan {
     reads: Vec<AnyColumn>,
     sets: Vec<AnyColumn>,
     masks: Vec<AnyColumn>,
+    /// What it reads of further inputs.
+    beside: Vec<(String, Vec<AnyColumn>)>,
 }
 
 impl Plan {
     /// Each row is judged by itself: the rule sees changed rows only.
     #[must_use]
     pub fn row() -> Self {
-        Self { scope: wit::Scope::Row, reads: Vec::new(), sets: Vec::new(), masks: Vec::new() }
+        Self { scope: wit::Scope::Row, reads: Vec::new(), sets: Vec::new(), masks: Vec::new(), beside: Vec::new() }
     }
 
     /// Rows are judged against each other: the rule sees them all, with their primary keys.
@@ -67,6 +79,15 @@ impl Plan {
     #[must_use]
     pub fn reads_all(mut self, columns: impl IntoIterator<Item = impl Into<AnyColumn>>) -> Self {
         add(&mut self.reads, columns);
+        self
+    }
+
+    /// Table scope: reads columns of a further input.
+    #[must_use]
+    pub fn reads_of(mut self, input: &str, columns: impl IntoIterator<Item = impl Into<AnyColumn>>) -> Self {
+        let mut reads = Vec::new();
+        add(&mut reads, columns);
+        self.beside.push((input.to_owned(), reads));
         self
     }
 
@@ -117,10 +138,17 @@ pub struct Cleaner<R> {
 
 impl<R: Rule> Cleaner<R> {
     pub fn open(config: &str, inputs: Vec<wit::Input>) -> std::result::Result<Self, types::Error> {
-        let first = inputs.into_iter().next();
-        let first = first.ok_or_else(|| crate::error::Error::config("the host gave no input"))?;
-        let schema = Schema { wit: first.schema };
-        let rule = R::open(crate::export::config(config)?, &schema)?;
+        let mut inputs = inputs.into_iter();
+        let first = inputs.next().ok_or_else(|| crate::error::Error::config("the host gave no input"))?;
+        let config: R::Config = crate::export::config(config)?;
+        let others = inputs.map(|input| (input.name, Schema { wit: input.schema, others: Vec::new() })).collect();
+        let mut schema = Schema { wit: first.schema, others };
+        for field in R::adds(&config) {
+            if schema.wit.fields.iter().all(|known| known.name != field.wit.name) {
+                schema.wit.fields.push(field.wit);
+            }
+        }
+        let rule = R::open(config, &schema)?;
         let mut plan = rule.plan();
         let key = if plan.scope == wit::Scope::Table { schema.primary_key()? } else { Vec::new() };
         add(&mut plan.reads, key.iter().copied());
@@ -139,12 +167,20 @@ impl<R: Rule> wit::GuestCleaner for Cleaner<R> {
             field
         };
         let sets = self.plan.sets.iter().map(set).collect();
-        let reads = vec![wit::Reads { input: self.input.clone(), columns }];
+        let mut reads = vec![wit::Reads { input: self.input.clone(), columns }];
+        for (input, columns) in &self.plan.beside {
+            let name = |column: &AnyColumn| self.schema.other(input).map(|schema| schema.name(*column).to_owned());
+            reads.push(wit::Reads { input: input.clone(), columns: columns.iter().filter_map(name).collect() });
+        }
         wit::Plan { scope: self.plan.scope, reads, sets }
     }
 
-    fn apply(&self, _input: String, rows: types::Batch) -> std::result::Result<wit::Patch, types::Error> {
+    fn apply(&self, input: String, rows: types::Batch) -> std::result::Result<wit::Patch, types::Error> {
         let mut patch = Patch::default();
+        if let Some((name, reads)) = self.plan.beside.iter().find(|(name, _)| *name == input) {
+            self.rule.borrow_mut().take(name, &Rows::new(&rows, reads, &[]))?;
+            return Ok(patch.finish(&self.schema));
+        }
         self.rule.borrow_mut().apply(&Rows::new(&rows, &self.plan.reads, &self.key), &mut patch)?;
         Ok(patch.finish(&self.schema))
     }

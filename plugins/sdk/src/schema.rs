@@ -120,6 +120,8 @@ impl Field {
 #[derive(Debug, Clone)]
 pub struct Schema {
     pub(crate) wit: wit::Schema,
+    /// The schemas of a rule's further inputs.
+    pub(crate) others: Vec<(String, Self)>,
 }
 
 impl Schema {
@@ -128,7 +130,7 @@ impl Schema {
     pub fn new(fields: Vec<Field>, primary_key: &[&str]) -> Self {
         let fields = fields.into_iter().map(|field| field.wit).collect();
         let primary_key = primary_key.iter().map(|&name| name.to_owned()).collect();
-        Self { wit: wit::Schema { fields, primary_key, cursor: None } }
+        Self { wit: wit::Schema { fields, primary_key, cursor: None }, others: Vec::new() }
     }
 
     /// Names the column by which the stream is read incrementally.
@@ -157,6 +159,12 @@ impl Schema {
     /// The text columns of these names.
     pub fn texts(&self, names: &[String]) -> Result<Vec<TextColumn>> {
         names.iter().map(|name| self.text(name)).collect()
+    }
+
+    /// The schema of a further input of a rule; none where the pipeline does not grant it.
+    #[must_use]
+    pub fn other(&self, input: &str) -> Option<&Self> {
+        self.others.iter().find(|(name, _)| name == input).map(|(_, schema)| schema)
     }
 
     /// The column of this name, whatever it holds.
@@ -211,6 +219,12 @@ impl Need {
     #[must_use]
     pub fn file(name: &str, optional: bool) -> Self {
         Self::new("file", name, &serde_json::json!({ "optional": optional }))
+    }
+
+    /// A further stream that a rule of table scope reads; an optional one may stay ungranted.
+    #[must_use]
+    pub fn input(name: &str, optional: bool) -> Self {
+        Self::new("input", name, &serde_json::json!({ "optional": optional }))
     }
 
     /// At most `requests` within any `per_ms` milliseconds for requests that name this bucket.

@@ -126,6 +126,12 @@ impl StreamInfo {
         self.hint("deleted", column)
     }
 
+    /// Says that a column holds the primary key of another stream's record.
+    #[must_use]
+    pub fn refers(self, column: &str, stream: &str) -> Self {
+        self.hint("refers", &format!("{column}={stream}"))
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -1,0 +1,62 @@
+//! Which stream is cleaned when, and what made a stream's cleaning anew necessary.
+
+use std::collections::BTreeSet;
+
+use crate::error::{Error, Result};
+use crate::prepare::PreparedRule;
+use crate::warehouse::LoadedStream;
+
+/// Streams in an order in which each comes after those that its rules read.
+pub(super) fn order(streams: Vec<LoadedStream>, rules: &[PreparedRule]) -> Result<Vec<LoadedStream>> {
+    let reads = |stream: &LoadedStream| {
+        let own = rules.iter().filter(|rule| rule.streams.contains(&stream.name()));
+        own.flat_map(|rule| rule.inputs.values().map(|input| input.stream.to_string())).collect::<BTreeSet<_>>()
+    };
+    let mut waiting: Vec<_> = streams.into_iter().map(|stream| (reads(&stream), stream)).collect();
+    let mut ordered = Vec::new();
+    while !waiting.is_empty() {
+        let names: BTreeSet<_> = waiting.iter().map(|(_, stream)| stream.name()).collect();
+        let (ready, blocked): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(reads, _)| reads.is_disjoint(&names));
+        if ready.is_empty() {
+            let circle = names.into_iter().collect::<Vec<_>>().join("`, `");
+            let error = Error::config(format!("rules read the streams `{circle}` in a circle"));
+            return Err(error.hint("a rule may read streams that are cleaned without its own"));
+        }
+        ordered.extend(ready.into_iter().map(|(_, stream)| stream));
+        waiting = blocked;
+    }
+    Ok(ordered)
+}
+
+/// What differs between two fingerprints of a stream's cleaning, for people.
+pub(super) fn difference(before: &str, after: &str) -> String {
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    let (before, after) = (lines(before), lines(after));
+    let changed = before.symmetric_difference(&after).filter_map(|line| line.split_once('=').map(|(what, _)| what));
+    let mut changed: Vec<_> = changed.collect::<BTreeSet<_>>().into_iter().collect();
+    let rest = changed.len().saturating_sub(3);
+    changed.truncate(3);
+    let named: Vec<_> = changed.iter().map(|what| what.split_once(' ').unwrap_or((what, ""))).collect();
+    let named: Vec<_> = named.iter().map(|(kind, name)| format!("{kind} `{name}`")).collect();
+    match (named.len(), rest) {
+        (0, _) => "the order of its rules changed".to_owned(),
+        (_, 0) => format!("{} changed", named.join(", ")),
+        _ => format!("{} and {rest} more changed", named.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::difference;
+
+    #[test]
+    fn what_changed_is_named() {
+        let before = "column id=VARCHAR\nrule tidy=a 1\nrule dedupe=b";
+        assert_eq!(difference(before, "column id=VARCHAR\nrule tidy=a 2\nrule dedupe=b"), "rule `tidy` changed");
+        assert_eq!(difference(before, "rule tidy=a 1\ncolumn id=VARCHAR"), "rule `dedupe` changed");
+        assert_eq!(
+            difference(before, "rule dedupe=b\ncolumn id=VARCHAR\nrule tidy=a 1"),
+            "the order of its rules changed"
+        );
+    }
+}

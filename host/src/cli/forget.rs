@@ -1,0 +1,37 @@
+//! `host forget`: erases a person, and keeps them out.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Format, Shared, json};
+use crate::error::Result;
+use crate::run::Context;
+
+/// Erases a record, those that are the same person, and what refers to them, from raw, clean, the journal and the marts;
+/// later loads leave them out. What stays is a hash of each key. The source itself is not asked: erase there as well.
+#[derive(Args)]
+pub(super) struct Forget {
+    /// The pipeline file.
+    pub(super) pipeline: PathBuf,
+    /// The record: `stream/key`, such as `contacts/123`.
+    record: String,
+}
+
+impl Forget {
+    pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
+        let (forgotten, _) = context.forget(&self.record).await?;
+        if shared.format == Format::Json {
+            return json(&forgotten);
+        }
+        let mut lines: Vec<_> =
+            forgotten.rows.iter().map(|(table, rows)| format!("erased   {rows} rows of {table}")).collect();
+        if lines.is_empty() {
+            lines.push(format!("nothing of {} was here", self.record));
+        }
+        let records =
+            if forgotten.records == 1 { "record is".to_owned() } else { format!("{} records are", forgotten.records) };
+        lines.push(format!("the {records} kept out of later loads; backups of the warehouse are yours to erase"));
+        Ok(lines.join("\n") + "\n")
+    }
+}

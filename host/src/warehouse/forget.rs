@@ -1,0 +1,123 @@
+//! Erases people: their rows go from every table, and a hash of each key keeps them out of later loads.
+
+use super::{LoadedStream, StreamLoader, Table, Warehouse, key_text, literal, quote};
+use crate::error::Result;
+use crate::schema::{Schema, Stream};
+
+/// What was erased.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Forgotten {
+    /// How many records of the stream: the one that was named, and those that are the same person.
+    pub records: usize,
+    /// Rows erased of each table, `schema.name`.
+    pub rows: Vec<(String, usize)>,
+}
+
+impl Warehouse {
+    /// Erases a record, and those that merged with it, from raw, clean and the journal, in one transaction. What a load
+    /// brings of them later goes before it is committed. `load_id` notes that the tables changed.
+    pub fn forget(&self, stream: &LoadedStream, key: &str, load_id: &str) -> Result<Forgotten> {
+        let name = stream.name();
+        let sql = "WITH survivor AS (SELECT coalesce((SELECT min(survivor_key) FROM _host.merges \
+                   WHERE stream = ?1 AND key = ?2), ?2) AS key) SELECT key FROM survivor \
+                   UNION SELECT key FROM _host.merges WHERE stream = ?1 AND survivor_key = (SELECT key FROM survivor)";
+        let keys = self.query(sql, &[&name, key])?;
+        let keys: Vec<_> = keys.iter().filter_map(|row| row.get("key")?.as_str()).map(literal).collect();
+        let (records, keys) = (keys.len(), keys.join(", "));
+        self.transaction(|| {
+            let mut forgotten = Forgotten { records, rows: Vec::new() };
+            for other in self.loaded_streams()? {
+                let (raw, clean) =
+                    (Table::raw(&other.source, &other.stream), Table::clean(&other.source, &other.stream));
+                let condition = match (other.name() == name, other.source == stream.source) {
+                    (true, _) => Some(format!("{} IN ({keys})", key_text(&other.primary_key))),
+                    (false, true) => {
+                        referring(&other, &stream.stream).map(|column| format!("{column} IN ({keys})")).reduce(or)
+                    }
+                    (false, false) => None,
+                };
+                let Some(condition) = condition else { continue };
+                for table in [raw, clean] {
+                    // A stream without rules is a view of its raw table.
+                    if self.columns(&table)?.is_some() && !self.is_view(&table)? {
+                        let count = self.change(&format!("DELETE FROM {table} WHERE {condition}"), &[])?;
+                        forgotten.rows.push((format!("{}.{}", table.schema, table.name), count));
+                    }
+                    self.touch(&table, load_id)?;
+                }
+            }
+            for table in ["changes", "rejects", "notes", "merges"] {
+                let also = if table == "merges" { format!(" OR survivor_key IN ({keys})") } else { String::new() };
+                let sql = format!("DELETE FROM _host.{table} WHERE stream = ? AND (key IN ({keys}){also})");
+                let count = self.change(&sql, &[&name])?;
+                forgotten.rows.push((format!("_host.{table}"), count));
+            }
+            let seen = format!("DELETE FROM _host.seen WHERE source = ? AND stream = ? AND key IN ({keys})");
+            self.change(&seen, &[&stream.source, &stream.stream])?;
+            let note = format!(
+                "INSERT INTO _host.forgotten SELECT {}, sha256(key), now() FROM (SELECT unnest([{keys}]) AS key)",
+                literal(&name)
+            );
+            self.change(&note, &[])?;
+            forgotten.rows.retain(|(_, count)| *count > 0);
+            Ok(forgotten)
+        })
+    }
+}
+
+fn or(left: String, right: String) -> String {
+    format!("{left} OR {right}")
+}
+
+/// The columns of a stream that hold keys of another of its source.
+fn referring<'a>(stream: &'a LoadedStream, to: &'a str) -> impl Iterator<Item = String> + 'a {
+    stream.refers.iter().filter(move |(_, referred)| referred == to).map(|(column, _)| quote(column))
+}
+
+/// Streams of which records were forgotten, that one stream's rows are or refer to: by the SQL of their key.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Forgetting {
+    conditions: Vec<String>,
+}
+
+impl Forgetting {
+    /// What must not come back into a stream's table.
+    pub(super) fn of(
+        warehouse: &Warehouse,
+        source: &str,
+        stream: &str,
+        schema: &Schema,
+        refers: &[(String, String)],
+    ) -> Result<Self> {
+        let own = (key_text(&schema.primary_key), stream.to_owned());
+        let others = refers.iter().map(|(column, to)| (format!("{}::VARCHAR", quote(column)), to.clone()));
+        let mut conditions = Vec::new();
+        for (key, to) in std::iter::once(own).chain(others) {
+            let name = format!("{source}.{to}");
+            if warehouse.value("SELECT 1 FROM _host.forgotten WHERE stream = ? LIMIT 1", &[&name])?.is_some() {
+                let hashes = format!("SELECT key_sha256 FROM _host.forgotten WHERE stream = {}", literal(&name));
+                conditions.push(format!("sha256({key}) IN ({hashes})"));
+            }
+        }
+        Ok(Self { conditions })
+    }
+}
+
+impl StreamLoader {
+    /// Notes what must not come back, of the stream and those that it carries.
+    pub fn keep_out(&mut self, stream: &Stream) -> Result<()> {
+        let forgetting = Forgetting::of(&self.warehouse, &self.source, &stream.name, &stream.schema, &stream.refers)?;
+        self.forgetting.insert(stream.name.clone(), forgetting);
+        Ok(())
+    }
+
+    /// Takes out what this load brought of forgotten records; gives back how many rows.
+    pub(super) fn drop_forgotten(&self, stream: &str) -> Result<u64> {
+        let Some(forgetting) = self.forgetting.get(stream).filter(|one| !one.conditions.is_empty()) else {
+            return Ok(0);
+        };
+        let table = Table::raw(&self.source, stream);
+        let sql = format!("DELETE FROM {table} WHERE {}", forgetting.conditions.join(" OR "));
+        Ok(self.warehouse.change(&sql, &[])? as u64)
+    }
+}
