@@ -1,13 +1,15 @@
 //! What the pipeline costs at 100,000 patients, beside its floor in the same run: a program that fetches the same
 //! pages with plain `reqwest` to disk and loads the same columns, typed, with DuckDB. Rows and sums are compared
-//! before any time is printed. Then how extract grows with records, and how much of a rate limit it uses.
+//! before any time is printed. Then how extract grows with records, how right cleaning is about who is who, and how much
+//! of a rate limit extract uses.
 //!
-//! `make bench`, or after it `cargo run --release -p bench -- --patients 10000`, `-- growth`, `-- limited`; HOST_PLUGINS
-//! names the folder of components. The host is the one beside this program.
+//! `make bench`, or after it `cargo run --release -p bench -- --patients 10000`, `-- growth`, `-- identity`, `-- limited`;
+//! HOST_PLUGINS names the folder of components. The host is the one beside this program.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 mod floor;
 mod growth;
+mod identity;
 mod limited;
 mod measure;
 
@@ -28,10 +30,12 @@ fn main() -> Result<()> {
         Some("--measure") => measure::child(&arguments[1..]),
         Some("--floor") => floor::run(&arguments[1], Path::new(&arguments[2])),
         Some("growth") => growth::run(),
+        Some("identity") => identity::run(),
         Some("limited") => limited::run(),
         _ => {
             whole(patients.unwrap_or(100_000))?;
             growth::run()?;
+            identity::run()?;
             limited::run()
         }
     }
@@ -75,14 +79,18 @@ fn whole(patients: usize) -> Result<()> {
 impl Bench {
     /// A network on a server that behaves so; `unlimited` lifts the plugin's own pace, which would hide what work costs.
     fn new(patients: usize, behaviour: ServerOptions, unlimited: bool) -> Result<Self> {
+        Self::of(Options { patients, ..Options::default() }, behaviour, unlimited)
+    }
+
+    /// The same of a network of these options.
+    fn of(options: Options, behaviour: ServerOptions, unlimited: bool) -> Result<Self> {
         let folder = std::env::current_exe()?.with_file_name("bench-data");
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
         }
         std::fs::create_dir_all(&folder)?;
-        let options = Options { patients, ..Options::default() };
         spend::write(&spend::generate(&options), std::fs::File::create(folder.join("spend.csv"))?)?;
-        println!("generating {patients} patients");
+        println!("generating {} patients", options.patients);
         let server = Server::start(Network::generate(&options), behaviour, 0)?;
         let bench = Self { folder, server };
         let shipped = std::fs::read_to_string(root().join("pipelines/hubspot.toml"))?;
@@ -97,6 +105,18 @@ impl Bench {
         bench.write("clean.toml", &cut("[marts]"))?;
         bench.write("whole.toml", &shipped)?;
         Ok(bench)
+    }
+
+    /// Removes databases of an earlier round.
+    fn clear(&self, names: &[&str]) -> Result<()> {
+        for name in names {
+            for path in [self.folder.join(name), self.folder.join(format!("{name}.wal"))] {
+                if path.exists() {
+                    std::fs::remove_file(path)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn floor(&self, file: &Path) -> Result<Cost> {

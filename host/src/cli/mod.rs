@@ -167,7 +167,8 @@ fn on_pipeline<T>(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let environment = Environment::new(variables(), folder)?;
     let pipeline = Pipeline::load(path, &environment)?;
-    let engine = engine()?;
+    let call_time = std::time::Duration::from_secs(pipeline.file.pipeline.plugin_seconds.into());
+    let engine = engine()?.with_call_time(call_time);
     let search = Search::new(shared.plugins.clone(), folder);
     let progress =
         if shared.quiet || shared.format == Format::Json { Progress::new(|_| {}) } else { progress::on_terminal() };

@@ -64,6 +64,14 @@ pub struct Settings {
     #[serde(default = "max_rejected")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_rejected: f64,
+    /// Seconds that one call into a plugin may compute; requests that it waits for do not count.
+    #[serde(default = "plugin_seconds")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub plugin_seconds: u32,
+}
+
+fn plugin_seconds() -> u32 {
+    600
 }
 
 fn max_rejected() -> f64 {

@@ -18,8 +18,9 @@ use crate::error::{Error, Result, nearest};
 const VERSION: &str = "0.1.0";
 /// How often running guests are looked at.
 const TICK: Duration = Duration::from_millis(10);
-/// Ticks that one call into a guest may compute; those that pass while the host works for it are given back.
-const TICKS_A_CALL: u64 = 60_000;
+/// How long one call into a guest may compute, unless the pipeline says otherwise; time in which the host works for it
+/// is given back.
+const CALL_TIME: Duration = Duration::from_secs(600);
 
 /// Where plugins named without a path are looked for.
 #[derive(Debug, Clone)]
@@ -96,6 +97,7 @@ pub struct Engine {
     sources: Arc<Linker<State>>,
     rules: Arc<Linker<State>>,
     cache: Option<PathBuf>,
+    call_time: Duration,
 }
 
 impl Engine {
@@ -117,7 +119,13 @@ impl Engine {
                 std::thread::sleep(TICK);
             }
         });
-        Ok(Self { engine, sources: Arc::new(sources), rules: Arc::new(rules), cache })
+        Ok(Self { engine, sources: Arc::new(sources), rules: Arc::new(rules), cache, call_time: CALL_TIME })
+    }
+
+    /// The same engine, under which one call into a guest may compute so long.
+    #[must_use]
+    pub fn with_call_time(self, call_time: Duration) -> Self {
+        Self { call_time, ..self }
     }
 
     /// Reads, checks and compiles a component; with `pin`, another SHA-256 is refused.
@@ -173,7 +181,7 @@ impl Engine {
     }
 
     pub(crate) fn store(&self, grants: Grants) -> Store<State> {
-        let mut store = Store::new(&self.engine, State::new(grants));
+        let mut store = Store::new(&self.engine, State::new(grants, self.call_time));
         store.limiter(|state| &mut state.limits);
         store.epoch_deadline_callback(|mut context| {
             let ticks = context.data_mut().host_time.as_millis() / TICK.as_millis();
@@ -206,13 +214,14 @@ impl Engine {
 /// Gives the next call into the guest its time.
 pub(crate) fn arm(store: &mut Store<State>) {
     store.data_mut().host_time = Duration::ZERO;
-    store.set_epoch_deadline(TICKS_A_CALL);
+    let ticks = store.data().call_time.as_millis().div_ceil(TICK.as_millis());
+    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
 }
 
 /// The error of a guest that trapped: plugin, call, cause, its last log lines.
 pub(crate) fn trap(plugin: &str, call: &str, store: &Store<State>, cause: &wasmtime::Error) -> Error {
     let limit = match cause.downcast_ref::<wasmtime::Trap>() {
-        Some(wasmtime::Trap::Interrupt) => format!("ran over its {} s", TICKS_A_CALL * 10 / 1000),
+        Some(wasmtime::Trap::Interrupt) => format!("ran over its {} s", store.data().call_time.as_secs()),
         _ => {
             let text = format!("{:#}", cause.root_cause());
             text.lines().next().unwrap_or("trapped").to_owned()

@@ -39,10 +39,12 @@ pub(crate) struct State {
     pub(crate) requests: u64,
     /// Time of the current call that the host spent on requests.
     pub(crate) host_time: Duration,
+    /// How long one call may compute.
+    pub(crate) call_time: Duration,
 }
 
 impl State {
-    pub(crate) fn new(grants: Grants) -> Self {
+    pub(crate) fn new(grants: Grants, call_time: Duration) -> Self {
         let limits = StoreLimitsBuilder::new()
             .memory_size(MEMORY_LIMIT)
             .memories(1)
@@ -59,6 +61,7 @@ impl State {
             warnings: Vec::new(),
             requests: 0,
             host_time: Duration::ZERO,
+            call_time,
         }
     }
 

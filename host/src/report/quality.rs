@@ -75,14 +75,14 @@ fn rule(warehouse: &Warehouse, stream: &str, mut counts: Row, examples: usize) -
     let parameters = [stream, rule.as_str()];
     let changes = format!(
         "SELECT column_name, value_before, value_after, count(*) AS rows FROM _host.changes \
-         WHERE stream = ? AND rule = ? GROUP BY ALL ORDER BY rows DESC, ALL LIMIT {examples}"
+         WHERE stream = ? AND rule = ? GROUP BY ALL ORDER BY rows DESC, 1, 2, 3 LIMIT {examples}"
     );
     let reasons = format!(
         "SELECT what, code, column_name, min(message) AS message, count(*) AS rows FROM ( \
            SELECT 'rejected' AS what, stream, rule, code, column_name, message FROM _host.rejects \
            UNION ALL SELECT 'note', stream, rule, code, column_name, message FROM _host.notes \
            UNION ALL SELECT 'merged', stream, rule, code, NULL, NULL FROM _host.merges) \
-         WHERE stream = ? AND rule = ? GROUP BY what, code, column_name ORDER BY rows DESC, ALL LIMIT {examples}"
+         WHERE stream = ? AND rule = ? GROUP BY what, code, column_name ORDER BY rows DESC, 1, 2, 3 LIMIT {examples}"
     );
     let changes = warehouse.query(&changes, &parameters)?;
     let reasons = warehouse.query(&reasons, &parameters)?;

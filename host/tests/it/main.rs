@@ -1,11 +1,13 @@
 //! Integration tests: the real binary, real components, real DuckDB files, real HTTP to the sandbox.
 
 mod bad_input;
+mod cleaning;
 mod commands;
 mod contract;
 mod hubspot_answers;
 mod hubspot_changes;
 mod hubspot_common;
+mod identity;
 mod pipeline_run;
 mod raw_truth;
 mod soak;

@@ -1,0 +1,187 @@
+//! Cleaning that can be trusted: what is masked, told, forgotten, refused, and why a stream was cleaned anew.
+
+use sandbox::kinds::Kind;
+
+use crate::support::{Project, root, stderr};
+
+/// A pipeline of contacts with these lines in `[pipeline]` and these rules.
+fn contacts(project: &Project, settings: &str, rules: &str) -> std::path::PathBuf {
+    let base = std::fs::read_to_string(project.hubspot(&["companies", "contacts"], "")).expect("a pipeline");
+    let base = base.replacen("[connection.hubspot]", &format!("{settings}\n[connection.hubspot]"), 1);
+    project.write("contacts.toml", &format!("{base}\n{rules}"))
+}
+
+fn report(output: &std::process::Output) -> serde_json::Value {
+    assert!(output.status.success(), "{}", stderr(output));
+    serde_json::from_slice(&output.stdout).expect("a report")
+}
+
+const TIDY: &str = r#"
+[[rule]]
+plugin = "text"
+name = "tidy"
+streams = ["hubspot.contacts"]
+[rule.config.columns]
+email = ["trim", "lower"]
+firstname = ["trim"]
+phone = ["phone_br"]
+"#;
+
+#[test]
+fn what_is_masked_stays_out_of_the_journal() {
+    let project = Project::new(200);
+    let mask = r#"
+[[rule]]
+plugin = "mask"
+streams = ["hubspot.contacts"]
+[rule.config]
+salt = "uma-pitada-de-sal-grosso"
+columns = { email = "hash", phone = "redact" }
+"#;
+    let pipeline = contacts(&project, "", &format!("{TIDY}{mask}"));
+    report(&project.try_run(&pipeline, &[]));
+    let clean = project.query(
+        "SELECT count(*) AS rows, count(phone) AS phones, count(*) FILTER (WHERE email IS NOT NULL \
+         AND NOT regexp_matches(email, '^[0-9a-f]{64}$')) AS readable FROM clean_hubspot.contacts",
+    );
+    assert!(clean[0]["rows"].as_i64().expect("a count") > 200, "{clean:?}");
+    assert_eq!((&clean[0]["phones"], &clean[0]["readable"]), (&0.into(), &0.into()), "{clean:?}");
+    let journal = project.query(
+        "SELECT column_name, count(*) AS rows, count(value_before) + count(value_after) AS told \
+         FROM _host.changes GROUP BY ALL ORDER BY column_name",
+    );
+    let told = |column: &str| {
+        let found = journal.iter().find(|row| row["column_name"] == column).expect("changes");
+        (found["rows"].as_i64().expect("a count") > 0, found["told"].as_i64().expect("a count") > 0)
+    };
+    assert_eq!([told("email"), told("phone"), told("firstname")], [(true, false), (true, false), (true, true)]);
+    let bytes = std::fs::read(project.warehouse_path()).expect("the warehouse");
+    assert!(!bytes.windows(24).any(|window| window == b"uma-pitada-de-sal-grosso"), "the salt is in the warehouse");
+}
+
+#[test]
+fn a_record_tells_its_story() {
+    let project = Project::new(300);
+    project.run(&[]);
+    let merged = project.query("SELECT key, survivor_key FROM _host.merges WHERE stream = 'hubspot.contacts' LIMIT 1");
+    let text = |name: &str| merged[0][name].as_str().expect("a key").to_owned();
+    let (key, survivor) = (text("key"), text("survivor_key"));
+    let pipeline = root().join("pipelines/hubspot.toml");
+    let quality = |arguments: &[&str]| {
+        let pipeline = pipeline.to_str().expect("a path in UTF-8");
+        project.command(&[&["quality", pipeline], arguments].concat()).output().expect("the binary runs")
+    };
+    let story = report(&quality(&["--record", &format!("contacts/{key}"), "--format", "json"]));
+    assert_eq!(story["fate"], format!("merged into {survivor}"));
+    assert!(story["raw"].is_object() && story["clean"].is_null(), "{story:#}");
+    let story = report(&quality(&["--record", &format!("hubspot.contacts/{survivor}"), "--format", "json"]));
+    assert_eq!((&story["fate"], &story["merged_from"][0]["key"]), (&"clean".into(), &key.into()), "{story:#}");
+    let output = quality(&[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = String::from_utf8(output.stdout).expect("text");
+    for part in ["hubspot.contacts", "same_patient", " → ", "amount  raw ", " = clean "] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let output = quality(&["--record", "contact/1"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("no stream `contact` is loaded"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_forgotten_person_stays_away() {
+    let project = Project::new(300);
+    project.run(&[]);
+    let merged = project.query("SELECT key, survivor_key FROM _host.merges WHERE stream = 'hubspot.contacts' LIMIT 1");
+    let key = merged[0]["key"].as_str().expect("a key").to_owned();
+    let survivor = merged[0]["survivor_key"].as_str().expect("a key").to_owned();
+    let email = project.query(&format!(
+        "SELECT lower(email) AS email FROM raw_hubspot.contacts WHERE id IN ('{key}', '{survivor}') AND email IS NOT NULL"
+    ));
+    let email = email[0]["email"].as_str().expect("an address").to_owned();
+    let pipeline = root().join("pipelines/hubspot.toml");
+    let pipeline = pipeline.to_str().expect("a path in UTF-8");
+    let output = project.command(&["forget", pipeline, &format!("contacts/{key}")]).output().expect("the binary runs");
+    assert!(output.status.success(), "{}", stderr(&output));
+    // Ids are one's own within a type of records; an e-mail address is nobody else's anywhere.
+    let left = || {
+        let tables = project.query("SELECT schema_name || '.' || table_name AS name FROM duckdb_tables()");
+        let mut left: Vec<_> = tables.iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect();
+        left.retain(|name| {
+            let sql = format!("SELECT 1 FROM {name} t WHERE contains(lower(to_json(t)::VARCHAR), '{email}')");
+            !project.query(&sql).is_empty()
+        });
+        for (table, column) in [
+            ("raw_hubspot.contacts", "id"),
+            ("clean_hubspot.contacts", "id"),
+            ("raw_hubspot.deals_contacts", "to_id"),
+            ("raw_hubspot.contacts_companies", "from_id"),
+            ("core.dim_patient", "patient_id"),
+            ("core.fct_consultation", "patient_id"),
+        ] {
+            let sql = format!("SELECT 1 FROM {table} WHERE {column} IN ('{key}', '{survivor}')");
+            left.extend((!project.query(&sql).is_empty()).then(|| format!("{table}.{column}")));
+        }
+        left
+    };
+    assert_eq!(left(), Vec::<String>::new());
+    let id = key.parse().expect("an id");
+    let now = project.server.now();
+    assert!(project.server.with(|network| network.edit(Kind::Contact, id, "firstname", Some("Voltou"), now)));
+    for arguments in [&[][..], &["--full-refresh"]] {
+        project.run(arguments);
+        assert_eq!(left(), Vec::<String>::new(), "{arguments:?}");
+    }
+    let trace = project.query("SELECT count(*) AS rows, min(length(key_sha256)) AS letters FROM _host.forgotten");
+    assert_eq!((&trace[0]["rows"], &trace[0]["letters"]), (&2.into(), &64.into()));
+}
+
+#[test]
+fn rules_that_reject_too_much_fail_the_run() {
+    let project = Project::new(50);
+    let reject = r#"
+[[rule]]
+plugin = "require"
+name = "complete"
+streams = ["hubspot.contacts"]
+config = { columns = ["hs_merged_object_ids"], action = "reject" }
+"#;
+    let config = "optional_properties = { contacts = { hs_merged_object_ids = \"enumeration\" } }";
+    let pipeline = |settings: &str| {
+        let path = contacts(&project, settings, reject);
+        let text = std::fs::read_to_string(&path).expect("a pipeline");
+        project.write("contacts.toml", &text.replacen("[source.config]\n", &format!("[source.config]\n{config}\n"), 1))
+    };
+    let output = project.try_run(&pipeline(""), &[]);
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    let text = stderr(&output);
+    assert!(text.contains("most of them `complete`") && text.contains("set `max_rejected`"), "{text}");
+    let cleans = project.query("SELECT count(*) AS rows FROM _host.cleans WHERE stream = 'hubspot.contacts'");
+    assert_eq!(cleans[0]["rows"], 0);
+    report(&project.try_run(&pipeline("max_rejected = 1.0"), &[]));
+    let rows = project.query("SELECT count(*) AS rows FROM clean_hubspot.contacts");
+    assert_eq!(rows[0]["rows"], 0);
+}
+
+#[test]
+fn only_what_depends_on_a_change_is_cleaned_anew() {
+    let project = Project::new(50);
+    let companies = TIDY.replace("contacts", "companies").replace("\"tidy\"", "\"tidy_companies\"");
+    let companies = companies.replace("email = [\"trim\", \"lower\"]\nfirstname = [\"trim\"]\n", "");
+    report(&project.try_run(&contacts(&project, "", &format!("{TIDY}{companies}")), &[]));
+    let changed = TIDY.replace("firstname = [\"trim\"]", "firstname = [\"trim\", \"upper\"]");
+    let second = report(&project.try_run(&contacts(&project, "", &format!("{changed}{companies}")), &[]));
+    let of = |stream: &str| {
+        second["cleaned"].as_array().expect("streams").iter().find(|one| one["stream"] == stream).expect("the stream")
+    };
+    assert_eq!(of("hubspot.contacts")["because"], "rule `tidy` changed", "{second:#}");
+    assert_eq!(of("hubspot.companies")["unchanged"], true, "{second:#}");
+}
+
+#[test]
+fn two_rules_may_write_one_column_in_order() {
+    let project = Project::new(30);
+    let upper = TIDY.replace("\"tidy\"", "\"loud\"").replace("firstname = [\"trim\"]", "firstname = [\"upper\"]");
+    report(&project.try_run(&contacts(&project, "", &format!("{TIDY}{upper}")), &[]));
+    let rows = project.query("SELECT count(*) AS rows FROM clean_hubspot.contacts WHERE firstname <> upper(trim(firstname))");
+    assert_eq!(rows[0]["rows"], 0);
+}
