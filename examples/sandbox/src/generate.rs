@@ -1,16 +1,15 @@
 //! Generates the clinic network from a seed, with its dirt, and keeps the truth beside it.
 
-use fake::Fake;
-use fake::faker::name::raw::{FirstName, LastName};
-use fake::locales::PT_BR;
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use rand::rngs::ChaCha12Rng;
 use rand::{Rng, RngExt, SeedableRng};
 
-use crate::clinic::{CHANNELS, CITIES, PIPELINE, SPECIALTIES};
+use crate::clinic::{CHANNELS, CITIES, PIPELINE, SPECIALTIES, STAGES};
+use crate::entry::{CompanyEntry, ContactEntry};
 use crate::kinds::{CALCULATED, Kind};
 use crate::network::{Consultation, Doctor, Network, Patient, iso};
+use crate::person::{Cnpj, Person, Phone, first_name, last_name};
 
 /// How large, how dirty, from which seed.
 #[derive(Debug, Clone)]
@@ -29,6 +28,12 @@ pub struct Options {
     pub misspelled: f64,
     /// Share of deals without a company.
     pub unlinked: f64,
+    /// Chance of a slip of the pen in each field of a duplicate.
+    pub typos: f64,
+    /// Share of patients who are relatives of the one before: the same last name, and the same phone or e-mail.
+    pub families: f64,
+    /// Share of patients with first and last name of an earlier one.
+    pub namesakes: f64,
     /// Whether there are records of every type, not of the clinic's own three alone.
     pub everything: bool,
 }
@@ -41,60 +46,100 @@ impl Default for Options {
             until: Date::constant(2026, 10, 31),
             duplicates: 0.03,
             missing_last_names: 0.05,
-            misspelled: 0.3,
+            misspelled: 0.6,
             unlinked: 0.06,
+            typos: 0.0,
+            families: 0.04,
+            namesakes: 0.01,
             everything: false,
         }
     }
+}
+
+/// A network in the making.
+struct Generator<'a> {
+    options: &'a Options,
+    rng: ChaCha12Rng,
+    /// Slips have a seed of their own: the clinic is the same with them as without.
+    slips: ChaCha12Rng,
+    network: Network,
+    /// The patient before.
+    before: Option<Person>,
+    /// First and last name of each patient.
+    names: Vec<(String, String)>,
 }
 
 impl Network {
     /// The network of these options.
     #[must_use]
     pub fn generate(options: &Options) -> Self {
-        let mut network = Self::default();
-        let mut rng = ChaCha12Rng::seed_from_u64(options.seed);
+        let mut generator = Generator {
+            options,
+            rng: ChaCha12Rng::seed_from_u64(options.seed),
+            slips: ChaCha12Rng::seed_from_u64(options.seed ^ 0x0005_1195),
+            network: Self::default(),
+            before: None,
+            names: Vec::new(),
+        };
         let doctors = (options.patients / 40).max(10);
-        for _ in 0..doctors {
-            network.doctor(options, &mut rng);
-        }
-        for index in 0..options.patients {
-            network.patient(index, options, &mut rng);
-        }
+        (0..doctors).for_each(|_| generator.doctor());
+        (0..options.patients).for_each(|index| generator.patient(index));
+        let mut network = generator.network;
         if options.everything {
             network.beside_the_clinic(options);
         }
         network
     }
+}
 
-    fn doctor(&mut self, options: &Options, rng: &mut ChaCha12Rng) {
+impl Generator<'_> {
+    fn doctor(&mut self) {
+        let rng = &mut self.rng;
         let specialty = rng.random_range(0..SPECIALTIES.len());
-        let (canonical, _, misspellings) = SPECIALTIES[specialty];
-        let misspelled = rng.random_bool(options.misspelled);
-        let spelled = if misspelled { misspellings[rng.random_range(0..misspellings.len())] } else { canonical };
-        let first: String = FirstName(PT_BR).fake_with_rng(rng);
-        let last: String = LastName(PT_BR).fake_with_rng(rng);
-        let created = instant(first_day(options) - 30.days(), 9, rng);
+        let name = format!("{} {}", first_name(rng), last_name(rng));
+        let created = instant(first_day(self.options) - 30.days(), 9, rng);
         let owner = (7001 + rng.random_range(0..3)).to_string();
-        let phone = phone(rng);
-        let values = |property: &str| match property {
-            "name" => Some(format!("Dr. {first} {last}")),
-            "especialidade_medica" => Some(spelled.to_owned()),
-            "phone" => Some(phone.clone()),
-            "city" => Some(CITIES[specialty % CITIES.len()].to_owned()),
-            "hubspot_owner_id" => Some(owner.clone()),
-            _ => None,
-        };
-        let mut companies = vec![self.add(Kind::Company, created, values)];
-        if rng.random_bool(options.duplicates) {
-            companies.push(self.add(Kind::Company, created + 86_400_000, values));
+        let (phone, cnpj) = (Phone::any(rng), Cnpj::any(rng));
+        let entry = CompanyEntry::first(&name, phone, cnpj, rng);
+        let mut entries = vec![entry];
+        if rng.random_bool(self.options.duplicates) {
+            let second = entries[0].second(&name, phone, cnpj, rng);
+            entries.push(second.slipped(self.options.typos, &mut self.slips));
         }
-        self.doctors.push(Doctor { specialty, companies });
+        let mut companies = Vec::new();
+        for (at, entry) in (created..).step_by(86_400_000).zip(&entries) {
+            // Whoever enters a doctor spells the specialty.
+            let spelled = spelled(specialty, self.options.misspelled, &mut self.rng);
+            companies.push(self.network.add(Kind::Company, at, |property| match property {
+                "especialidade_medica" => Some(spelled.to_owned()),
+                "city" => Some(CITIES[specialty % CITIES.len()].to_owned()),
+                "hubspot_owner_id" => Some(owner.clone()),
+                _ => entry.value(property),
+            }));
+        }
+        self.network.doctors.push(Doctor { specialty, companies });
     }
 
-    fn patient(&mut self, index: usize, options: &Options, rng: &mut ChaCha12Rng) {
-        let first: String = FirstName(PT_BR).fake_with_rng(rng);
-        let last: String = LastName(PT_BR).fake_with_rng(rng);
+    fn person(&mut self, index: usize) -> Person {
+        let rng = &mut self.rng;
+        let (is_relative, is_namesake) =
+            (rng.random_bool(self.options.families), rng.random_bool(self.options.namesakes));
+        let person = match &self.before {
+            Some(before) if is_relative => before.relative(index, rng),
+            Some(_) if is_namesake => {
+                let (first, last) = self.names[rng.random_range(0..self.names.len())].clone();
+                Person::named(first, last, index, rng)
+            }
+            _ => Person::stranger(index, rng),
+        };
+        self.names.push((person.first.clone(), person.last.clone()));
+        self.before = Some(person.clone());
+        person
+    }
+
+    fn patient(&mut self, index: usize) {
+        let person = self.person(index);
+        let (options, rng) = (self.options, &mut self.rng);
         let channel = pick_channel(rng);
         let (_, source, detail, _, retention) = CHANNELS[channel];
         let days = (options.until - first_day(options)).get_days();
@@ -103,47 +148,37 @@ impl Network {
         #[expect(clippy::cast_possible_truncation, reason = "a day within three years")]
         let came = first_day(options) + (day as i32).days();
         let created = instant(came, 8, rng);
-        let email = format!("{}.{}{index}@exemplo.com.br", ascii(&first), ascii(&last));
-        let shown_email = if rng.random_bool(0.1) { email.to_uppercase() } else { email };
-        let (phone, city) = (phone(rng), CITIES[rng.random_range(0..CITIES.len())]);
-        let nameless = rng.random_bool(options.missing_last_names);
-        let shown_first = if rng.random_bool(0.05) { format!(" {first}  ") } else { first.clone() };
-        let values = |property: &str| match property {
-            "firstname" => Some(shown_first.clone()),
-            "lastname" => (!nameless).then(|| last.clone()),
-            "email" => Some(shown_email.clone()),
-            "phone" => Some(phone.clone()),
-            "city" => Some(city.to_owned()),
-            "lifecyclestage" => Some("customer".to_owned()),
-            "hs_analytics_source" => Some(source.to_owned()),
-            "hs_analytics_source_data_1" => Some(detail.to_owned()),
-            _ => None,
-        };
-        let mut contacts = vec![self.add(Kind::Contact, created, values)];
+        let city = CITIES[rng.random_range(0..CITIES.len())];
+        let entry = ContactEntry::first(&person, options.missing_last_names, rng);
+        let mut entries = vec![entry];
         if rng.random_bool(options.duplicates) {
-            contacts.push(self.add(Kind::Contact, created + 3_600_000, values));
+            let second = entries[0].second(&person, index, rng);
+            entries.push(second.slipped(options.typos, &mut self.slips));
         }
-        let doctor = rng.random_range(0..self.doctors.len());
-        let company = self.doctors[doctor].companies[0];
-        contacts.iter().for_each(|contact| self.link(Kind::Contact, *contact, Kind::Company, company));
-        self.patients.push(Patient { channel, contacts });
-        self.consultations(index, doctor, &first, came, retention, options, rng);
+        let doctor = rng.random_range(0..self.network.doctors.len());
+        let company = self.network.doctors[doctor].companies[0];
+        let mut contacts = Vec::new();
+        for (at, entry) in (created..).step_by(3_600_000).zip(&entries) {
+            let contact = self.network.add(Kind::Contact, at, |property| match property {
+                "city" => Some(city.to_owned()),
+                "lifecyclestage" => Some("customer".to_owned()),
+                "hs_analytics_source" => Some(source.to_owned()),
+                "hs_analytics_source_data_1" => Some(detail.to_owned()),
+                _ => entry.value(property),
+            });
+            self.network.link(Kind::Contact, contact, Kind::Company, company);
+            contacts.push(contact);
+        }
+        self.network.patients.push(Patient { channel, doctor, contacts });
+        self.consultations(index, doctor, &person.first, came, retention);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one patient's facts")]
-    fn consultations(
-        &mut self,
-        patient: usize,
-        doctor: usize,
-        name: &str,
-        came: Date,
-        retention: u32,
-        options: &Options,
-        rng: &mut ChaCha12Rng,
-    ) {
-        let mut day = came + rng.random_range(0..20).days();
-        while day <= options.until {
-            let doctor = if rng.random_bool(0.9) { doctor } else { rng.random_range(0..self.doctors.len()) };
+    fn consultations(&mut self, patient: usize, doctor: usize, name: &str, came: Date, retention: u32) {
+        let mut day = came + self.rng.random_range(0..20).days();
+        while day <= self.options.until {
+            let rng = &mut self.rng;
+            let doctors = self.network.doctors.len();
+            let doctor = if rng.random_bool(0.9) { doctor } else { rng.random_range(0..doctors) };
             let amount = 100 * rng.random_range(250..900) + 50 * rng.random_range(0..2);
             let stage = match rng.random_range(0..100) {
                 0..82 => 1,
@@ -156,33 +191,23 @@ impl Network {
                 1 if rng.random_bool(0.02) => amount / 2,
                 _ => 0,
             };
-            self.consultation(
-                Consultation {
-                    deal: 0,
-                    patient,
-                    doctor,
-                    unlinked: rng.random_bool(options.unlinked),
-                    closed: instant(day, 8, rng),
-                    amount,
-                    refund,
-                    stage,
-                },
-                name,
-                rng,
-            );
-            if rng.random_range(0..100) >= retention {
+            let unlinked = rng.random_bool(self.options.unlinked);
+            let closed = instant(day, 8, rng);
+            self.consultation(Consultation { deal: 0, patient, doctor, unlinked, closed, amount, refund, stage }, name);
+            if self.rng.random_range(0..100) >= retention {
                 break;
             }
-            day += rng.random_range(20..75).days();
+            day += self.rng.random_range(20..75).days();
         }
     }
 
-    fn consultation(&mut self, consultation: Consultation, name: &str, rng: &mut ChaCha12Rng) {
+    fn consultation(&mut self, consultation: Consultation, name: &str) {
         let money = |centavos: i64| format!("{}.{:02}", centavos / 100, centavos % 100);
-        let (specialty, ..) = SPECIALTIES[self.doctors[consultation.doctor].specialty];
-        let (stage, ..) = crate::clinic::STAGES[consultation.stage];
+        let network = &mut self.network;
+        let (specialty, ..) = SPECIALTIES[network.doctors[consultation.doctor].specialty];
+        let (stage, ..) = STAGES[consultation.stage];
         let created = consultation.closed - 5 * 86_400_000;
-        let deal = self.add(Kind::Deal, created, |property| match property {
+        let deal = network.add(Kind::Deal, created, |property| match property {
             "dealname" => Some(format!("Consulta {specialty} - {name}")),
             "amount" => Some(money(consultation.amount)),
             "deal_currency_code" => Some("BRL".to_owned()),
@@ -194,14 +219,20 @@ impl Network {
             _ => None,
         });
         let pick = |ids: &[u64], rng: &mut ChaCha12Rng| ids[rng.random_range(0..ids.len())];
-        let contact = pick(&self.patients[consultation.patient].contacts, rng);
-        let company = pick(&self.doctors[consultation.doctor].companies, rng);
-        self.link(Kind::Deal, deal, Kind::Contact, contact);
+        let contact = pick(&network.patients[consultation.patient].contacts, &mut self.rng);
+        let company = pick(&network.doctors[consultation.doctor].companies, &mut self.rng);
+        network.link(Kind::Deal, deal, Kind::Contact, contact);
         if !consultation.unlinked {
-            self.link(Kind::Deal, deal, Kind::Company, company);
+            network.link(Kind::Deal, deal, Kind::Company, company);
         }
-        self.consultations.push(Consultation { deal, ..consultation });
+        network.consultations.push(Consultation { deal, ..consultation });
     }
+}
+
+/// The specialty as somebody spells it.
+fn spelled(specialty: usize, misspelled: f64, rng: &mut ChaCha12Rng) -> &'static str {
+    let (canonical, _, misspellings) = SPECIALTIES[specialty];
+    if rng.random_bool(misspelled) { misspellings[rng.random_range(0..misspellings.len())] } else { canonical }
 }
 
 /// The first day of the 36 months.
@@ -224,28 +255,4 @@ fn pick_channel(rng: &mut impl Rng) -> usize {
         left -= share;
     }
     0
-}
-
-fn phone(rng: &mut impl Rng) -> String {
-    let area = [11, 21, 31, 41, 51, 81][rng.random_range(0..6)];
-    let (a, b) = (rng.random_range(8000..9999), rng.random_range(0..10_000));
-    match rng.random_range(0..3) {
-        0 => format!("({area}) 9{a}-{b:04}"),
-        1 => format!("+55 {area} 9{a}{b:04}"),
-        _ => format!("{area}9{a}{b:04}"),
-    }
-}
-
-fn ascii(text: &str) -> String {
-    let plain = |c: char| match c.to_ascii_lowercase() {
-        'á' | 'â' | 'ã' | 'à' => Some('a'),
-        'é' | 'ê' => Some('e'),
-        'í' => Some('i'),
-        'ó' | 'ô' | 'õ' => Some('o'),
-        'ú' => Some('u'),
-        'ç' => Some('c'),
-        c if c.is_ascii_alphanumeric() => Some(c),
-        _ => None,
-    };
-    text.chars().filter_map(plain).collect()
 }

@@ -20,6 +20,7 @@ const COMPANIES: Columns = &[
     ("Especialidade Médica", "especialidade_medica"),
     ("Phone Number", "phone"),
     ("City", "city"),
+    ("CNPJ", "cnpj"),
 ];
 const CONTACTS: Columns = &[
     ("First Name", "firstname"),
@@ -28,6 +29,7 @@ const CONTACTS: Columns = &[
     ("Phone Number", "phone"),
     ("City", "city"),
     ("Lifecycle Stage", "lifecyclestage"),
+    ("Date of birth", "date_of_birth"),
 ];
 const DEALS: Columns = &[
     ("Deal Name", "dealname"),

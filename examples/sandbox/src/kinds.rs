@@ -59,6 +59,7 @@ const COMPANY: &[Property] = &[
     ("hs_lastmodifieddate", "Last Modified Date", "datetime"),
     ("hs_object_id", "Record ID", "number"),
     (MERGED, "Merged Company IDs", "enumeration"),
+    ("cnpj", "CNPJ", "string"),
 ];
 
 const CONTACT: &[Property] = &[
@@ -76,6 +77,8 @@ const CONTACT: &[Property] = &[
     ("lastmodifieddate", "Last Modified Date", "datetime"),
     ("hs_object_id", "Record ID", "number"),
     (MERGED, "Merged Contact IDs", "enumeration"),
+    // HubSpot's own property is text.
+    ("date_of_birth", "Date of birth", "string"),
 ];
 
 const DEAL: &[Property] = &[

@@ -44,6 +44,15 @@ struct Arguments {
     /// Share of deals without a company.
     #[arg(long, default_value_t = Options::default().unlinked, value_parser = share)]
     unlinked: f64,
+    /// Chance of a slip of the pen in each field of a duplicate.
+    #[arg(long, default_value_t = Options::default().typos, value_parser = share)]
+    typos: f64,
+    /// Share of patients who are relatives of the one before, with the same phone or e-mail.
+    #[arg(long, default_value_t = Options::default().families, value_parser = share)]
+    families: f64,
+    /// Share of patients with the name of an earlier one.
+    #[arg(long, default_value_t = Options::default().namesakes, value_parser = share)]
+    namesakes: f64,
     /// Where to write the marketing spend file; a temporary file by default.
     #[arg(long)]
     spend: Option<PathBuf>,
@@ -76,6 +85,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
         missing_last_names: arguments.missing_last_names,
         misspelled: arguments.misspelled,
         unlinked: arguments.unlinked,
+        typos: arguments.typos,
+        families: arguments.families,
+        namesakes: arguments.namesakes,
         everything: arguments.everything,
         ..Options::default()
     };

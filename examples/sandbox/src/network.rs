@@ -58,6 +58,8 @@ pub struct Consultation {
 pub struct Patient {
     /// An index of [`CHANNELS`](crate::clinic::CHANNELS).
     pub channel: usize,
+    /// The doctor that the contact is linked to, an index.
+    pub doctor: usize,
     /// The contact's ids, the original first.
     pub contacts: Vec<u64>,
 }

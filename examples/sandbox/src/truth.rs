@@ -1,7 +1,7 @@
 //! What LTV and CAC really are, from the generator's own model: no SQL, no records, no dirt. A deal that lost its
-//! company counts as of unknown specialty, since nothing in the records says otherwise.
+//! company counts as of unknown specialty where nothing in the records says otherwise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::tz::offset;
@@ -59,6 +59,7 @@ fn ratio(above: i128, below: i128) -> f64 {
 /// The truth by slice and horizon; spend knows no specialty, so those slices have none.
 #[must_use]
 pub fn compute(network: &Network, spend: &[Spend]) -> BTreeMap<Slice, Truth> {
+    let lost = lost(network);
     let mut by_patient: BTreeMap<usize, Vec<&Consultation>> = BTreeMap::new();
     for consultation in network.consultations.iter().filter(|consultation| consultation.stage != 0) {
         by_patient.entry(consultation.patient).or_default().push(consultation);
@@ -72,7 +73,7 @@ pub fn compute(network: &Network, spend: &[Spend]) -> BTreeMap<Slice, Truth> {
         let cohort = month(first.closed);
         let (channel, ..) = CHANNELS[network.patients[*patient].channel];
         let (specialty, ..) = SPECIALTIES[network.doctors[first.doctor].specialty];
-        let specialty = if first.unlinked { "Unknown" } else { specialty };
+        let specialty = if lost.contains(&first.deal) { "Unknown" } else { specialty };
         let slices = [
             ("overall", "all".to_owned()),
             ("channel", channel.to_owned()),
@@ -84,7 +85,7 @@ pub fn compute(network: &Network, spend: &[Spend]) -> BTreeMap<Slice, Truth> {
                 .iter()
                 .filter(|consultation| [1, 3].contains(&consultation.stage))
                 .filter(|consultation| (month(consultation.closed) - cohort).max(0) < horizon)
-                .map(|consultation| margin(network, consultation))
+                .map(|consultation| margin(network, &lost, consultation))
                 .sum();
             for (slice_type, slice) in slices.clone() {
                 let truth = truth.entry((slice_type, slice, horizon)).or_default();
@@ -127,12 +128,13 @@ pub struct MonthTruth {
 /// The truth by month, `2026-10`.
 #[must_use]
 pub fn months(network: &Network, spend: &[Spend]) -> BTreeMap<String, MonthTruth> {
+    let lost = lost(network);
     let mut months: BTreeMap<String, MonthTruth> = BTreeMap::new();
     let mut firsts: BTreeMap<usize, i64> = BTreeMap::new();
     for consultation in network.consultations.iter().filter(|consultation| [1, 3].contains(&consultation.stage)) {
         let truth = months.entry(named(month(consultation.closed))).or_default();
         truth.revenue += i128::from(consultation.amount - consultation.refund) * 10_000;
-        truth.margin += margin(network, consultation);
+        truth.margin += margin(network, &lost, consultation);
         if consultation.stage == 1 {
             let first = firsts.entry(consultation.patient).or_insert(consultation.closed);
             *first = consultation.closed.min(*first);
@@ -146,10 +148,28 @@ pub fn months(network: &Network, spend: &[Spend]) -> BTreeMap<String, MonthTruth
     months
 }
 
+/// Deals whose doctor nobody can tell: they lost their company, and of the patient's own doctor and those of the patient's
+/// other deals not exactly one is of the specialty that the deal is named after.
+fn lost(network: &Network) -> BTreeSet<u64> {
+    let mut seen: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for consultation in network.consultations.iter().filter(|consultation| !consultation.unlinked) {
+        seen.entry(consultation.patient).or_default().insert(consultation.doctor);
+    }
+    let specialty = |doctor: usize| network.doctors[doctor].specialty;
+    let is_lost = |consultation: &&Consultation| {
+        let own = network.patients[consultation.patient].doctor;
+        let others = seen.get(&consultation.patient).into_iter().flatten().copied();
+        let candidates: BTreeSet<_> = std::iter::once(own).chain(others).collect();
+        let fitting = candidates.into_iter().filter(|doctor| specialty(*doctor) == specialty(consultation.doctor));
+        consultation.unlinked && fitting.count() != 1
+    };
+    network.consultations.iter().filter(is_lost).map(|consultation| consultation.deal).collect()
+}
+
 /// In millionths of a real.
-fn margin(network: &Network, consultation: &Consultation) -> i128 {
+fn margin(network: &Network, lost: &BTreeSet<u64>, consultation: &Consultation) -> i128 {
     let specialty = SPECIALTIES[network.doctors[consultation.doctor].specialty].1;
-    let basis_points = if consultation.unlinked { UNKNOWN_MARGIN } else { specialty };
+    let basis_points = if lost.contains(&consultation.deal) { UNKNOWN_MARGIN } else { specialty };
     i128::from((consultation.amount - consultation.refund) * basis_points)
 }
 

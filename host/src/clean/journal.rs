@@ -1,6 +1,7 @@
 //! What rules did, row by row, kept in temporary tables until the stream is published.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, StringBuilder};
@@ -22,7 +23,12 @@ pub(super) struct Journal<'a> {
     load_id: &'a str,
     /// Columns of which no value is written down.
     masked: BTreeSet<String>,
+    /// What is to be written, by table: each append is a statement of its own to DuckDB.
+    waiting: RefCell<BTreeMap<String, Vec<RecordBatch>>>,
 }
+
+/// Rows of a table that are written at once.
+const WRITTEN_AT_ONCE: usize = 20_000;
 
 /// A field before and after.
 pub(super) struct Change {
@@ -53,7 +59,7 @@ impl<'a> Journal<'a> {
                 "CREATE OR REPLACE TEMP TABLE staged_{table} AS SELECT * FROM _host.{table} LIMIT 0"
             ))?;
         }
-        Ok(Self { warehouse, stream, load_id, masked })
+        Ok(Self { warehouse, stream, load_id, masked, waiting: RefCell::default() })
     }
 
     pub(super) fn stream(&self) -> &str {
@@ -112,7 +118,19 @@ impl<'a> Journal<'a> {
             ("code", texts(merges.iter().map(|merge| Some(merge.code.as_str())))),
             ("confidence", Arc::new(confidence.finish()) as ArrayRef),
         ];
-        self.append("merges", columns.into(), merges.len(), None)
+        self.append("merges", columns.into(), merges.len(), None)?;
+        // Merges to come look at those before them.
+        self.flush()
+    }
+
+    /// Writes what waits.
+    pub(super) fn flush(&self) -> Result<()> {
+        let waiting = std::mem::take(&mut *self.waiting.borrow_mut());
+        waiting.into_iter().try_for_each(|(table, batches)| self.write(&table, batches))
+    }
+
+    fn write(&self, table: &str, batches: Vec<RecordBatch>) -> Result<()> {
+        self.warehouse.append_all(&Table::new("temp", format!("staged_{table}")), batches.into_iter().map(Ok))
     }
 
     /// Appends to a staged table; the column of confidence joined that of notes later, behind the others.
@@ -134,7 +152,13 @@ impl<'a> Journal<'a> {
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         let arrays = columns.into_iter().map(|(_, array)| array).collect();
         let batch = RecordBatch::try_new(schema, arrays).map_err(|cause| Error::internal(cause.to_string()))?;
-        self.warehouse.append(&Table::new("temp", format!("staged_{table}")), batch)
+        let mut waiting = self.waiting.borrow_mut();
+        let batches = waiting.entry(table.to_owned()).or_default();
+        batches.push(batch);
+        if batches.iter().map(RecordBatch::num_rows).sum::<usize>() < WRITTEN_AT_ONCE {
+            return Ok(());
+        }
+        self.write(table, std::mem::take(batches))
     }
 }
 

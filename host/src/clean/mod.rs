@@ -133,9 +133,9 @@ impl Task<'_> {
         };
         let since = before.map(|before| before.1).filter(|_| incremental);
         let condition = since.as_ref().map(|since| format!(" WHERE {LOAD_ID} > {}", literal(since)));
-        let mut journal = Journal::begin(self.warehouse, &name, &self.options.load_id, chain.masked())?;
+        let journal = Journal::begin(self.warehouse, &name, &self.options.load_id, chain.masked())?;
         let stage = clean.suffixed("__next");
-        let rows = self.work(&mut chain, &schema, &raw, &stage, condition.as_deref(), &mut journal).await?;
+        let rows = self.work(&mut chain, &schema, &raw, &stage, condition.as_deref(), &journal).await?;
         let counts = chain.counts();
         self.check_rejected(rows, &counts)?;
         let key = &schema.primary_key;
@@ -205,30 +205,32 @@ impl Task<'_> {
         raw: &Table,
         stage: &Table,
         condition: Option<&str>,
-        journal: &mut Journal<'_>,
+        journal: &Journal<'_>,
     ) -> Result<u64> {
-        let source = format!("SELECT * FROM {raw}{}", condition.unwrap_or_default());
         self.warehouse.execute(&format!("CREATE SCHEMA IF NOT EXISTS {}", crate::warehouse::quote(&stage.schema)))?;
         let mut rows = None;
-        let mut from = source;
+        let mut from = (raw, condition.unwrap_or_default());
         for segment in chain.segments() {
             if segment.is_row_scope {
                 let target = stage.suffixed(&format!("_{}", segment.rules.start));
                 let tell = |rows| self.progress.tell(Event::Clean { stream: self.stream.name(), rows, done: false });
-                let read = row_scope::run(self.warehouse, chain, &segment, &from, &target, schema, journal, tell)?;
+                let read = row_scope::run(self.warehouse, chain, &segment, from, &target, schema, journal, tell)?;
                 rows.get_or_insert(read);
                 self.warehouse.execute(&format!("DROP TABLE IF EXISTS {stage}"))?;
                 self.warehouse.rename(&target, &stage.name)?;
             } else {
                 if rows.is_none() {
-                    let count = self.warehouse.value(&format!("SELECT count(*) FROM ({from})"), &[])?;
+                    let (table, condition) = from;
+                    self.warehouse
+                        .execute(&format!("CREATE OR REPLACE TABLE {stage} AS SELECT * FROM {table}{condition}"))?;
+                    let count = self.warehouse.value(&format!("SELECT count(*) FROM {stage}"), &[])?;
                     rows = count.and_then(|count| count.parse().ok());
-                    self.warehouse.execute(&format!("CREATE OR REPLACE TABLE {stage} AS {from}"))?;
                 }
                 table_scope::run(self.warehouse, chain, &segment, stage, schema, journal).await?;
             }
-            from = format!("SELECT * FROM {stage}");
+            from = (stage, "");
         }
+        journal.flush()?;
         table_scope::survivors_stay(self.warehouse, stage, schema)?;
         Ok(rows.unwrap_or_default())
     }

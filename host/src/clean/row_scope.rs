@@ -17,41 +17,116 @@ use crate::warehouse::{Table, Warehouse, key_text, quote};
 /// Rows between two words of progress.
 const TELL_EVERY: u64 = 20_000;
 
-/// Runs the segment's rules over `from` into `target`; gives back how many rows went in.
+/// The place of a row in the table that it is read from.
+const ROW: &str = "_host_row";
+
+/// Rows that go through the rules at once: a vector of DuckDB's holds 2,048.
+const BATCH_ROWS: usize = 8192;
+
+/// Runs the segment's rules over the rows of `from` that meet the condition; `target` becomes `from` with what the rules
+/// set, without the rows that they refuse. Only the columns that rules read and set leave the warehouse. Gives back how
+/// many rows went in.
 #[expect(clippy::too_many_arguments, reason = "the room's one entry")]
 pub(super) fn run(
     warehouse: &Warehouse,
     chain: &mut Chain,
     segment: &Segment,
-    from: &str,
+    (from, condition): (&Table, &str),
     target: &Table,
     schema: &Schema,
     journal: &Journal<'_>,
     tell: impl Fn(u64),
 ) -> Result<u64> {
-    let mut fields = schema.fields.clone();
-    for link in chain.rules.iter().take(segment.rules.end) {
-        link.run.plan.sets.iter().for_each(|field| set(&mut fields, field));
-    }
-    let columns: Vec<_> =
-        fields.iter().map(|field| format!("{} {}", quote(&field.name), field.data_type.sql())).collect();
-    warehouse.execute(&format!("CREATE OR REPLACE TABLE {target} ({})", columns.join(", ")))?;
-    let order: Vec<_> = fields.into_iter().map(|field| field.name).collect();
     let links = &mut chain.rules[segment.rules.clone()];
+    let there = warehouse.columns(from)?.unwrap_or_default();
+    let mut sets: Vec<crate::schema::Field> = Vec::new();
+    links.iter().flat_map(|link| &link.run.plan.sets).for_each(|field| set(&mut sets, field));
+    let names =
+        links.iter().flat_map(|link| link.run.plan.reads.iter().chain(link.run.plan.sets.iter().map(|f| &f.name)));
+    let names: BTreeSet<_> = names.filter(|name| there.iter().any(|field| field.name == **name)).cloned().collect();
+    let mut stage = Stage::begin(warehouse, &sets)?;
     let handle = tokio::runtime::Handle::current();
-    let mut rows = 0;
-    let mut told = 0;
-    let sql = format!("SELECT *, {} AS {KEY} FROM ({from})", key_text(&schema.primary_key));
+    let mut through = |batch: &RecordBatch| {
+        let cleaned = tokio::task::block_in_place(|| handle.block_on(batch_through(links, batch, journal)))?;
+        stage.add(&cleaned)
+    };
+    let (mut rows, mut told) = (0, 0);
+    let mut waiting: Vec<RecordBatch> = Vec::new();
+    let columns: String = names.iter().map(|name| format!(", {}", quote(name))).collect();
+    let sql =
+        format!("SELECT rowid AS {ROW}{columns}, {} AS {KEY} FROM {from}{condition}", key_text(&schema.primary_key));
     warehouse.another()?.scan(&sql, &[], |batch| {
         rows += batch.num_rows() as u64;
-        let cleaned = tokio::task::block_in_place(|| handle.block_on(batch_through(links, batch, journal)))?;
+        waiting.push(batch.clone());
+        if waiting.iter().map(RecordBatch::num_rows).sum::<usize>() >= BATCH_ROWS {
+            through(&joined(&mut waiting)?)?;
+        }
         if rows - told >= TELL_EVERY {
             told = rows;
             tell(rows);
         }
-        warehouse.append(target, ordered(&cleaned, &order)?)
+        Ok(())
     })?;
+    if !waiting.is_empty() {
+        through(&joined(&mut waiting)?)?;
+    }
+    stage.finish(from, target, &there)?;
     Ok(rows)
+}
+
+fn joined(batches: &mut Vec<RecordBatch>) -> Result<RecordBatch> {
+    let joined = arrow_select::concat::concat_batches(&batches[0].schema(), batches.iter());
+    batches.clear();
+    joined.map_err(|cause| Error::internal(cause.to_string()))
+}
+
+/// What rules set, row by row, until the target is made of it.
+struct Stage<'a> {
+    warehouse: &'a Warehouse,
+    sets: &'a [crate::schema::Field],
+    waiting: Vec<RecordBatch>,
+}
+
+impl<'a> Stage<'a> {
+    const TABLE: &'static str = "staged_rows";
+
+    fn begin(warehouse: &'a Warehouse, sets: &'a [crate::schema::Field]) -> Result<Self> {
+        let columns: String =
+            sets.iter().map(|field| format!(", {} {}", quote(&field.name), field.data_type.sql())).collect();
+        warehouse.execute(&format!("CREATE OR REPLACE TEMP TABLE {} ({ROW} BIGINT{columns})", Self::TABLE))?;
+        Ok(Self { warehouse, sets, waiting: Vec::new() })
+    }
+
+    fn add(&mut self, cleaned: &RecordBatch) -> Result<()> {
+        let names: Vec<_> =
+            std::iter::once(ROW.to_owned()).chain(self.sets.iter().map(|field| field.name.clone())).collect();
+        self.waiting.push(project(cleaned, &names)?);
+        if self.waiting.len() < 8 { Ok(()) } else { self.write() }
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let batches = std::mem::take(&mut self.waiting).into_iter().map(Ok);
+        self.warehouse.append_all(&Table::new("temp", Self::TABLE), batches)
+    }
+
+    /// Makes the target: what no rule sets is copied within the warehouse.
+    fn finish(mut self, from: &Table, target: &Table, there: &[crate::schema::Field]) -> Result<()> {
+        self.write()?;
+        let is_set = |name: &str| self.sets.iter().any(|field| field.name == name);
+        let old = there.iter().map(|field| {
+            let side = if is_set(&field.name) { "staged" } else { "old" };
+            format!("{side}.{}", quote(&field.name))
+        });
+        let is_new = |field: &&crate::schema::Field| !there.iter().any(|known| known.name == field.name);
+        let new = self.sets.iter().filter(is_new).map(|field| format!("staged.{}", quote(&field.name)));
+        let columns = old.chain(new).collect::<Vec<_>>().join(", ");
+        self.warehouse.execute(&format!(
+            "CREATE OR REPLACE TABLE {target} AS SELECT {columns} FROM {from} AS old \
+             JOIN temp.{} AS staged ON old.rowid = staged.{ROW}; DROP TABLE temp.{}",
+            Self::TABLE,
+            Self::TABLE
+        ))
+    }
 }
 
 async fn batch_through(links: &mut [Link], batch: &RecordBatch, journal: &Journal<'_>) -> Result<RecordBatch> {
@@ -88,10 +163,6 @@ pub(super) fn project(batch: &RecordBatch, names: &[String]) -> Result<RecordBat
     let index = |name: &String| batch.schema().index_of(name).map_err(|cause| Error::internal(cause.to_string()));
     let indices = names.iter().map(index).collect::<Result<Vec<_>>>()?;
     batch.project(&indices).map_err(|cause| Error::internal(cause.to_string()))
-}
-
-fn ordered(batch: &RecordBatch, names: &[String]) -> Result<RecordBatch> {
-    project(batch, names)
 }
 
 /// How many rows these speak of.

@@ -182,6 +182,7 @@ fn two_rules_may_write_one_column_in_order() {
     let project = Project::new(30);
     let upper = TIDY.replace("\"tidy\"", "\"loud\"").replace("firstname = [\"trim\"]", "firstname = [\"upper\"]");
     report(&project.try_run(&contacts(&project, "", &format!("{TIDY}{upper}")), &[]));
-    let rows = project.query("SELECT count(*) AS rows FROM clean_hubspot.contacts WHERE firstname <> upper(trim(firstname))");
+    let rows =
+        project.query("SELECT count(*) AS rows FROM clean_hubspot.contacts WHERE firstname <> upper(trim(firstname))");
     assert_eq!(rows[0]["rows"], 0);
 }

@@ -69,7 +69,7 @@ fn schemas_and_plugins_can_be_looked_at() {
         inspect["imports"].as_array().map(|imports| imports.iter().any(|import| import.to_string().contains("wasi"))),
         Some(false)
     );
-    assert!(inspect.pointer("/description/config_schema/properties/keys").is_some());
+    assert!(inspect.pointer("/description/config_schema/properties/matches").is_some());
 }
 
 #[test]

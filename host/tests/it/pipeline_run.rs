@@ -235,10 +235,15 @@ fn a_new_property_becomes_a_column_of_raw_and_clean() {
         contacts.filter(|id| network.value(Kind::Contact, **id, "city") == Some("Recife")).count()
     });
     assert!(expected > 1);
-    for schema in ["raw_hubspot", "clean_hubspot"] {
-        let rows = project.query(&format!("SELECT count(*) AS rows FROM {schema}.contacts WHERE city = 'Recife'"));
-        assert_eq!(rows[0]["rows"], expected, "{schema}");
-    }
+    let rows = project.query(
+        "SELECT count(*) AS raw, (SELECT count(*) FROM clean_hubspot.contacts WHERE city = 'Recife') AS clean, \
+         count(merges.key) AS merged FROM raw_hubspot.contacts AS contacts \
+         LEFT JOIN _host.merges AS merges ON merges.stream = 'hubspot.contacts' AND merges.key = contacts.id \
+         WHERE city = 'Recife'",
+    );
+    let count = |name: &str| rows[0][name].as_u64().expect("a count");
+    assert_eq!(count("raw"), expected as u64);
+    assert_eq!(count("clean"), count("raw") - count("merged"));
     let changes = project.query("SELECT table_name, change FROM _host.schema_changes ORDER BY table_name");
     assert_eq!(changes.len(), 2, "{changes:?}");
     let amounts = project.query("SELECT count(*) AS rows FROM raw_hubspot.deals WHERE valor_reembolsado IS NOT NULL");

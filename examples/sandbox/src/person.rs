@@ -1,0 +1,202 @@
+//! Patients and practices as they are, before anybody writes them down.
+
+use fake::Fake;
+use fake::faker::name::raw::{FirstName, LastName};
+use fake::locales::PT_BR;
+use jiff::ToSpan;
+use jiff::civil::Date;
+use rand::RngExt;
+use rand::rngs::ChaCha12Rng;
+
+/// What is true of a patient.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) first: String,
+    pub(crate) last: String,
+    pub(crate) email: Email,
+    pub(crate) phone: Phone,
+    pub(crate) born: Date,
+}
+
+/// An e-mail address.
+#[derive(Debug, Clone)]
+pub(crate) struct Email {
+    /// Ends with the patient's index: without dots and tags, too, no stranger has the same.
+    pub(crate) local: String,
+    pub(crate) domain: &'static str,
+}
+
+/// A mobile number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Phone {
+    area: u32,
+    front: u32,
+    back: u32,
+}
+
+/// A Brazilian company's number: fourteen digits, the last two of which check the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cnpj(u64);
+
+/// Where everybody may have an address.
+pub(crate) const GOOGLE: &str = "gmail.com";
+const OTHER: &str = "exemplo.com.br";
+/// Share of patients with an address at Google.
+const AT_GOOGLE: f64 = 0.3;
+/// Share of relatives of whom one is Paulo, the other Paula.
+const COUNTERPARTS: f64 = 0.1;
+
+impl Person {
+    /// A stranger to all; `index` is the patient's.
+    pub(crate) fn stranger(index: usize, rng: &mut ChaCha12Rng) -> Self {
+        Self::named(first_name(rng), last_name(rng), index, rng)
+    }
+
+    /// A stranger of this name.
+    pub(crate) fn named(first: String, last: String, index: usize, rng: &mut ChaCha12Rng) -> Self {
+        let email = Email::of(&first, &last, index, rng);
+        Self { first, last, email, phone: Phone::any(rng), born: birth_date(rng) }
+    }
+
+    /// Somebody of the same household: last name and phone, or e-mail, or both, are shared.
+    pub(crate) fn relative(&self, index: usize, rng: &mut ChaCha12Rng) -> Self {
+        let counterpart = counterpart(&self.first).filter(|_| rng.random_bool(COUNTERPARTS));
+        let first = counterpart.unwrap_or_else(|| other_first_name(&self.first, rng));
+        let own = Self::named(first, self.last.clone(), index, rng);
+        let shared = rng.random_range(0..3);
+        let born = if own.born == self.born { own.born.tomorrow().unwrap_or(own.born) } else { own.born };
+        Self {
+            email: if shared == 1 { own.email.clone() } else { self.email.clone() },
+            phone: if shared == 2 { own.phone } else { self.phone },
+            born,
+            ..own
+        }
+    }
+}
+
+impl Email {
+    /// A new address of a patient.
+    pub(crate) fn of(first: &str, last: &str, index: usize, rng: &mut ChaCha12Rng) -> Self {
+        let local = format!("{}.{}{index}", ascii(first), ascii(last));
+        Self { local, domain: if rng.random_bool(AT_GOOGLE) { GOOGLE } else { OTHER } }
+    }
+}
+
+impl Phone {
+    /// Some number.
+    pub(crate) fn any(rng: &mut ChaCha12Rng) -> Self {
+        let area = [11, 21, 31, 41, 51, 81][rng.random_range(0..6)];
+        Self { area, front: rng.random_range(8000..9999), back: rng.random_range(0..10_000) }
+    }
+
+    /// As people write it: the first three as good as any, the others as old address books have it.
+    pub(crate) fn written(self, style: usize) -> String {
+        let Self { area, front, back } = self;
+        match style {
+            0 => format!("({area}) 9{front}-{back:04}"),
+            1 => format!("+55 {area} 9{front}{back:04}"),
+            2 => format!("{area}9{front}{back:04}"),
+            3 => format!("0{area} 9{front} {back:04}"),
+            // From before mobiles got a ninth digit.
+            _ => format!("({area}) {front}-{back:04}"),
+        }
+    }
+}
+
+impl Cnpj {
+    /// Some number of a head office.
+    pub(crate) fn any(rng: &mut ChaCha12Rng) -> Self {
+        let mut number = rng.random_range(1_000_000..100_000_000) * 10_000 + 1;
+        for _ in 0..2 {
+            number = number * 10 + check_digit(number);
+        }
+        Self(number)
+    }
+
+    /// Fourteen digits.
+    pub(crate) fn bare(self) -> String {
+        format!("{:014}", self.0)
+    }
+
+    /// `00.000.000/0000-00`.
+    pub(crate) fn formatted(self) -> String {
+        let digits = self.bare();
+        format!("{}.{}.{}/{}-{}", &digits[..2], &digits[2..5], &digits[5..8], &digits[8..12], &digits[12..])
+    }
+}
+
+/// The weights are 2 to 9 and again, from the last digit on; of the rest by eleven, 0 and 1 are checked by 0.
+fn check_digit(number: u64) -> u64 {
+    let (mut left, mut weight, mut sum) = (number, 2, 0);
+    while left > 0 {
+        sum += left % 10 * weight;
+        weight = if weight == 9 { 2 } else { weight + 1 };
+        left /= 10;
+    }
+    if sum % 11 < 2 { 0 } else { 11 - sum % 11 }
+}
+
+/// Some first name.
+pub(crate) fn first_name(rng: &mut ChaCha12Rng) -> String {
+    FirstName(PT_BR).fake_with_rng(rng)
+}
+
+/// Some last name.
+pub(crate) fn last_name(rng: &mut ChaCha12Rng) -> String {
+    LastName(PT_BR).fake_with_rng(rng)
+}
+
+fn other_first_name(name: &str, rng: &mut ChaCha12Rng) -> String {
+    loop {
+        let other = first_name(rng);
+        if ascii(&other) != ascii(name) {
+            return other;
+        }
+    }
+}
+
+/// Paula of Paulo, and the other way round.
+fn counterpart(name: &str) -> Option<String> {
+    let other = |last, other| name.strip_suffix(last).map(|stem| format!("{stem}{other}"));
+    other('o', 'a').or_else(|| other('a', 'o')).filter(|name| name.len() > 4)
+}
+
+/// From 1931 to 2015.
+fn birth_date(rng: &mut ChaCha12Rng) -> Date {
+    Date::constant(1931, 1, 1) + rng.random_range(0..31_000).days()
+}
+
+fn ascii(text: &str) -> String {
+    let plain = |c: char| match c.to_ascii_lowercase() {
+        'á' | 'â' | 'ã' | 'à' | 'Á' | 'Â' => Some('a'),
+        'é' | 'ê' | 'É' | 'Ê' => Some('e'),
+        'í' | 'Í' => Some('i'),
+        'ó' | 'ô' | 'õ' | 'Ó' => Some('o'),
+        'ú' | 'Ú' => Some('u'),
+        'ç' => Some('c'),
+        c if c.is_ascii_alphanumeric() => Some(c),
+        _ => None,
+    };
+    text.chars().filter_map(plain).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cnpj, check_digit, counterpart};
+
+    #[test]
+    fn a_cnpj_checks_itself() {
+        assert_eq!(check_digit(112_223_330_001), 8);
+        assert_eq!(check_digit(1_122_233_300_018), 1);
+        assert_eq!(Cnpj(11_222_333_000_181).formatted(), "11.222.333/0001-81");
+        assert_eq!(Cnpj(1_222_333_000_181).bare(), "01222333000181");
+    }
+
+    #[test]
+    fn paulo_has_a_counterpart() {
+        assert_eq!(counterpart("Paulo").as_deref(), Some("Paula"));
+        assert_eq!(counterpart("Camila").as_deref(), Some("Camilo"));
+        assert_eq!(counterpart("Ana"), None);
+        assert_eq!(counterpart("Beatriz"), None);
+    }
+}
