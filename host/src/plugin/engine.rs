@@ -111,6 +111,9 @@ impl Engine {
         source_world::SourcePlugin::add_to_linker::<_, HasSelf<State>>(&mut sources, |state| state).map_err(broken)?;
         let mut rules = Linker::new(&engine);
         rule_world::RulePlugin::add_to_linker::<_, HasSelf<State>>(&mut rules, |state| state).map_err(broken)?;
+        for linker in [&mut sources, &mut rules] {
+            wasmtime_wasi::p2::add_to_linker_async(linker).map_err(broken)?;
+        }
         let ticking = engine.weak();
         std::thread::spawn(move || {
             while let Some(engine) = ticking.upgrade() {
@@ -216,6 +219,14 @@ pub(crate) fn arm(store: &mut Store<State>) {
     store.data_mut().host_time = Duration::ZERO;
     let ticks = store.data().call_time.as_millis().div_ceil(TICK.as_millis());
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
+}
+
+/// A call of a plugin that asks the host for nothing that takes time: one that sleeps runs over its time too.
+pub(crate) async fn within<T>(
+    call_time: Duration,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    tokio::time::timeout(call_time, call).await.unwrap_or_else(|_| Err(wasmtime::Trap::Interrupt.into()))
 }
 
 /// The error of a guest that trapped: plugin, call, cause, its last log lines.

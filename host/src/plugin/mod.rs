@@ -17,6 +17,7 @@ mod resources;
 mod rule;
 mod source;
 mod state;
+mod wasi;
 
 pub use connection::{Connection, Patience};
 pub use credential::{Credential, OAuth};

@@ -6,7 +6,7 @@ use wasmtime::component::ResourceAny;
 
 use super::bindings::rule_world;
 use super::bindings::rule_world::exports::elt::plugin::rule as wit_rule;
-use super::engine::{Component, Engine, arm, trap};
+use super::engine::{Component, Engine, arm, trap, within};
 use super::imports::{field, lower_schema};
 use super::source::{lift_error, lift_spec};
 use super::state::{Grants, State};
@@ -103,7 +103,8 @@ impl RulePlugin {
     pub async fn describe(&self) -> Result<Description> {
         let mut store = self.engine.store(self.grants.clone());
         let plugin = self.engine.rule(&self.component, &mut store).await?;
-        let called = plugin.elt_plugin_rule().call_describe(&mut store).await;
+        let time = store.data().call_time;
+        let called = within(time, plugin.elt_plugin_rule().call_describe(&mut store)).await;
         lift_spec(called.map_err(|cause| trap(&self.component.name, "describe", &store, &cause))?, &self.component.name)
     }
 
@@ -114,9 +115,10 @@ impl RulePlugin {
         let lower = |input: &Input| wit_rule::Input { name: input.name.clone(), schema: lower_schema(&input.schema) };
         let lowered: Vec<_> = inputs.iter().map(lower).collect();
         let name = &self.component.name;
-        let opened = plugin.elt_plugin_rule().call_open(&mut store, &self.config, &lowered).await;
+        let time = store.data().call_time;
+        let opened = within(time, plugin.elt_plugin_rule().call_open(&mut store, &self.config, &lowered)).await;
         let cleaner = opened.map_err(|cause| trap(name, "open", &store, &cause))?.map_err(lift_error)?;
-        let planned = plugin.elt_plugin_rule().cleaner().call_plan(&mut store, cleaner).await;
+        let planned = within(time, plugin.elt_plugin_rule().cleaner().call_plan(&mut store, cleaner)).await;
         let planned = planned.map_err(|cause| trap(name, "plan", &store, &cause))?;
         let first = inputs.first().ok_or_else(|| Error::internal("a rule needs an input"))?;
         let plan = lift_plan(planned, inputs).map_err(|error| error.on(format!("plugin `{name}`")))?;
@@ -178,7 +180,8 @@ impl RuleRun {
         arm(&mut self.store);
         let lowered = codec::lower_batch(rows)?;
         let cleaner = self.plugin.elt_plugin_rule().cleaner();
-        let called = cleaner.call_apply(&mut self.store, self.cleaner, input, &lowered).await;
+        let time = self.store.data().call_time;
+        let called = within(time, cleaner.call_apply(&mut self.store, self.cleaner, input, &lowered)).await;
         let patch = called.map_err(|cause| trap(&self.name, "apply", &self.store, &cause))?.map_err(lift_error)?;
         self.patch(patch, rows.num_rows())
     }
@@ -186,7 +189,9 @@ impl RuleRun {
     /// Table scope: the next page of verdicts, none at the end.
     pub async fn finish(&mut self) -> Result<Option<Verdicts>> {
         arm(&mut self.store);
-        let called = self.plugin.elt_plugin_rule().cleaner().call_finish(&mut self.store, self.cleaner).await;
+        let time = self.store.data().call_time;
+        let cleaner = self.plugin.elt_plugin_rule().cleaner();
+        let called = within(time, cleaner.call_finish(&mut self.store, self.cleaner)).await;
         let verdicts = called.map_err(|cause| trap(&self.name, "finish", &self.store, &cause))?.map_err(lift_error)?;
         let Some(verdicts) = verdicts else { return Ok(None) };
         let fields: Vec<_> = self.schema.primary_key.iter().filter_map(|key| self.schema.field(key).cloned()).collect();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::WasiCtx;
 
 use super::connection::Connection;
 use super::http::Retry;
@@ -41,6 +42,8 @@ pub(crate) struct State {
     pub(crate) host_time: Duration,
     /// How long one call may compute.
     pub(crate) call_time: Duration,
+    /// What components of other languages import.
+    pub(crate) wasi: WasiCtx,
 }
 
 impl State {
@@ -62,6 +65,7 @@ impl State {
             requests: 0,
             host_time: Duration::ZERO,
             call_time,
+            wasi: super::wasi::nothing(),
         }
     }
 
