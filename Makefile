@@ -5,11 +5,12 @@ SHELL := bash
 
 PLUGINS := plugins/hubspot plugins/csv plugins/text plugins/canonicalize plugins/require plugins/dedupe plugins/validate plugins/mask plugins/link
 EXAMPLES := examples/minimal-rule examples/minimal-source
+EVIL := host/tests/evil-guest host/tests/evil-source
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PATIENTS ?= 2000
 SEEDS ?= 20
 
-.PHONY: help setup build run test soak lint bench clean
+.PHONY: help setup build run test-plugins test soak lint bench clean
 
 help: ## Lists the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,14 +27,15 @@ build: setup ## Builds the release binary and the plugins
 run: build ## Runs the whole pipeline against the sandbox
 	@$(TARGET)/release/sandbox --patients $(PATIENTS) -- $(TARGET)/release/host run pipelines/hubspot.toml
 
-test: setup ## Runs all tests
+test-plugins: setup
 	@cargo build -p host
-	@$(TARGET)/debug/host --quiet plugin build $(PLUGINS) $(EXAMPLES) --profile plugin --output $(TARGET)/test-plugins
+	@$(TARGET)/debug/host --quiet plugin build $(PLUGINS) $(EXAMPLES) $(EVIL) --profile plugin --output $(TARGET)/test-plugins
+	@scripts/foreign-rules.sh $(TARGET)/test-plugins
+
+test: test-plugins ## Runs all tests
 	@HOST_TEST_PLUGINS=$(abspath $(TARGET)/test-plugins) cargo test --workspace
 
-soak: setup ## Loads from a sandbox that fails, changes and kills, by SEEDS seeds
-	@cargo build -p host
-	@$(TARGET)/debug/host --quiet plugin build $(PLUGINS) $(EXAMPLES) --profile plugin --output $(TARGET)/test-plugins
+soak: test-plugins ## Loads from a sandbox that fails, changes and kills, by SEEDS seeds
 	@HOST_TEST_PLUGINS=$(abspath $(TARGET)/test-plugins) SOAK_SEEDS=$(SEEDS) cargo test --workspace --test it soak -- --nocapture
 
 lint: setup ## Format, clippy, docs

@@ -13,6 +13,10 @@ use crate::plugin::{Note, Verdicts};
 use crate::schema::Schema;
 use crate::warehouse::{Table, Warehouse, key_text, literal, quote, quote_all};
 
+/// Pages of verdicts without one, and verdicts on one record, before they are taken for ones without end.
+const EMPTY_PAGES: u64 = 100;
+const VERDICTS_A_RECORD: u64 = 256;
+
 /// Shows the rule the stage table and applies what it decides.
 pub(super) async fn run(
     warehouse: &Warehouse,
@@ -51,7 +55,18 @@ pub(super) async fn run(
         warehouse
             .execute(&format!("ALTER TABLE {stage} ADD COLUMN IF NOT EXISTS {column} {}", field.data_type.sql()))?;
     }
+    let (mut judged, mut empty) = (0, 0);
     while let Some(verdicts) = link.run.finish().await? {
+        let page = verdicts.keys.num_rows() as u64;
+        (judged, empty) = (judged + page, empty + u64::from(page == 0));
+        if empty > EMPTY_PAGES || judged > rows.saturating_mul(VERDICTS_A_RECORD) {
+            return Err(Error::plugin(format!(
+                "rule `{rule}` has verdicts without end: {judged} on {rows} records, and {empty} pages without any"
+            )));
+        }
+        if page == 0 {
+            continue;
+        }
         link.counts.rejected += verdicts.patch.rejects.len() as u64;
         // What comes with merges says how sure they are.
         link.counts.notes += match verdicts.merged_into {

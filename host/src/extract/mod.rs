@@ -20,6 +20,9 @@ use crate::warehouse::{LoadCounts, Step, StreamLoader, Table, Warehouse};
 /// Pages that may wait for the one being written.
 const PAGES_AHEAD: usize = 2;
 
+/// Pages one after the other that may bring nothing, before it is taken for a reader without end.
+const EMPTY_PAGES: u32 = 10_000;
+
 /// What one run asks of extraction.
 #[derive(Clone)]
 pub struct Options {
@@ -153,7 +156,7 @@ impl StreamTask {
         let (pages, waiting) = mpsc::channel(PAGES_AHEAD);
         let writer = Writer::new(loader, &self.stream.name, &self.streams);
         let writer = tokio::task::spawn_blocking(move || writer.run(waiting));
-        let (mut count, mut rows) = (0_u64, 0);
+        let (mut count, mut rows, mut empty) = (0_u64, 0, 0);
         let failure = loop {
             let page = tokio::select! {
                 page = reader.next() => page.map_err(|error| error.on(format!("page {}", count + 1))),
@@ -165,6 +168,13 @@ impl StreamTask {
                 Err(error) => break Some(error),
             };
             count += 1;
+            empty = if page.is_empty() { empty + 1 } else { 0 };
+            if empty > EMPTY_PAGES {
+                let plugin = &self.source.description.name;
+                break Some(Error::plugin(format!(
+                    "plugin `{plugin}`: {empty} pages one after the other bring nothing"
+                )));
+            }
             rows += page.rows_of(&self.stream.name);
             let (done, total) = (page.done, page.total);
             self.tell(rows, &reader, total, done);

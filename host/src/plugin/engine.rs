@@ -11,7 +11,7 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Store};
 
 use super::bindings::{rule_world, source_world};
-use super::state::{Grants, State};
+use super::state::{CALL_BYTES, Grants, MEMORY_LIMIT, State};
 use crate::error::{Error, Result, nearest};
 
 /// The contract's version that this host speaks.
@@ -186,6 +186,7 @@ impl Engine {
     pub(crate) fn store(&self, grants: Grants) -> Store<State> {
         let mut store = Store::new(&self.engine, State::new(grants, self.call_time));
         store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(CALL_BYTES);
         store.epoch_deadline_callback(|mut context| {
             let ticks = context.data_mut().host_time.as_millis() / TICK.as_millis();
             context.data_mut().host_time = Duration::ZERO;
@@ -217,6 +218,7 @@ impl Engine {
 /// Gives the next call into the guest its time.
 pub(crate) fn arm(store: &mut Store<State>) {
     store.data_mut().host_time = Duration::ZERO;
+    store.data_mut().lines = 0;
     let ticks = store.data().call_time.as_millis().div_ceil(TICK.as_millis());
     store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
 }
@@ -231,19 +233,28 @@ pub(crate) async fn within<T>(
 
 /// The error of a guest that trapped: plugin, call, cause, its last log lines.
 pub(crate) fn trap(plugin: &str, call: &str, store: &Store<State>, cause: &wasmtime::Error) -> Error {
-    let limit = match cause.downcast_ref::<wasmtime::Trap>() {
-        Some(wasmtime::Trap::Interrupt) => format!("ran over its {} s", store.data().call_time.as_secs()),
-        _ => {
-            let text = format!("{:#}", cause.root_cause());
-            text.lines().next().unwrap_or("trapped").to_owned()
-        }
-    };
-    let mut message = format!("plugin `{plugin}` failed in `{call}`: {limit}");
+    let mut message = format!("plugin `{plugin}` failed in `{call}`: {}", why(cause, store.data().call_time));
     for line in &store.data().log {
         message.push_str("\n         ");
         message.push_str(line);
     }
     Error::plugin(message)
+}
+
+/// Which limit a guest ran into, or how else it ended.
+fn why(cause: &wasmtime::Error, call_time: Duration) -> String {
+    if let Some(wasmtime::Trap::Interrupt) = cause.downcast_ref() {
+        return format!("ran over its {} s", call_time.as_secs());
+    }
+    let text = format!("{:#}", cause.root_cause());
+    // wasmtime has no types for these two.
+    if text.starts_with("forcing trap when growing memory") {
+        return format!("wants more than its {} MiB of memory", MEMORY_LIMIT >> 20);
+    }
+    if text.contains("fuel allocated for hostcalls") {
+        return format!("hands over more than {} MiB in one call", CALL_BYTES >> 20);
+    }
+    text.lines().next().unwrap_or("trapped").to_owned()
 }
 
 fn contract(exports: &[String]) -> Result<Contract> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use backon::BackoffBuilder;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{self, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::bindings::source_world::elt::plugin::http as wit_http;
 use super::bindings::types as wit;
@@ -147,8 +147,14 @@ fn prepare(connection: &Connection, request: &wit_http::Request) -> Result<reqwe
     }
     let base = connection.base.as_str().trim_end_matches('/');
     let url = reqwest::Url::parse(&format!("{base}{}", request.path)).map_err(|cause| refused(cause.to_string()))?;
-    if url.origin() != connection.base.origin() || !url.path().starts_with(connection.base.path()) {
+    let root = connection.base.path().trim_end_matches('/');
+    let is_below = url.path().strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if url.origin() != connection.base.origin() || !is_below {
         return Err(refused(format!("the path `{}` leads out of the connection", request.path)));
+    }
+    // A server may answer TRACE with the request itself, secret and all.
+    if !["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].contains(&request.method.as_str()) {
+        return Err(refused(format!("a plugin may not send `{}`", request.method)));
     }
     let method = request.method.parse::<reqwest::Method>().map_err(|cause| refused(cause.to_string()))?;
     let mut builder = connection.client.request(method, url);
@@ -157,7 +163,11 @@ fn prepare(connection: &Connection, request: &wit_http::Request) -> Result<reqwe
     }
     for (name, value) in &request.headers {
         let name: HeaderName = name.parse().map_err(|_| refused(format!("`{name}` is no header name")))?;
-        if [AUTHORIZATION, reqwest::header::HOST, reqwest::header::COOKIE].contains(&name) {
+        // What is the host's, and what tells where a request ends: by that a guest could send a second one.
+        let is_own = [AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE, header::HOST].contains(&name)
+            || [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::TE, header::TRAILER].contains(&name)
+            || [header::CONNECTION, header::UPGRADE, header::EXPECT].contains(&name);
+        if is_own {
             return Err(refused(format!("a plugin may not set the header `{name}`")));
         }
         let value: HeaderValue = value.parse().map_err(|_| refused(format!("the header `{name}` has a bad value")))?;

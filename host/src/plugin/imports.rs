@@ -18,6 +18,8 @@ use crate::schema::{Field, Schema, Type};
 
 /// Bytes that one read of a file gives at most.
 const READ_LIMIT: u32 = 16 << 20;
+/// Bytes of values that one call takes out of an answer at most: one value may be asked for many times.
+const VALUES_LIMIT: usize = 256 << 20;
 
 type Answer<T> = wasmtime::Result<Result<T, wit::Error>>;
 
@@ -158,7 +160,14 @@ impl wit_http::HostResponse for State {
 
     async fn get(&mut self, this: Resource<Response>, pointers: Vec<String>) -> wasmtime::Result<Vec<Option<String>>> {
         let response = self.handles.get(&this)?;
-        Ok(pointers.iter().map(|pointer| response.get(pointer)).collect())
+        let mut bytes = 0;
+        let value = |pointer: &String| {
+            let value = response.get(pointer);
+            bytes += value.as_ref().map_or(0, String::len);
+            let refused = || wasmtime::Error::msg(format!("asks for more than {} MiB in one call", VALUES_LIMIT >> 20));
+            if bytes > VALUES_LIMIT { Err(refused()) } else { Ok(value) }
+        };
+        pointers.iter().map(value).collect()
     }
 
     async fn drop(&mut self, this: Resource<Response>) -> wasmtime::Result<()> {
@@ -252,6 +261,9 @@ impl decode::HostTable for State {
 
     async fn columns(&mut self, this: Resource<Table>, names: Vec<String>) -> Answer<wit::Batch> {
         let batch = &self.handles.get(&this)?.batch;
+        if names.len() > batch.num_columns() {
+            return Ok(Err(Error::plugin("it asks for more columns than the decoded table has").into()));
+        }
         let lower = |name: &String| codec::lower(batch.column_by_name(name).ok_or_else(|| missing(name))?);
         let columns: crate::error::Result<Vec<_>> = names.iter().map(lower).collect();
         let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
@@ -294,11 +306,6 @@ impl log::Host for State {
             log::Level::Warn => "warn",
             log::Level::Error => "error",
         };
-        let message: String = message.chars().take(1000).collect();
-        if matches!(level, "warn" | "error") {
-            self.warn(message.clone());
-        }
-        self.log(format!("{level}: {message}"));
-        Ok(())
+        self.log(level, &message)
     }
 }

@@ -9,10 +9,15 @@ use super::bindings::rule_world::exports::elt::plugin::rule as wit_rule;
 use super::engine::{Component, Engine, arm, trap, within};
 use super::imports::{field, lower_schema};
 use super::source::{lift_error, lift_spec};
-use super::state::{Grants, State};
+use super::state::{Grants, State, plain};
 use super::{Description, codec};
 use crate::error::{Error, Result};
-use crate::schema::{Field, Schema};
+use crate::schema::{EXTRACTED_AT, Field, LOAD_ID, Schema};
+
+/// Remarks on one row, rejects among them.
+const REMARKS_A_ROW: usize = 256;
+/// Characters of a remark.
+const REMARK: usize = 2000;
 
 /// A rule plugin with its grants and config.
 #[derive(Clone)]
@@ -149,11 +154,28 @@ fn lift_plan(planned: wit_rule::Plan, inputs: &[Input]) -> Result<RulePlan> {
         }
     }
     let sets = planned.sets.into_iter().map(field).collect::<Result<Vec<_>>>()?;
-    let first = &inputs[0];
-    if let Some(key) = sets.iter().find(|field| first.schema.primary_key.contains(&field.name)) {
-        return Err(Error::plugin(format!("it sets `{}`, a primary key of `{}`", key.name, first.name)));
-    }
+    check_sets(&sets, &inputs[0])?;
     Ok(RulePlan { scope, reads, reads_beside, sets })
+}
+
+/// A rule sets neither keys nor what is the host's own. Names are the warehouse's, which takes no notice of their case.
+fn check_sets(sets: &[Field], input: &Input) -> Result<()> {
+    let refused = |why: String| Err(Error::plugin(why));
+    for (index, Field { name, .. }) in sets.iter().enumerate() {
+        let is_name = |known: &&String| known.eq_ignore_ascii_case(name);
+        if input.schema.primary_key.iter().any(|key| is_name(&key)) {
+            return refused(format!("it sets `{name}`, a primary key of `{}`", input.name));
+        }
+        let lower = name.to_ascii_lowercase();
+        if lower.starts_with("_host") || [LOAD_ID, EXTRACTED_AT].contains(&lower.as_str()) {
+            return refused(format!("it sets `{name}`, which is the host's own"));
+        }
+        let others = input.schema.fields.iter().chain(&sets[..index]).map(|field| &field.name);
+        if let Some(twin) = others.filter(is_name).find(|other| *other != name) {
+            return refused(format!("it sets `{name}` beside `{twin}`: to the warehouse these are one"));
+        }
+    }
+    Ok(())
 }
 
 /// A rule at work on one stream, in a store that lives as long.
@@ -182,7 +204,8 @@ impl RuleRun {
         let cleaner = self.plugin.elt_plugin_rule().cleaner();
         let time = self.store.data().call_time;
         let called = within(time, cleaner.call_apply(&mut self.store, self.cleaner, input, &lowered)).await;
-        let patch = called.map_err(|cause| trap(&self.name, "apply", &self.store, &cause))?.map_err(lift_error)?;
+        let patch = called.map_err(|cause| trap(&self.name, "apply", &self.store, &cause))?;
+        let patch = patch.map_err(|error| lift_error(error).on(format!("plugin `{}`", self.name)))?;
         self.patch(patch, rows.num_rows())
     }
 
@@ -192,7 +215,8 @@ impl RuleRun {
         let time = self.store.data().call_time;
         let cleaner = self.plugin.elt_plugin_rule().cleaner();
         let called = within(time, cleaner.call_finish(&mut self.store, self.cleaner)).await;
-        let verdicts = called.map_err(|cause| trap(&self.name, "finish", &self.store, &cause))?.map_err(lift_error)?;
+        let verdicts = called.map_err(|cause| trap(&self.name, "finish", &self.store, &cause))?;
+        let verdicts = verdicts.map_err(|error| lift_error(error).on(format!("plugin `{}`", self.name)))?;
         let Some(verdicts) = verdicts else { return Ok(None) };
         let fields: Vec<_> = self.schema.primary_key.iter().filter_map(|key| self.schema.field(key).cloned()).collect();
         let on = |error: Error| error.on(format!("plugin `{}`", self.name));
@@ -214,6 +238,11 @@ impl RuleRun {
 
     fn patch(&self, patch: wit_rule::Patch, rows: usize) -> Result<Patch> {
         let on = |error: Error| error.on(format!("plugin `{}`", self.name));
+        let remarks = patch.notes.len() + patch.rejects.len();
+        if remarks > rows.saturating_mul(REMARKS_A_ROW) {
+            let why = format!("it makes {remarks} remarks on {rows} rows, where {REMARKS_A_ROW} a row are the most");
+            return Err(on(Error::plugin(why)));
+        }
         let mut set = Vec::with_capacity(patch.set.len());
         for (name, column) in patch.set {
             let field = self.plan.sets.iter().find(|field| field.name == name);
@@ -223,8 +252,13 @@ impl RuleRun {
         let note = |note: wit_rule::Note| {
             let wit_rule::Note { row, column, code, message, confidence } = note;
             let row = row as usize;
-            let outside = || on(Error::plugin(format!("it speaks of row {row} of a batch of {rows}")));
-            if row < rows { Ok(Note { row, column, code, message, confidence }) } else { Err(outside()) }
+            if row >= rows {
+                return Err(on(Error::plugin(format!("it speaks of row {row} of a batch of {rows}"))));
+            }
+            if let Some(unsure) = confidence.filter(|confidence| !(0.0..=1.0).contains(confidence)) {
+                return Err(on(Error::plugin(format!("it is {unsure} sure of a remark, which is not from 0 to 1"))));
+            }
+            Ok(Note { row, column, code: plain(&code, REMARK), message: plain(&message, REMARK), confidence })
         };
         let mut notes = patch.notes.into_iter().map(note).collect::<Result<Vec<_>>>()?;
         let mut rejects = Vec::new();

@@ -9,10 +9,15 @@ use super::bindings::{source_world, types as wit};
 use super::connection::Connection;
 use super::engine::{Component, Engine, arm, trap};
 use super::imports::schema;
-use super::state::{Grants, State};
+use super::state::{Grants, State, plain};
 use super::{Description, Need, codec};
 use crate::error::{Error, Kind, Result};
 use crate::schema::{Disposition, Schema, Stream};
+
+/// Characters of an error that a plugin made.
+const MESSAGE: usize = 4000;
+/// Bytes of a state, which is written with each checkpoint.
+const STATE_BYTES: usize = 16 << 20;
 
 /// A source plugin with its grants and config; every call but `open` runs in a store of its own.
 #[derive(Clone)]
@@ -59,6 +64,13 @@ impl SourcePage {
         let parts = self.parts.iter().filter(|part| part.stream == stream);
         parts.filter_map(|part| part.rows.as_ref()).map(|rows| rows.num_rows() as u64).sum()
     }
+
+    /// Whether it brings nothing, of any stream.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let batches = self.parts.iter().flat_map(|part| part.rows.iter().chain(&part.replace));
+        batches.map(RecordBatch::num_rows).sum::<usize>() == 0
+    }
 }
 
 /// Where a page stands in a sweep, which brings every record that the account has.
@@ -94,7 +106,7 @@ pub(crate) fn lift_error(error: wit::Error) -> Error {
     };
     let details = error.details_json.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
     let hint = details.and_then(|details| Some(details.get("hint")?.as_str()?.to_owned()));
-    Error { kind, message: error.message, hint }
+    Error { kind, message: plain(&error.message, MESSAGE), hint: hint.map(|hint| plain(&hint, MESSAGE)) }
 }
 
 pub(crate) fn lift_spec(spec: wit::Spec, plugin: &str) -> Result<Description> {
@@ -200,6 +212,10 @@ impl Reader {
             wit_source::Sweep::Last => Sweep::Last,
         });
         let wit_source::Page { state, total, expected, done, .. } = page;
+        if let Some(state) = state.as_ref().filter(|state| state.len() > STATE_BYTES) {
+            let (name, bytes, most) = (&self.name, state.len(), STATE_BYTES >> 20);
+            return Err(Error::plugin(format!("plugin `{name}`: a state of {bytes} bytes, of {most} MiB at most")));
+        }
         Ok(SourcePage { parts, state, total, sweep, expected, done })
     }
 

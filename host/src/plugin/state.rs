@@ -12,11 +12,22 @@ use super::connection::Connection;
 use super::http::Retry;
 
 /// Linear memory that one instance may grow to.
-const MEMORY_LIMIT: usize = 1024 * 1024 * 1024;
+pub(super) const MEMORY_LIMIT: usize = 1024 * 1024 * 1024;
+/// Bytes that a plugin may hand over in one call, by what it answers or asks.
+pub(super) const CALL_BYTES: usize = 128 << 20;
+/// Lines that it may write to the log in one call.
+const LINES_A_CALL: u32 = 100_000;
+/// Characters of a line.
+const LINE: usize = 1000;
 /// Log lines kept for the error of a failed plugin.
 const LOG_LINES: usize = 20;
 /// Warnings kept for the report.
 const WARNINGS: usize = 20;
+
+/// A plugin's words as far as this many characters, without what a terminal would obey.
+pub(super) fn plain(text: &str, most: usize) -> String {
+    text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).take(most).collect()
+}
 
 /// What the pipeline grants one plugin, by the plugin's own names.
 #[derive(Clone, Default)]
@@ -36,6 +47,8 @@ pub(crate) struct State {
     pub(crate) limits: StoreLimits,
     pub(crate) log: VecDeque<String>,
     pub(crate) warnings: Vec<String>,
+    /// Log lines of the current call.
+    pub(crate) lines: u32,
     /// Requests sent so far.
     pub(crate) requests: u64,
     /// Time of the current call that the host spent on requests.
@@ -51,9 +64,9 @@ impl State {
         let limits = StoreLimitsBuilder::new()
             .memory_size(MEMORY_LIMIT)
             .memories(1)
-            .tables(4)
+            .tables(64)
             .table_elements(100_000)
-            .instances(8)
+            .instances(64)
             .trap_on_grow_failure(true)
             .build();
         Self {
@@ -62,6 +75,7 @@ impl State {
             limits,
             log: VecDeque::new(),
             warnings: Vec::new(),
+            lines: 0,
             requests: 0,
             host_time: Duration::ZERO,
             call_time,
@@ -76,10 +90,21 @@ impl State {
         }
     }
 
-    pub(crate) fn log(&mut self, line: String) {
+    /// Keeps a line, and a warning for the report; a plugin that floods the log is ended.
+    pub(crate) fn log(&mut self, level: &str, message: &str) -> wasmtime::Result<()> {
+        self.lines += 1;
+        if self.lines > LINES_A_CALL {
+            return Err(wasmtime::Error::msg(format!("wrote more than {LINES_A_CALL} lines to the log in one call")));
+        }
+        let message = plain(message, LINE).replace('\n', " ");
+        let line = format!("{level}: {message}");
+        if matches!(level, "warn" | "error") {
+            self.warn(message);
+        }
         if self.log.len() == LOG_LINES {
             self.log.pop_front();
         }
         self.log.push_back(line);
+        Ok(())
     }
 }

@@ -129,16 +129,16 @@ pub(super) fn find(network: &Network, kind: Kind, call: &Call<'_>) -> Answer {
     if after + limit > SEARCH_RESULTS {
         return invalid(&format!("The total number of results returned may not exceed {SEARCH_RESULTS}"));
     }
-    if search::asks_from_zero(&call.body) {
+    if search::asks_from_zero(call.body) {
         return error(StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", "internal error");
     }
     let indexed = call.now - call.search_lag;
     let objects = network.objects.get(&kind).into_iter().flat_map(BTreeMap::values);
     let passing = objects.filter(|object| {
-        object.archived.is_none() && object.updated <= indexed && search::passes(network, kind, object, &call.body)
+        object.archived.is_none() && object.updated <= indexed && search::passes(network, kind, object, call.body)
     });
     let mut found: Vec<_> = passing.collect();
-    search::sort(network, kind, &mut found, &call.body);
+    search::sort(network, kind, &mut found, call.body);
     let wanted = listed(call, "properties");
     let page = found.iter().skip(after).take(limit);
     let results: Vec<_> = page.map(|object| record(network, kind, object, &wanted, &[])).collect();

@@ -21,6 +21,9 @@ use crate::schema::{Field, Type, UNFIT};
 /// column of each page that waits to be written.
 const PAGE_ROWS: usize = 128;
 
+/// Steps that a path may have. Whatever is deeper is no API's answer, and is taken apart step within step.
+const DEPTH: usize = 100;
+
 /// A column to take from each row.
 pub(crate) struct JsonColumn {
     pub(crate) field: Field,
@@ -99,6 +102,10 @@ pub(super) struct Shape {
 impl Shape {
     fn new(levels: &[String], columns: &[JsonColumn]) -> Result<Self> {
         let first = levels.first().ok_or_else(|| Error::plugin("a table of JSON needs a level"))?;
+        let mut paths = levels.iter().chain(columns.iter().map(|column| &column.path));
+        if levels.len() > DEPTH || paths.any(|path| path.matches('/').count() > DEPTH) {
+            return Err(Error::plugin(format!("a path into JSON of more than {DEPTH} steps")));
+        }
         let mut root = Node::default();
         root.at(first).is_inner = true;
         let mut nodes: Vec<_> = levels.iter().map(|_| Node::default()).collect();

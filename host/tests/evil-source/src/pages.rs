@@ -1,0 +1,57 @@
+//! Pages and their rows, well formed or not.
+
+use plugin_sdk::bindings::source_plugin::elt::plugin::types::{Batch, Column, Field, Schema};
+use plugin_sdk::bindings::source_plugin::exports::elt::plugin::source::{Page, Part, Rows};
+
+use crate::{Mode, STREAM};
+
+/// The stream's columns and key.
+pub(crate) fn schema() -> Schema {
+    let field =
+        |name: &str| Field { name: name.to_owned(), format: "u".to_owned(), nullable: true, metadata: Vec::new() };
+    Schema { fields: vec![field("id"), field("name")], primary_key: vec!["id".to_owned()], cursor: None }
+}
+
+/// A page after which more come.
+pub(crate) fn more(parts: Vec<Part>) -> Page {
+    Page { parts, state: Some("1".to_owned()), total: None, sweep: None, expected: None, done: false }
+}
+
+/// The last page.
+pub(crate) fn last(parts: Vec<Part>) -> Page {
+    Page { done: true, ..more(parts) }
+}
+
+/// Rows of the stream.
+pub(crate) fn rows(ids: &[&str], names: &[&str]) -> Vec<Part> {
+    part(STREAM, schema(), batch(ids, names))
+}
+
+/// Rows that break the contract.
+pub(crate) fn malformed(mode: Mode) -> Vec<Part> {
+    let honest = || batch(&["5"], &["evil"]);
+    match mode {
+        Mode::OtherStream => part("others", schema(), honest()),
+        Mode::NoKey => part(STREAM, Schema { primary_key: Vec::new(), ..schema() }, honest()),
+        Mode::ClaimedRows => part(STREAM, schema(), Batch { rows: u32::MAX, ..honest() }),
+        _ => part(STREAM, schema(), Batch { rows: 1, columns: vec![texts(&["5"])] }),
+    }
+}
+
+fn part(stream: &str, schema: Schema, batch: Batch) -> Vec<Part> {
+    vec![Part { stream: stream.to_owned(), schema, rows: Some(Rows::Guest(batch)), replace: None }]
+}
+
+fn batch(ids: &[&str], names: &[&str]) -> Batch {
+    Batch { rows: u32::try_from(ids.len()).unwrap_or(u32::MAX), columns: vec![texts(ids), texts(names)] }
+}
+
+fn texts(values: &[&str]) -> Column {
+    let mut offsets = 0_u32.to_le_bytes().to_vec();
+    let mut end = 0;
+    for value in values {
+        end += value.len();
+        offsets.extend(u32::try_from(end).unwrap_or(u32::MAX).to_le_bytes());
+    }
+    Column { validity: None, offsets: Some(offsets), values: values.concat().into() }
+}

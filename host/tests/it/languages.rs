@@ -1,0 +1,44 @@
+//! The same small rule in Rust, JavaScript and Python: each cleans as the others do, and none sees the machine.
+
+use crate::support::{Project, stderr};
+
+const DIRT: &str = "id,email\n1, ANA@EXEMPLO.COM \n2,\n3,joão.Ção@exemplo.com\n4,🩺@x.y\n";
+
+#[test]
+fn rules_of_every_language_clean_alike() {
+    let project = Project::new(10);
+    project.write("people.csv", DIRT);
+    let pipeline = |rule: &str| {
+        format!(
+            r#"
+[pipeline]
+name = "people"
+warehouse = "warehouse.duckdb"
+[[source]]
+plugin = "csv"
+name = "people"
+files = {{ file = "people.csv" }}
+[source.config]
+stream = "people"
+primary_key = ["id"]
+columns = {{ id = "text", email = "text" }}
+[[rule]]
+plugin = "{rule}"
+streams = ["people.people"]
+config = {{ column = "email" }}
+"#
+        )
+    };
+    for rule in ["minimal-rule", "javascript-rule", "python-rule"] {
+        let output = project.run_text(&pipeline(rule));
+        assert!(output.status.success(), "{rule}: {}", stderr(&output));
+        let rows = project.query("SELECT email FROM clean_people.people ORDER BY id");
+        let emails: Vec<_> = rows.iter().map(|row| row["email"].as_str()).collect();
+        let expected = [Some("ana@exemplo.com"), None, Some("joão.ção@exemplo.com"), Some("🩺@x.y")];
+        assert_eq!(emails, expected, "{rule}");
+        let wrong = pipeline(rule).replace("column = \"email\"", "column = \"e_mail\"");
+        let output = project.run_text(&wrong);
+        assert_eq!(output.status.code(), Some(2), "{rule}: {}", stderr(&output));
+        assert!(stderr(&output).contains("`e_mail`"), "{rule}: {}", stderr(&output));
+    }
+}
