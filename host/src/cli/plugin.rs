@@ -1,16 +1,28 @@
-//! `host plugin inspect` and `host plugin build`.
+//! `host plugin new`, `inspect` and `build`.
 
 use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 
 use super::{Format, Shared, engine, json, runtime};
 use crate::error::Result;
-use crate::plugin::{Contract, Grants, RulePlugin, Search, SourcePlugin, build};
+use crate::plugin::{Contract, Grants, RulePlugin, Search, SourcePlugin, build, scaffold};
 
 /// Looks at plugins and builds them.
 #[derive(Subcommand)]
 pub(super) enum Plugin {
+    /// Makes a crate for a plugin of one's own, which builds and passes its tests.
+    #[command(after_help = "Example: host plugin new rule my-rule")]
+    New {
+        /// What it is.
+        #[arg(value_enum)]
+        kind: Kind,
+        /// A new folder, named as the plugin is to be.
+        folder: PathBuf,
+        /// The folder of the SDK; by default `plugins/sdk` at or above the new folder.
+        #[arg(long, value_name = "FOLDER")]
+        sdk: Option<PathBuf>,
+    },
     /// Shows a component's contract, config schema, needs and imports.
     Inspect {
         /// A name in a plugins folder, or a path.
@@ -31,9 +43,33 @@ pub(super) enum Plugin {
     },
 }
 
+/// What a new plugin is.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Kind {
+    /// It cleans records.
+    Rule,
+    /// It brings records.
+    Source,
+}
+
 impl Plugin {
     pub(super) fn run(&self, shared: &Shared) -> Result<String> {
         match self {
+            Self::New { kind, folder, sdk } => {
+                let contract = match kind {
+                    Kind::Rule => Contract::Rule,
+                    Kind::Source => Contract::Source,
+                };
+                let written = scaffold(contract, folder, sdk.as_deref())?;
+                if shared.format == Format::Json {
+                    return json(&written);
+                }
+                let shown = folder.display();
+                let files: String = written.iter().map(|path| format!("{}\n", path.display())).collect();
+                Ok(format!(
+                    "{files}\nnext:\n  cargo test --manifest-path {shown}/Cargo.toml\n  host plugin build {shown} --output plugins\n"
+                ))
+            }
             Self::Inspect { plugin } => inspect(plugin, shared),
             Self::Build { folders, output, profile } => {
                 let written = build::build(folders, profile, output)?;

@@ -15,6 +15,7 @@ mod imports;
 mod pace;
 mod resources;
 mod rule;
+mod scaffold;
 mod source;
 mod state;
 mod wasi;
@@ -25,6 +26,7 @@ pub use engine::{Component, Contract, Engine, Search};
 pub use http::{Final, Retry};
 pub use pace::{Pace, PaceHeaders};
 pub use rule::{Input, Note, Patch, RulePlan, RulePlugin, RuleRun, Scope, Verdicts};
+pub use scaffold::scaffold;
 pub use source::{Part, Reader, SourcePage, SourcePlugin, SourceSelection, Sweep};
 pub use state::Grants;
 

@@ -9,6 +9,7 @@ mod hubspot_answers;
 mod hubspot_changes;
 mod hubspot_common;
 mod identity;
+mod kit;
 mod languages;
 mod pipeline_run;
 mod raw_truth;

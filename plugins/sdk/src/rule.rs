@@ -11,6 +11,12 @@ use crate::rows::{Patch, Rows, Verdicts};
 use crate::schema::{Field, Need, Schema};
 
 /// A cleaning plugin: `open` once a stream, `plan` once, then `apply` for each batch, then `finish` until it has no more.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no rule",
+    label = "this type does not implement `Rule`",
+    note = "a rule has `type Config`, `fn open(config: Config, input: &Schema) -> Result<Self>`, `fn plan(&self) -> Plan` \
+            and `fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()>`"
+)]
 pub trait Rule: Sized + 'static {
     /// What the pipeline says in `config`; its JSON Schema is what the host checks the TOML against.
     type Config: serde::de::DeserializeOwned + schemars::JsonSchema;

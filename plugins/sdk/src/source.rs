@@ -12,6 +12,13 @@ use crate::rows::Built;
 use crate::schema::{Field, Need, Schema};
 
 /// A source: `open` for each call of the host, then `check`, `identity` and `discover`, or `read` for each stream.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no source",
+    label = "this type does not implement `Source`",
+    note = "a source has `type Config`, `fn open(config: Config) -> Result<Self>`, \
+            `fn discover(&self, wanted: Option<&[String]>) -> Result<Vec<StreamInfo>>` \
+            and `fn read(&self, selection: Selection) -> Result<Box<dyn Reader>>`"
+)]
 pub trait Source: Sized + 'static {
     /// What the pipeline says in `config`; its JSON Schema is what the host checks the TOML against.
     type Config: serde::de::DeserializeOwned + schemars::JsonSchema;
