@@ -4,6 +4,7 @@
 mod bindings;
 pub mod build;
 mod codec;
+pub mod conformance;
 mod connection;
 mod credential;
 mod decode_csv;

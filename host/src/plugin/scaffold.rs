@@ -33,7 +33,19 @@ pub fn scaffold(contract: Contract, folder: &Path, sdk: Option<&Path>) -> Result
         ),
     };
     let manifest = manifest.replace("NAME", name).replace("SDK", &sdk.display().to_string());
-    let files = [("Cargo.toml", manifest.as_str()), ("src/lib.rs", code), (".gitignore", "/target/\n*.wasm\n")];
+    let page = match contract {
+        Contract::Rule => include_str!("../../templates/rule/README.md.txt"),
+        Contract::Source => include_str!("../../templates/source/README.md.txt"),
+    };
+    let page = page.replace("NAME", name);
+    let files = [
+        ("Cargo.toml", manifest.as_str()),
+        ("src/lib.rs", code),
+        ("README.md", page.as_str()),
+        // The compiler that the SDK is built with, and the target of components.
+        ("rust-toolchain.toml", include_str!("../../../rust-toolchain.toml")),
+        (".gitignore", "/target/\n*.wasm\n"),
+    ];
     let mut written = Vec::new();
     for (file, text) in files {
         let path = folder.join(file);

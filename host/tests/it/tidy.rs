@@ -22,7 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "run",
         &["clean", "clock", "extract", "marts", "pipeline", "plugin", "prepare", "progress", "report", "warehouse"],
     ),
-    ("cli", &["clock", "marts", "pipeline", "plugin", "progress", "report", "run", "warehouse"]),
+    ("cli", &["clean", "clock", "marts", "pipeline", "plugin", "prepare", "progress", "report", "run", "warehouse"]),
 ];
 
 /// Crate → the one room that may name it.
