@@ -11,7 +11,7 @@ use crate::extract::Extracted;
 use crate::marts::{self, Built};
 use crate::pipeline;
 use crate::prepare::Skipped;
-use crate::warehouse::{Row, Table, Warehouse};
+use crate::warehouse::{Row, Table, Warehouse, literal};
 
 pub use quality::{Amounts, RecordStory, RuleQuality, StreamQuality, find, quality, record};
 pub use text::print;
@@ -48,7 +48,7 @@ pub struct Report {
 }
 
 /// A stream's rows, all accounted for.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
 pub struct Reconciled {
     /// `source.stream`.
     pub stream: String,
@@ -77,22 +77,24 @@ pub struct ReportTable {
 
 /// Counts every stream's rows; one that does not add up is an error.
 pub fn reconcile(warehouse: &Warehouse) -> Result<Vec<Reconciled>> {
+    // One query: each costs a quarter of a millisecond, however small its answer.
+    let counts = warehouse.loaded_streams()?.into_iter().map(|stream| {
+        let (name, raw) = (literal(&stream.name()), Table::raw(&stream.source, &stream.stream));
+        let clean = Table::clean(&stream.source, &stream.stream);
+        format!(
+            "SELECT {name} AS stream, (SELECT count(*) FROM {raw}) AS raw, (SELECT count(*) FROM {clean}) AS clean, \
+             (SELECT count(*) FROM _host.merges WHERE stream = {name}) AS merged, \
+             (SELECT count(*) FROM _host.rejects WHERE stream = {name}) AS rejected"
+        )
+    });
+    let counts = counts.collect::<Vec<_>>().join(" UNION ALL ");
+    if counts.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut reconciled = Vec::new();
-    for stream in warehouse.loaded_streams()? {
-        let name = stream.name();
-        let count = |sql: &str, parameters: &[&str]| -> Result<u64> {
-            let count = warehouse.value(sql, parameters)?;
-            Ok(count.and_then(|count| count.parse().ok()).unwrap_or_default())
-        };
-        let rows = |table: Table| count(&format!("SELECT count(*) FROM {table}"), &[]);
-        let journal = |table: &str| count(&format!("SELECT count(*) FROM _host.{table} WHERE stream = ?"), &[&name]);
-        let found = Reconciled {
-            raw: rows(Table::raw(&stream.source, &stream.stream))?,
-            clean: rows(Table::clean(&stream.source, &stream.stream))?,
-            merged: journal("merges")?,
-            rejected: journal("rejects")?,
-            stream: name,
-        };
+    for row in warehouse.query(&format!("FROM ({counts}) ORDER BY stream"), &[])? {
+        let found: Reconciled = serde_json::from_value(serde_json::Value::Object(row))
+            .map_err(|cause| Error::internal(format!("the counts of a stream: {cause}")))?;
         if found.raw != found.clean + found.merged + found.rejected {
             let Reconciled { stream, raw, clean, merged, rejected } = &found;
             let message = format!(

@@ -140,7 +140,7 @@ impl Context<'_> {
             let extracted = extract::extract(&chosen, &warehouse, &extract_options, self.progress, &self.stop).await;
             warehouse.work_freely()?;
             let extracted = extracted?;
-            extracted.iter().try_for_each(|stream| warehouse.record_step(&load_id, &stream.step()))?;
+            warehouse.record_steps(&load_id, extracted.iter().map(Extracted::step))?;
             self.clean_and_build(&warehouse, &prepared.rules, graph, &load_id, false)
                 .await
                 .map(|rest| (extracted, rest))
@@ -218,10 +218,8 @@ impl Context<'_> {
         let max_rejected = self.pipeline.file.pipeline.max_rejected;
         let options = clean::Options { load_id: load_id.to_owned(), replay, max_rejected };
         let cleaned = clean::clean(warehouse, rules, &options, self.progress, &self.stop).await?;
-        cleaned
-            .iter()
-            .filter(|stream| !stream.unchanged)
-            .try_for_each(|stream| warehouse.record_step(load_id, &stream.step()))?;
+        let changed = cleaned.iter().filter(|stream| !stream.unchanged);
+        warehouse.record_steps(load_id, changed.map(Cleaned::step))?;
         report::reconcile(warehouse)?;
         let Some(graph) = graph else { return Ok((cleaned, None)) };
         let variables = self.variables();

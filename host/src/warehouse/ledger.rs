@@ -77,13 +77,18 @@ impl Warehouse {
         self.change(sql, &[status, message, load_id]).map(drop)
     }
 
-    /// Notes a step.
-    pub fn record_step(&self, load_id: &str, step: &Step) -> Result<()> {
-        let numbers = [step.rows_read, step.rows_changed, step.requests].map(|number| number.to_string());
+    /// Notes steps.
+    pub fn record_steps(&self, load_id: &str, steps: impl IntoIterator<Item = Step>) -> Result<()> {
         let sql = "INSERT INTO _host.steps VALUES (?, ?, ?, ?::BIGINT, ?::BIGINT, ?::BIGINT, ?::DOUBLE)";
-        let seconds = step.seconds.to_string();
-        let [read, changed, requests] = &numbers;
-        self.change(sql, &[load_id, step.step, &step.name, read, changed, requests, &seconds]).map(drop)
+        self.transaction(|| {
+            steps.into_iter().try_for_each(|step| {
+                let [read, changed, requests] =
+                    [step.rows_read, step.rows_changed, step.requests].map(|number| number.to_string());
+                let seconds = step.seconds.to_string();
+                let values = [load_id, step.step, &step.name, &read, &changed, &requests, &seconds];
+                self.change(sql, &values).map(drop)
+            })
+        })
     }
 
     /// Binds a source to the account whose records are about to be committed.
@@ -119,16 +124,24 @@ impl Warehouse {
 
     /// Notes the streams that a source is about to load.
     pub fn record_streams(&self, source: &str, streams: &[Stream]) -> Result<()> {
+        let known = self.query("SELECT * FROM _host.streams WHERE source = ?", &[source])?;
         self.transaction(|| {
             for stream in streams {
-                let names = [source, stream.name.as_str()];
-                self.change("DELETE FROM _host.streams WHERE source = ? AND stream = ?", &names)?;
                 let key = serde_json::json!(stream.schema.primary_key).to_string();
                 let disposition = if stream.disposition == Disposition::Merge { "merge" } else { "replace" };
                 let carrier = stream.read_with.as_deref().unwrap_or_default();
                 let refers = serde_json::json!(stream.refers).to_string();
-                let sql = "INSERT INTO _host.streams VALUES (?, ?, ?, ?, nullif(?, ''), ?)";
-                self.change(sql, &[names[0], names[1], &key, disposition, carrier, &refers])?;
+                let wanted = [source, stream.name.as_str(), &key, disposition, carrier, &refers];
+                let columns = ["source", "stream", "primary_key", "disposition", "read_with", "refers"];
+                let is_it = |row: &super::Row| {
+                    let value = |column| row.get(column).and_then(|value| value.as_str()).unwrap_or_default();
+                    columns.map(value) == wanted
+                };
+                if known.iter().any(is_it) {
+                    continue;
+                }
+                self.change("DELETE FROM _host.streams WHERE source = ? AND stream = ?", &wanted[..2])?;
+                self.change("INSERT INTO _host.streams VALUES (?, ?, ?, ?, nullif(?, ''), ?)", &wanted)?;
             }
             Ok(())
         })
@@ -170,11 +183,17 @@ impl Warehouse {
 
     /// Sets how far a stream was read; runs inside the transaction that writes its rows.
     pub(super) fn set_cursor(&self, source: &str, stream: &str, cursor: &Cursor, load_id: &str) -> Result<()> {
-        self.change("DELETE FROM _host.cursors WHERE source = ? AND stream = ?", &[source, stream])?;
         let initial = cursor.is_initial.to_string();
         let state = cursor.state.as_deref().unwrap_or_default();
-        let sql = "INSERT INTO _host.cursors VALUES (?, ?, nullif(?, ''), ?::BOOLEAN, ?)";
-        self.change(sql, &[source, stream, state, &initial, load_id]).map(drop)
+        let values = [state, &initial, load_id, source, stream];
+        let sql = "UPDATE _host.cursors SET state = nullif(?, ''), is_initial = ?::BOOLEAN, load_id = ? \
+                   WHERE source = ? AND stream = ?";
+        if self.change(sql, &values)? == 0 {
+            let sql = "INSERT INTO _host.cursors (state, is_initial, load_id, source, stream) \
+                       VALUES (nullif(?, ''), ?::BOOLEAN, ?, ?, ?)";
+            self.change(sql, &values)?;
+        }
+        Ok(())
     }
 
     /// The load that last changed a table.
@@ -185,8 +204,12 @@ impl Warehouse {
 
     /// Notes that this load changed a table.
     pub fn touch(&self, table: &Table, load_id: &str) -> Result<()> {
-        let names = [table.schema.as_str(), table.name.as_str()];
-        self.change("DELETE FROM _host.table_versions WHERE table_schema = ? AND table_name = ?", &names)?;
-        self.change("INSERT INTO _host.table_versions VALUES (?, ?, ?)", &[names[0], names[1], load_id]).map(drop)
+        let values = [load_id, table.schema.as_str(), table.name.as_str()];
+        let sql = "UPDATE _host.table_versions SET load_id = ? WHERE table_schema = ? AND table_name = ?";
+        if self.change(sql, &values)? == 0 {
+            let sql = "INSERT INTO _host.table_versions (load_id, table_schema, table_name) VALUES (?, ?, ?)";
+            self.change(sql, &values)?;
+        }
+        Ok(())
     }
 }

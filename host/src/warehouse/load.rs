@@ -231,7 +231,7 @@ impl StreamLoader {
         let swept = std::mem::take(&mut self.swept);
         let swept = if self.is_fresh { Swept::default() } else { swept };
         // The first full reading only appends; its last checkpoint keeps the last row of each key.
-        let ends_initial = self.cursor.is_initial && done && self.is_incremental();
+        let ends_initial = self.cursor.is_initial && done && (self.is_fresh || self.is_incremental());
         let counts = self.warehouse.transaction(|| {
             if swept.begins {
                 self.begin_sweep()?;
@@ -272,7 +272,7 @@ impl StreamLoader {
         let rows: u64 = pending.rows.iter().map(|batch| batch.num_rows() as u64).sum();
         let unfit = pending.rows.iter().filter_map(|batch| batch.column_by_name(UNFIT));
         let unfit = unfit.map(|column| (column.len() - column.null_count()) as u64).sum();
-        if self.is_fresh && self.is_incremental() {
+        if self.is_fresh {
             self.append(&table, pending, columns)?;
             return Ok(LoadCounts { rows, changed: rows, unfit });
         }

@@ -63,11 +63,12 @@ pub(super) fn run(warehouse: &Warehouse) -> Result<()> {
         let error = Error::config(format!("the warehouse was written by a newer host (version {done} of its tables)"));
         return Err(error.hint("use that host, or another warehouse file"));
     }
-    for (index, migration) in MIGRATIONS.iter().enumerate().skip(done) {
-        warehouse.transaction(|| {
-            warehouse.execute(migration)?;
-            warehouse.change("INSERT INTO _host.migrations VALUES (?::BIGINT)", &[&(index + 1).to_string()])
-        })?;
+    if done == MIGRATIONS.len() {
+        return Ok(());
     }
-    Ok(())
+    warehouse.transaction(|| {
+        MIGRATIONS.iter().skip(done).try_for_each(|migration| warehouse.execute(migration))?;
+        let version = MIGRATIONS.len().to_string();
+        warehouse.change("INSERT INTO _host.migrations VALUES (?::BIGINT)", &[&version]).map(drop)
+    })
 }
