@@ -6,6 +6,7 @@ SHELL := bash
 PLUGINS := plugins/hubspot plugins/csv plugins/text plugins/canonicalize plugins/require plugins/dedupe plugins/validate plugins/mask plugins/link
 EXAMPLES := examples/minimal-rule examples/minimal-source
 EVIL := host/tests/evil-guest host/tests/evil-source
+FROZEN := host/tests/frozen/rule-0-1-0 host/tests/frozen/source-0-1-0
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PATIENTS ?= 2000
 SEEDS ?= 20
@@ -29,7 +30,7 @@ run: build ## Runs the whole pipeline against the sandbox
 
 test-plugins: setup
 	@cargo build -p host
-	@$(TARGET)/debug/host --quiet plugin build $(PLUGINS) $(EXAMPLES) $(EVIL) --profile plugin --output $(TARGET)/test-plugins
+	@$(TARGET)/debug/host --quiet plugin build $(PLUGINS) $(EXAMPLES) $(EVIL) $(FROZEN) --profile plugin --output $(TARGET)/test-plugins
 	@scripts/foreign-rules.sh $(TARGET)/test-plugins
 
 test: test-plugins ## Runs all tests

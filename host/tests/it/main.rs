@@ -5,6 +5,7 @@ mod cleaning;
 mod commands;
 mod contract;
 mod evil_guest;
+mod frozen;
 mod hubspot_answers;
 mod hubspot_changes;
 mod hubspot_common;
