@@ -1,7 +1,7 @@
 -- One row a patient: whom it merged, the channel it came by, its first won consultation, its cohort.
 WITH merged AS (
-    SELECT winner_id AS patient_id, list(loser_id ORDER BY loser_id) AS merged_ids
-    FROM staging.merged_records WHERE object = 'contacts' GROUP BY winner_id
+    SELECT survivor_id AS patient_id, list(record_id ORDER BY record_id) AS merged_ids
+    FROM core.crosswalk WHERE stream = 'hubspot.contacts' AND survivor_id <> record_id GROUP BY survivor_id
 ),
 channels AS (
     SELECT contacts.contact_id, channel_map.channel, channel_map.is_paid

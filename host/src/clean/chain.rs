@@ -74,9 +74,9 @@ pub(super) fn set(fields: &mut Vec<Field>, field: &Field) {
 }
 
 impl Chain {
-    /// Whether no rule needs the whole table.
-    pub(super) fn is_row_scope(&self) -> bool {
-        self.rules.iter().all(|link| link.run.plan.scope == Scope::Row)
+    /// The names of a segment's rules.
+    pub(super) fn names(&self, segment: &Segment) -> Vec<String> {
+        self.rules[segment.rules.clone()].iter().map(|link| link.counts.rule.clone()).collect()
     }
 
     pub(super) fn segments(&self) -> Vec<Segment> {

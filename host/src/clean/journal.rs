@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::plugin::Note;
 use crate::warehouse::{Table, Warehouse, display_options, displayable, key_text};
 
+/// Those of the journal's tables whose rows are a rule's own; a merge is led on by later rules.
+pub(super) const OF_RULES: [&str; 3] = ["changes", "rejects", "notes"];
+
 /// The journal's tables, in `_host` and, while a stream is cleaned, as `staged_…`.
 pub(super) const TABLES: [&str; 4] = ["changes", "rejects", "notes", "merges"];
 
@@ -105,7 +108,7 @@ impl<'a> Journal<'a> {
             notes.iter().for_each(|note| confidence.append_option(note.confidence));
             Arc::new(confidence.finish()) as ArrayRef
         };
-        self.append(table, columns.into(), notes.len(), (table == "notes").then(confidence))
+        self.append(table, columns.into(), notes.len(), (table == "notes").then(|| ("confidence", confidence())))
     }
 
     pub(super) fn merges(&self, rule: &str, merges: &[Merge]) -> Result<()> {
@@ -118,7 +121,8 @@ impl<'a> Journal<'a> {
             ("code", texts(merges.iter().map(|merge| Some(merge.code.as_str())))),
             ("confidence", Arc::new(confidence.finish()) as ArrayRef),
         ];
-        self.append("merges", columns.into(), merges.len(), None)?;
+        let chosen = texts(merges.iter().map(|merge| Some(merge.survivor.as_str())));
+        self.append("merges", columns.into(), merges.len(), Some(("chosen_key", chosen)))?;
         // Merges to come look at those before them.
         self.flush()
     }
@@ -133,13 +137,13 @@ impl<'a> Journal<'a> {
         self.warehouse.append_all(&Table::new("temp", format!("staged_{table}")), batches.into_iter().map(Ok))
     }
 
-    /// Appends to a staged table; the column of confidence joined that of notes later, behind the others.
+    /// Appends to a staged table; a column that joined it later is behind the others.
     fn append(
         &self,
         table: &str,
         columns: Vec<(&str, ArrayRef)>,
         rows: usize,
-        confidence: Option<ArrayRef>,
+        later: Option<(&'static str, ArrayRef)>,
     ) -> Result<()> {
         if rows == 0 {
             return Ok(());
@@ -147,7 +151,7 @@ impl<'a> Journal<'a> {
         let mut columns = columns;
         columns.insert(0, ("stream", same(self.stream, rows)));
         columns.push(("load_id", same(self.load_id, rows)));
-        columns.extend(confidence.map(|confidence| ("confidence", confidence)));
+        columns.extend(later);
         let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         let arrays = columns.into_iter().map(|(_, array)| array).collect();

@@ -1,12 +1,14 @@
 //! Raw tables → rules → clean tables. Raw is never altered; a stream whose rows and rules are as they were is left alone.
 
 mod chain;
+mod flow;
 mod journal;
 mod order;
 mod publish;
 mod row_scope;
 mod table_scope;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use tokio::sync::watch;
@@ -15,10 +17,11 @@ use crate::error::{Error, Kind, Result};
 use crate::pipeline::{InputName, StreamName};
 use crate::prepare::PreparedRule;
 use crate::progress::{Event, Progress};
-use crate::schema::{LOAD_ID, Schema};
-use crate::warehouse::{LoadedStream, Step, Table, Warehouse, literal};
+use crate::schema::Schema;
+use crate::warehouse::{LoadedStream, Step, Table, Warehouse};
 
 pub use chain::{Chain, merges_schema, open};
+use flow::{Flow, Known};
 use journal::Journal;
 
 /// What cleaning did to one stream.
@@ -28,7 +31,7 @@ pub struct Cleaned {
     pub stream: String,
     /// Whether it was left alone, since neither rows nor rules changed.
     pub unchanged: bool,
-    /// Why it was cleaned whole, though it had been cleaned before; empty where only new rows were.
+    /// What changed since it was last cleaned, beside its rows; empty where they alone did.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub because: String,
     /// Raw rows that went through the rules.
@@ -117,46 +120,80 @@ impl Task<'_> {
             let seconds = started.elapsed().as_secs_f64();
             return Ok(Cleaned { stream: name, unchanged: true, seconds, ..Cleaned::default() });
         }
-        let done = publish::Done { stream: &name, clean: &clean, fingerprint: &fingerprint, version: &version };
+        let done = publish::Done {
+            stream: self.stream,
+            raw: &raw,
+            clean: &clean,
+            fingerprint: &fingerprint,
+            version: &version,
+            load_id: &self.options.load_id,
+            max_rejected: self.options.max_rejected,
+        };
         if self.rules.is_empty() {
-            publish::view(self.warehouse, &raw, &done, &self.options.load_id)?;
+            publish::view(self.warehouse, &done)?;
             let seconds = started.elapsed().as_secs_f64();
             return Ok(Cleaned { stream: name, seconds, ..Cleaned::default() });
         }
-        let schema_of = |input: &InputName| self.schema_of(input).ok().flatten();
-        let mut chain = open(self.rules, &name, &schema, &schema_of).await?;
-        // Rows are deleted in streams that are replaced or carried; those are cleaned whole.
-        let incremental = !self.options.replay && same_rules && chain.is_row_scope() && self.stream.only_grows();
+        let inputs = self.inputs()?;
+        let mut chain = open(self.rules, &name, &schema, &|input| inputs.get(input).cloned()).await?;
+        let masked = chain.masked();
+        let fingerprints = order::segments(&chain, self.basis(&schema), &masked);
+        let (known, valid) = self.known(&fingerprints, exists)?;
+        let journal = Journal::begin(self.warehouse, &name, &self.options.load_id, masked)?;
+        let tell = |rows| self.progress.tell(Event::Clean { stream: name.clone(), rows, done: false });
+        let flow = Flow {
+            warehouse: self.warehouse,
+            stream: self.stream,
+            schema: &schema,
+            journal: &journal,
+            tell: &tell,
+            fingerprints,
+            known,
+            valid,
+        };
+        let since = before.as_ref().map_or("", |before| before.1.as_str());
+        let flowed = flow.run(&mut chain, &raw, since).await?;
+        let counts = chain.counts();
+        let (rows, seconds) = (flowed.rows, || started.elapsed().as_secs_f64());
+        if !flowed.is_changed {
+            publish::unchanged(self.warehouse, &done, &flowed.outputs)?;
+            return Ok(Cleaned { stream: name, unchanged: true, seconds: seconds(), ..Cleaned::default() });
+        }
+        publish::publish(self.warehouse, &done, &flowed.outputs, &counts)?;
+        self.progress.tell(Event::Clean { stream: name.clone(), rows, done: true });
         let because = match &before {
-            Some((before, _)) if !same_rules => order::difference(before, &fingerprint),
+            Some((before, _)) if *before != fingerprint => order::difference(before, &fingerprint),
             _ => String::new(),
         };
-        let since = before.map(|before| before.1).filter(|_| incremental);
-        let condition = since.as_ref().map(|since| format!(" WHERE {LOAD_ID} > {}", literal(since)));
-        let journal = Journal::begin(self.warehouse, &name, &self.options.load_id, chain.masked())?;
-        let stage = clean.suffixed("__next");
-        let rows = self.work(&mut chain, &schema, &raw, &stage, condition.as_deref(), &journal).await?;
-        let counts = chain.counts();
-        self.check_rejected(rows, &counts)?;
-        let key = &schema.primary_key;
-        match &condition {
-            Some(condition) => {
-                publish::merge(self.warehouse, &raw, condition, &stage, key, &done, &self.options.load_id, &counts)?;
-            }
-            None => publish::replace(self.warehouse, &stage, &done, &self.options.load_id, &counts)?,
-        }
-        self.progress.tell(Event::Clean { stream: name.clone(), rows, done: true });
-        let seconds = started.elapsed().as_secs_f64();
         let warnings = chain.warnings();
-        Ok(Cleaned { stream: name, unchanged: false, because, rows, rules: counts, warnings, seconds })
+        Ok(Cleaned { stream: name, unchanged: false, because, rows, rules: counts, warnings, seconds: seconds() })
+    }
+
+    /// What the last cleaning remembered of each segment, and how many of them, from the first, still stand.
+    fn known(&self, fingerprints: &[String], exists: bool) -> Result<(Vec<Known>, usize)> {
+        // What two rules of one name did cannot be told apart in the journal.
+        let names: BTreeSet<_> = self.rules.iter().map(|rule| &rule.name).collect();
+        if self.options.replay || !exists || names.len() < self.rules.len() {
+            return Ok((Vec::new(), 0));
+        }
+        let mut known = self.warehouse.known_segments(&self.stream.name())?;
+        for (at, known) in known.iter_mut().enumerate().take(fingerprints.len()) {
+            let place = flow::place(self.stream, at, fingerprints.len());
+            if self.warehouse.columns(&place)?.is_none() {
+                known.0.clear();
+            }
+        }
+        let stands = |(known, now): &(&Known, &String)| known.fingerprint == **now;
+        let known: Vec<_> = known.into_iter().map(|(fingerprint, digest)| Known { fingerprint, digest }).collect();
+        let valid = known.iter().zip(fingerprints).take_while(stands).count();
+        Ok((known, valid))
     }
 
     /// What the clean table depends on beside raw's rows: raw's columns, the rules in their order, and what they read
     /// beside the stream.
     fn fingerprint(&self, schema: &Schema) -> Result<String> {
-        let columns = schema.fields.iter().map(|field| format!("column {}={}", field.name, field.data_type.sql()));
-        let rules = self.rules.iter().map(|rule| format!("rule {}={}", rule.name, rule.fingerprint));
-        let mut lines: Vec<_> = columns.chain(rules).collect();
+        let (columns, rules) = self.basis(schema);
+        let mut lines = [columns, rules].concat();
         for input in self.rules.iter().flat_map(|rule| rule.inputs.values()) {
             let StreamName { source, stream } = &input.stream;
             let version = self.warehouse.table_version(&Table::clean(source, stream))?.unwrap_or_default();
@@ -165,74 +202,28 @@ impl Task<'_> {
         Ok(lines.join("\n"))
     }
 
-    /// The schema of what a rule reads beside the stream.
-    fn schema_of(&self, input: &InputName) -> Result<Option<Schema>> {
-        let StreamName { source, stream } = &input.stream;
+    /// Raw's columns and the rules, a line each.
+    fn basis(&self, schema: &Schema) -> (Vec<String>, Vec<String>) {
+        let columns = schema.fields.iter().map(|field| format!("column {}={}", field.name, field.data_type.sql()));
+        let rules = self.rules.iter().map(|rule| format!("rule {}={}", rule.name, rule.fingerprint));
+        (columns.collect(), rules.collect())
+    }
+
+    /// The schemas of what rules read beside the stream, of what is loaded.
+    fn inputs(&self) -> Result<BTreeMap<InputName, Schema>> {
         let loaded = self.warehouse.loaded_streams()?;
-        let Some(loaded) = loaded.into_iter().find(|one| one.source == *source && one.stream == *stream) else {
-            return Ok(None);
-        };
-        if input.is_merges {
-            return Ok(Some(merges_schema()));
-        }
-        let fields = self.warehouse.columns(&Table::clean(source, stream))?;
-        Ok(fields.map(|fields| Schema { fields, primary_key: loaded.primary_key, cursor: None }))
-    }
-
-    /// Rules that refuse too much are rather wrong than right.
-    fn check_rejected(&self, rows: u64, counts: &[RuleCounts]) -> Result<()> {
-        let rejected: u64 = counts.iter().map(|rule| rule.rejected).sum();
-        #[expect(clippy::cast_precision_loss, reason = "a share, to compare with one")]
-        let share = rejected as f64 / rows.max(1) as f64;
-        if share <= self.options.max_rejected {
-            return Ok(());
-        }
-        let worst = counts.iter().max_by_key(|rule| rule.rejected).map_or("", |rule| rule.rule.as_str());
-        let error = Error::data(format!(
-            "rules reject {rejected} of {rows} rows, most of them `{worst}`: more than `max_rejected` = {}",
-            self.options.max_rejected
-        ));
-        Err(error.hint(format!(
-            "look at the rule `{worst}`, or set `max_rejected` in `[pipeline]` to a share above {share:.3}"
-        )))
-    }
-
-    /// Runs the chain into the stage table: row rules batch by batch, each table rule over the stage so far.
-    async fn work(
-        &self,
-        chain: &mut Chain,
-        schema: &Schema,
-        raw: &Table,
-        stage: &Table,
-        condition: Option<&str>,
-        journal: &Journal<'_>,
-    ) -> Result<u64> {
-        self.warehouse.execute(&format!("CREATE SCHEMA IF NOT EXISTS {}", crate::warehouse::quote(&stage.schema)))?;
-        let mut rows = None;
-        let mut from = (raw, condition.unwrap_or_default());
-        for segment in chain.segments() {
-            if segment.is_row_scope {
-                let target = stage.suffixed(&format!("_{}", segment.rules.start));
-                let tell = |rows| self.progress.tell(Event::Clean { stream: self.stream.name(), rows, done: false });
-                let read = row_scope::run(self.warehouse, chain, &segment, from, &target, schema, journal, tell)?;
-                rows.get_or_insert(read);
-                self.warehouse.execute(&format!("DROP TABLE IF EXISTS {stage}"))?;
-                self.warehouse.rename(&target, &stage.name)?;
-            } else {
-                if rows.is_none() {
-                    let (table, condition) = from;
-                    self.warehouse
-                        .execute(&format!("CREATE OR REPLACE TABLE {stage} AS SELECT * FROM {table}{condition}"))?;
-                    let count = self.warehouse.value(&format!("SELECT count(*) FROM {stage}"), &[])?;
-                    rows = count.and_then(|count| count.parse().ok());
-                }
-                table_scope::run(self.warehouse, chain, &segment, stage, schema, journal).await?;
+        let mut schemas = BTreeMap::new();
+        for input in self.rules.iter().flat_map(|rule| rule.inputs.values()) {
+            let is_it = |one: &&LoadedStream| one.source == input.stream.source && one.stream == input.stream.stream;
+            let Some(LoadedStream { source, stream, primary_key, .. }) = loaded.iter().find(is_it) else { continue };
+            if input.is_merges {
+                schemas.insert(input.clone(), merges_schema());
+            } else if let Some(fields) = self.warehouse.columns(&Table::clean(source, stream))? {
+                let primary_key = primary_key.clone();
+                schemas.insert(input.clone(), Schema { fields, primary_key, cursor: None });
             }
-            from = (stage, "");
         }
-        journal.flush()?;
-        table_scope::survivors_stay(self.warehouse, stage, schema)?;
-        Ok(rows.unwrap_or_default())
+        Ok(schemas)
     }
 
     fn tables(&self) -> (Table, Table) {

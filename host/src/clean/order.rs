@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::chain::{Chain, Segment};
 use crate::error::{Error, Result};
 use crate::prepare::PreparedRule;
 use crate::warehouse::LoadedStream;
@@ -26,6 +27,24 @@ pub(super) fn order(streams: Vec<LoadedStream>, rules: &[PreparedRule]) -> Resul
         waiting = blocked;
     }
     Ok(ordered)
+}
+
+/// What each segment's output rests on, beside its input: raw's columns and its own rules, a line each. Whether its
+/// output is the clean table belongs to it, and of which columns the journal holds no values.
+pub(super) fn segments(
+    chain: &Chain,
+    (columns, rules): (Vec<String>, Vec<String>),
+    masked: &BTreeSet<String>,
+) -> Vec<String> {
+    let shared: Vec<_> = columns.into_iter().chain(masked.iter().map(|column| format!("masked {column}"))).collect();
+    let segments = chain.segments();
+    let last = segments.len().saturating_sub(1);
+    let of = |(at, segment): (usize, &Segment)| {
+        let rules = rules.get(segment.rules.clone()).unwrap_or_default();
+        let end = if at == last { "to clean" } else { "to the next" };
+        [shared.as_slice(), rules, &[end.to_owned()]].concat().join("\n")
+    };
+    segments.iter().enumerate().map(of).collect()
 }
 
 /// What differs between two fingerprints of a stream's cleaning, for people.

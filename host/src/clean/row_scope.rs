@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow_schema::{DataType, Field};
+use arrow_schema::DataType;
 
 use super::chain::{Chain, Link, Segment, set};
 use super::journal::{Change, Journal, KEY, as_text, keys};
 use crate::error::{Error, Result};
 use crate::plugin::Note;
-use crate::schema::Schema;
+use crate::schema::{Field, Schema};
 use crate::warehouse::{Table, Warehouse, key_text, quote};
 
 /// Rows between two words of progress.
@@ -39,7 +39,7 @@ pub(super) fn run(
 ) -> Result<u64> {
     let links = &mut chain.rules[segment.rules.clone()];
     let there = warehouse.columns(from)?.unwrap_or_default();
-    let mut sets: Vec<crate::schema::Field> = Vec::new();
+    let mut sets: Vec<Field> = Vec::new();
     links.iter().flat_map(|link| &link.run.plan.sets).for_each(|field| set(&mut sets, field));
     let names =
         links.iter().flat_map(|link| link.run.plan.reads.iter().chain(link.run.plan.sets.iter().map(|f| &f.name)));
@@ -83,14 +83,14 @@ fn joined(batches: &mut Vec<RecordBatch>) -> Result<RecordBatch> {
 /// What rules set, row by row, until the target is made of it.
 struct Stage<'a> {
     warehouse: &'a Warehouse,
-    sets: &'a [crate::schema::Field],
+    sets: &'a [Field],
     waiting: Vec<RecordBatch>,
 }
 
 impl<'a> Stage<'a> {
     const TABLE: &'static str = "staged_rows";
 
-    fn begin(warehouse: &'a Warehouse, sets: &'a [crate::schema::Field]) -> Result<Self> {
+    fn begin(warehouse: &'a Warehouse, sets: &'a [Field]) -> Result<Self> {
         let columns: String =
             sets.iter().map(|field| format!(", {} {}", quote(&field.name), field.data_type.sql())).collect();
         warehouse.execute(&format!("CREATE OR REPLACE TEMP TABLE {} ({ROW} BIGINT{columns})", Self::TABLE))?;
@@ -110,14 +110,14 @@ impl<'a> Stage<'a> {
     }
 
     /// Makes the target: what no rule sets is copied within the warehouse.
-    fn finish(mut self, from: &Table, target: &Table, there: &[crate::schema::Field]) -> Result<()> {
+    fn finish(mut self, from: &Table, target: &Table, there: &[Field]) -> Result<()> {
         self.write()?;
         let is_set = |name: &str| self.sets.iter().any(|field| field.name == name);
         let old = there.iter().map(|field| {
             let side = if is_set(&field.name) { "staged" } else { "old" };
             format!("{side}.{}", quote(&field.name))
         });
-        let is_new = |field: &&crate::schema::Field| !there.iter().any(|known| known.name == field.name);
+        let is_new = |field: &&Field| !there.iter().any(|known| known.name == field.name);
         let new = self.sets.iter().filter(is_new).map(|field| format!("staged.{}", quote(&field.name)));
         let columns = old.chain(new).collect::<Vec<_>>().join(", ");
         self.warehouse.execute(&format!(
@@ -202,7 +202,7 @@ fn with_column(batch: &RecordBatch, name: &str, array: ArrayRef) -> Result<Recor
     let schema = batch.schema();
     let mut fields: Vec<_> = schema.fields().iter().map(|field| field.as_ref().clone()).collect();
     let mut columns = batch.columns().to_vec();
-    let field = Field::new(name, array.data_type().clone(), true);
+    let field = arrow_schema::Field::new(name, array.data_type().clone(), true);
     match schema.index_of(name) {
         Ok(index) => {
             fields[index] = field;

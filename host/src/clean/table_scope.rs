@@ -1,5 +1,7 @@
-//! One table rule: shown the columns that it declared, batch by batch, then its verdicts applied to the stage table.
+//! One table rule: shown the columns that it declared, batch by batch, then its verdicts applied to the stage table; or,
+//! where it would be shown what it was shown before, left to what it decided then.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::{Array as _, ArrayRef, RecordBatch, StringArray};
@@ -81,7 +83,75 @@ pub(super) async fn run(
             None => failed(&verdicts.patch.rejects, &verdicts.patch.notes),
         };
     }
-    Ok(())
+    // Later rules may lead these merges on; what this one chose is kept for a time when they choose anew.
+    warehouse.execute(&format!(
+        "UPDATE staged_merges SET chosen_key = survivor_key WHERE rule = {} AND chosen_key <> survivor_key",
+        literal(&rule)
+    ))
+}
+
+/// Tells what the rule depends on from anything else: its columns in all rows, and what it reads beside them.
+pub(super) fn digest(
+    warehouse: &Warehouse,
+    chain: &Chain,
+    segment: &Segment,
+    rows: &str,
+    schema: &Schema,
+) -> Result<String> {
+    let link = &chain.rules[segment.rules.start];
+    let plan = &link.run.plan;
+    let there = warehouse.query(&format!("SELECT column_name FROM (DESCRIBE {rows})"), &[])?;
+    let there: BTreeSet<_> = there.iter().filter_map(|row| row.get("column_name")?.as_str()).collect();
+    // What it sets belongs to it: a value that it leaves alone stays as it came.
+    let own = schema.primary_key.iter().chain(&plan.reads).chain(plan.sets.iter().map(|field| &field.name));
+    let own: BTreeSet<_> = own.map(String::as_str).filter(|name| there.contains(name)).collect();
+    let mut digests = vec![digest_of(warehouse, &format!("({rows})"), own)?];
+    for (name, columns) in &plan.reads_beside {
+        let input = link.inputs.get(name).ok_or_else(|| Error::internal(format!("no input `{name}`")))?;
+        digests.push(digest_of(warehouse, &records_of(input), columns.iter().map(String::as_str))?);
+    }
+    Ok(digests.join("\n"))
+}
+
+/// Columns, rows, and the sum of the rows' hashes, whatever their order. A hash is hashed again: a sum of what DuckDB
+/// makes of several columns would hardly tell two rows from the same two with values exchanged.
+fn digest_of<'a>(warehouse: &Warehouse, from: &str, columns: impl IntoIterator<Item = &'a str>) -> Result<String> {
+    let columns = quote_all(columns, "");
+    let sum = format!("SELECT count(*) || ' ' || coalesce(sum(hash(hash({columns}))::HUGEINT), 0) FROM {from}");
+    Ok(format!("{columns} {}", warehouse.value(&sum, &[])?.unwrap_or_default()))
+}
+
+/// Makes the stage of rows whose verdicts are known: what the rule set is as it was, what it took away stays away.
+pub(super) fn decided_before(
+    warehouse: &Warehouse,
+    chain: &Chain,
+    segment: &Segment,
+    (rows, condition, place): (&Table, &str, &Table),
+    stage: &Table,
+    schema: &Schema,
+    journal: &Journal<'_>,
+) -> Result<()> {
+    let link = &chain.rules[segment.rules.start];
+    let sets: BTreeSet<_> = link.run.plan.sets.iter().map(|field| field.name.as_str()).collect();
+    let there = warehouse.columns(rows)?.unwrap_or_default();
+    let here = there.iter().map(|field| field.name.as_str());
+    let columns = here.clone().chain(sets.iter().copied().filter(|name| !here.clone().any(|known| known == *name)));
+    let columns = columns.map(|name| format!("{}.{}", if sets.contains(name) { "old" } else { "new" }, quote(name)));
+    let (columns, key) = (columns.collect::<Vec<_>>().join(", "), key_text(&schema.primary_key));
+    let keyed = |from: String| format!("(SELECT *, {key} AS _host_key FROM {from})");
+    warehouse.execute(&format!(
+        "CREATE OR REPLACE TABLE {stage} AS SELECT {columns} FROM {} AS new JOIN {} AS old USING (_host_key)",
+        keyed(format!("{rows}{condition}")),
+        keyed(place.to_string()),
+    ))?;
+    // Merges are published whole, since a later rule may lead them on.
+    journal.flush()?;
+    let (stream, rule) = (literal(journal.stream()), literal(&link.counts.rule));
+    let earlier = format!("FROM _host.merges AS earlier WHERE earlier.stream = {stream} AND earlier.rule = {rule}");
+    warehouse.execute(&format!(
+        "UPDATE staged_merges SET survivor_key = earlier.chosen_key {earlier} AND staged_merges.survivor_key = earlier.key; \
+         INSERT INTO staged_merges SELECT * REPLACE (chosen_key AS survivor_key) {earlier}"
+    ))
 }
 
 /// What a rule reads beside its stream: the clean records of another, or its merges.
@@ -92,19 +162,6 @@ fn records_of(input: &InputName) -> String {
         return format!("(SELECT key, survivor_key FROM _host.merges WHERE stream = {name})");
     }
     Table::clean(source, stream).to_string()
-}
-
-/// A record may merge only into one that is still there at the end, whichever rule took it away.
-pub(super) fn survivors_stay(warehouse: &Warehouse, stage: &Table, schema: &Schema) -> Result<()> {
-    let key = key_text(&schema.primary_key);
-    let sql = format!(
-        "SELECT rule, survivor_key FROM staged_merges WHERE survivor_key NOT IN (SELECT {key} FROM {stage}) LIMIT 1"
-    );
-    let Some(gone) = warehouse.query(&sql, &[])?.into_iter().next() else { return Ok(()) };
-    let text = |name: &str| gone.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-    let (rule, key) = (text("rule"), text("survivor_key"));
-    let error = Error::plugin(format!("rule `{rule}` merges records into `{key}`, which does not stay"));
-    Err(error.hint("a rule that refuses records belongs before the one that merges them"))
 }
 
 fn apply(

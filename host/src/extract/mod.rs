@@ -64,6 +64,7 @@ pub async fn extract(
     progress: &Progress,
     stop: &watch::Receiver<bool>,
 ) -> Result<Vec<Extracted>> {
+    let forgotten = warehouse.forgotten()?;
     let mut tasks = JoinSet::new();
     let (failed, stop_others) = watch::channel(false);
     for (source, streams) in sources {
@@ -82,7 +83,7 @@ pub async fn extract(
             let carried = streams.iter().filter(|other| other.read_with.as_deref() == Some(stream.name.as_str()));
             for each in std::iter::once(stream).chain(carried) {
                 loader.ensure(&each.name, &each.schema)?;
-                loader.keep_out(each)?;
+                loader.keep_out(each, &forgotten);
             }
             tasks.spawn(task.run(loader, stop.clone(), stop_others.clone()));
         }

@@ -248,7 +248,7 @@ fn stem(plugin: &str) -> &str {
 }
 
 /// What a rule reads beside its stream: `source.stream`, or `source.stream.merges`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
 pub struct InputName {

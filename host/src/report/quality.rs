@@ -4,7 +4,7 @@ use crate::error::{Error, Result, nearest};
 use crate::schema::Type;
 use crate::warehouse::{LoadedStream, Row, Table, Warehouse, key_text, literal, quote};
 
-/// What the rules of one stream did when it was last cleaned.
+/// What the rules of one stream did to the rows that it has.
 #[derive(Debug, serde::Serialize)]
 pub struct StreamQuality {
     /// `source.stream`.
@@ -54,11 +54,21 @@ pub fn quality(warehouse: &Warehouse, examples: usize) -> Result<Vec<StreamQuali
     let reconciled = super::reconcile(warehouse)?;
     let mut streams = Vec::new();
     for (stream, rows) in warehouse.loaded_streams()?.iter().zip(reconciled) {
+        // Of all its rows, whichever run cleaned them: a run may see a few, and a rule none.
         let rules = warehouse.query(
-            "SELECT rule, rows_checked AS checked, fields_changed AS changed, rows_merged AS merged, \
-             rows_rejected AS rejected, notes FROM _host.rule_runs WHERE stream = ?1 AND load_id = \
-             (SELECT max(load_id) FROM _host.rule_runs WHERE stream = ?1) ORDER BY position",
-            &[&stream.name()],
+            "WITH last AS (SELECT rule, position FROM _host.rule_runs WHERE stream = ?1 AND load_id = \
+               (SELECT max(load_id) FROM _host.rule_runs WHERE stream = ?1)), \
+             done AS (SELECT rule, count(*) FILTER (what = 'changed') AS changed, count(*) FILTER (what = 'merged') AS merged, \
+               count(*) FILTER (what = 'rejected') AS rejected, count(*) FILTER (what = 'noted') AS notes FROM ( \
+                 SELECT rule, 'changed' AS what FROM _host.changes WHERE stream = ?1 \
+                 UNION ALL SELECT rule, 'merged' FROM _host.merges WHERE stream = ?1 \
+                 UNION ALL SELECT rule, 'rejected' FROM _host.rejects WHERE stream = ?1 \
+                 UNION ALL SELECT rule, 'noted' FROM _host.notes WHERE stream = ?1) GROUP BY rule) \
+             SELECT rule, (?2::BIGINT - coalesce(sum(merged + rejected) OVER ( \
+               ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0))::BIGINT AS checked, \
+               coalesce(changed, 0) AS changed, coalesce(merged, 0) AS merged, coalesce(rejected, 0) AS rejected, \
+               coalesce(notes, 0) AS notes FROM last LEFT JOIN done USING (rule) ORDER BY position",
+            &[&stream.name(), &rows.raw.to_string()],
         )?;
         if rules.is_empty() {
             continue;

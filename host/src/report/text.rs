@@ -81,7 +81,10 @@ fn write_clean(out: &mut String, report: &Report) -> std::fmt::Result {
             label = "";
         }
         for rule in &stream.rules {
-            let mut facts = vec![format!("{} checked", grouped(rule.checked))];
+            let mut facts = match rule.checked {
+                0 if stream.rows > 0 => vec!["nothing new to check".to_owned()],
+                checked => vec![format!("{} checked", grouped(checked))],
+            };
             let counts = [
                 (rule.changed, "fields changed"),
                 (rule.merged, "merged"),

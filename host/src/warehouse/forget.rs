@@ -1,8 +1,10 @@
 //! Erases people: their rows go from every table, and a hash of each key keeps them out of later loads.
 
-use super::{LoadedStream, StreamLoader, Table, Warehouse, key_text, literal, quote};
+use std::collections::BTreeMap;
+
+use super::{LoadedStream, Row, StreamLoader, Table, Warehouse, key_text, literal, quote};
 use crate::error::Result;
-use crate::schema::{Schema, Stream};
+use crate::schema::Stream;
 
 /// What was erased.
 #[derive(Debug, Default, serde::Serialize)]
@@ -14,7 +16,14 @@ pub struct Forgotten {
 }
 
 impl Warehouse {
-    /// Erases a record, and those that merged with it, from raw, clean and the journal, in one transaction. What a load
+    /// How many records of each stream were forgotten, by `source.stream`.
+    pub fn forgotten(&self) -> Result<BTreeMap<String, u64>> {
+        let rows = self.query("SELECT stream, count(*) AS records FROM _host.forgotten GROUP BY stream", &[])?;
+        let of = |row: &Row| Some((row.get("stream")?.as_str()?.to_owned(), row.get("records")?.as_u64()?));
+        Ok(rows.iter().filter_map(of).collect())
+    }
+
+    /// Erases a record, and those that merged with it, from raw, clean, what is kept between rules and the journal, in one transaction. What a load
     /// brings of them later goes before it is committed. `load_id` notes that the tables changed.
     pub fn forget(&self, stream: &LoadedStream, key: &str, load_id: &str) -> Result<Forgotten> {
         let name = stream.name();
@@ -37,14 +46,16 @@ impl Warehouse {
                     (false, false) => None,
                 };
                 let Some(condition) = condition else { continue };
-                for table in [raw, clean] {
+                let kept = self.kept_tables(&other.source, &other.stream)?;
+                for table in [&raw, &clean].into_iter().chain(&kept) {
                     // A stream without rules is a view of its raw table.
-                    if self.columns(&table)?.is_some() && !self.is_view(&table)? {
+                    if self.columns(table)?.is_some() && !self.is_view(table)? {
                         let count = self.change(&format!("DELETE FROM {table} WHERE {condition}"), &[])?;
                         forgotten.rows.push((format!("{}.{}", table.schema, table.name), count));
                     }
-                    self.touch(&table, load_id)?;
                 }
+                self.touch(&raw, load_id)?;
+                self.touch(&clean, load_id)?;
             }
             for table in ["changes", "rejects", "notes", "merges"] {
                 let also = if table == "merges" { format!(" OR survivor_key IN ({keys})") } else { String::new() };
@@ -82,33 +93,26 @@ pub(super) struct Forgetting {
 
 impl Forgetting {
     /// What must not come back into a stream's table.
-    pub(super) fn of(
-        warehouse: &Warehouse,
-        source: &str,
-        stream: &str,
-        schema: &Schema,
-        refers: &[(String, String)],
-    ) -> Result<Self> {
-        let own = (key_text(&schema.primary_key), stream.to_owned());
-        let others = refers.iter().map(|(column, to)| (format!("{}::VARCHAR", quote(column)), to.clone()));
-        let mut conditions = Vec::new();
-        for (key, to) in std::iter::once(own).chain(others) {
-            let name = format!("{source}.{to}");
-            if warehouse.value("SELECT 1 FROM _host.forgotten WHERE stream = ? LIMIT 1", &[&name])?.is_some() {
-                let hashes = format!("SELECT key_sha256 FROM _host.forgotten WHERE stream = {}", literal(&name));
-                conditions.push(format!("sha256({key}) IN ({hashes})"));
-            }
-        }
-        Ok(Self { conditions })
+    fn of(source: &str, stream: &Stream, forgotten: &BTreeMap<String, u64>) -> Self {
+        let own = (key_text(&stream.schema.primary_key), &stream.name);
+        let others = stream.refers.iter().map(|(column, to)| (format!("{}::VARCHAR", quote(column)), to));
+        let named = std::iter::once(own).chain(others).map(|(key, to)| (key, format!("{source}.{to}")));
+        let condition = |(key, name): (String, String)| {
+            let hashes = format!("SELECT key_sha256 FROM _host.forgotten WHERE stream = {}", literal(&name));
+            format!("sha256({key}) IN ({hashes})")
+        };
+        Self { conditions: named.filter(|(_, name)| forgotten.contains_key(name)).map(condition).collect() }
     }
 }
 
 impl StreamLoader {
-    /// Notes what must not come back, of the stream and those that it carries.
-    pub fn keep_out(&mut self, stream: &Stream) -> Result<()> {
-        let forgetting = Forgetting::of(&self.warehouse, &self.source, &stream.name, &stream.schema, &stream.refers)?;
-        self.forgetting.insert(stream.name.clone(), forgetting);
-        Ok(())
+    /// Notes what must not come back, of the stream and those that it carries; `forgotten` is how many, by stream.
+    pub fn keep_out(&mut self, stream: &Stream, forgotten: &BTreeMap<String, u64>) {
+        if stream.name == self.stream {
+            let name = format!("{}.{}", self.source, stream.name);
+            self.forgotten = forgotten.get(&name).copied().unwrap_or_default();
+        }
+        self.forgetting.insert(stream.name.clone(), Forgetting::of(&self.source, stream, forgotten));
     }
 
     /// Takes out what this load brought of forgotten records; gives back how many rows.

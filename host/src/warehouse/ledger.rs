@@ -22,7 +22,6 @@ pub struct LoadedStream {
     pub stream: String,
     /// The columns that identify a row.
     pub primary_key: Vec<String>,
-    only_grows: bool,
     /// Columns that hold the primary key of another stream's record, each with that stream.
     pub refers: Vec<(String, String)>,
 }
@@ -32,12 +31,6 @@ impl LoadedStream {
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}.{}", self.source, self.stream)
-    }
-
-    /// Whether loads never delete its rows.
-    #[must_use]
-    pub fn only_grows(&self) -> bool {
-        self.only_grows
     }
 }
 
@@ -157,7 +150,6 @@ impl Warehouse {
             stream: text(row, "stream"),
             primary_key: serde_json::from_str(&text(row, "primary_key")).unwrap_or_default(),
             refers: serde_json::from_str(&text(row, "refers")).unwrap_or_default(),
-            only_grows: text(row, "disposition") == "merge" && text(row, "read_with").is_empty(),
         };
         Ok(rows.iter().map(stream).collect())
     }
@@ -169,6 +161,15 @@ impl Warehouse {
         let text =
             |row: &super::Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
         Ok(row.map(|row| (text(&row, "fingerprint"), text(&row, "load_id"))))
+    }
+
+    /// By segment of a stream's rules, the fingerprint and the digest that its last cleaning remembered.
+    pub fn known_segments(&self, stream: &str) -> Result<Vec<(String, String)>> {
+        let sql = "SELECT fingerprint, digest FROM _host.segments WHERE stream = ? ORDER BY segment";
+        let text =
+            |row: &super::Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+        let rows = self.query(sql, &[stream])?;
+        Ok(rows.iter().map(|row| (text(row, "fingerprint"), text(row, "digest"))).collect())
     }
 
     /// How far a stream was read.

@@ -99,6 +99,8 @@ pub struct StreamLoader {
     waiting: Waiting,
     columns: BTreeMap<String, Vec<Field>>,
     pub(super) schemas: BTreeMap<String, Schema>,
+    /// Records of the stream that the account has and the table may not.
+    pub(super) forgotten: u64,
     /// By stream.
     pub(super) forgetting: BTreeMap<String, Forgetting>,
 }
@@ -125,6 +127,7 @@ impl StreamLoader {
             waiting: Waiting::default(),
             columns: BTreeMap::new(),
             schemas: BTreeMap::new(),
+            forgotten: 0,
             forgetting: BTreeMap::new(),
         })
     }

@@ -51,6 +51,10 @@ ALTER TABLE _host.notes ADD COLUMN confidence DOUBLE;
 ALTER TABLE _host.streams ADD COLUMN refers VARCHAR;
 CREATE TABLE _host.forgotten (stream VARCHAR, key_sha256 VARCHAR, forgotten_at TIMESTAMPTZ);
 ",
+    "
+CREATE TABLE _host.segments (stream VARCHAR, segment BIGINT, fingerprint VARCHAR, digest VARCHAR);
+ALTER TABLE _host.merges ADD COLUMN chosen_key VARCHAR;
+",
 ];
 
 /// Brings `_host` up to date.

@@ -202,6 +202,19 @@ impl Warehouse {
         self.execute(&format!("DROP {} IF EXISTS {table}", if self.is_view(table)? { "VIEW" } else { "TABLE" }))
     }
 
+    /// The tables that are kept of a stream between its rules.
+    pub fn kept_tables(&self, source: &str, stream: &str) -> Result<Vec<Table>> {
+        let mut kept = Vec::new();
+        for segment in 0.. {
+            let table = Table::kept(source, stream, segment);
+            if self.columns(&table)?.is_none() {
+                break;
+            }
+            kept.push(table);
+        }
+        Ok(kept)
+    }
+
     /// Drops what earlier runs were building aside when they ended.
     pub fn drop_leftovers(&self) -> Result<()> {
         let sql = "SELECT schema_name AS s, table_name AS t FROM duckdb_tables() \
@@ -244,6 +257,12 @@ impl Table {
     #[must_use]
     pub fn clean(source: &str, stream: &str) -> Self {
         Self::new(format!("clean_{source}"), stream)
+    }
+
+    /// The rows of a stream as they leave a segment of its rules that is not the last.
+    #[must_use]
+    pub fn kept(source: &str, stream: &str, segment: usize) -> Self {
+        Self::new(format!("kept_{source}"), format!("{stream}_{segment}"))
     }
 
     /// The same with `suffix` on its name.

@@ -92,8 +92,6 @@ impl StreamLoader {
         let count = self.warehouse.value(&format!("SELECT count(*) FROM {table}{}", live.unwrap_or_default()), &[])?;
         let count: u64 = count.and_then(|count| count.parse().ok()).unwrap_or_default();
         // The account still counts those that were forgotten here.
-        let name = format!("{}.{}", self.source, self.stream);
-        let forgotten = self.warehouse.value("SELECT count(*) FROM _host.forgotten WHERE stream = ?", &[&name])?;
-        Ok(count + forgotten.and_then(|forgotten| forgotten.parse::<u64>().ok()).unwrap_or_default())
+        Ok(count + self.forgotten)
     }
 }

@@ -8,7 +8,7 @@ use std::process::Output;
 use host::warehouse::Row;
 use sandbox::{Fault, REFRESH_TOKEN, ServerOptions, TOKEN};
 
-use crate::support::{Project, stderr};
+use crate::support::{self, Project, stderr};
 
 /// Mode, exit code, what the error says beside the plugin's name.
 const RULES: &[(&str, i32, &str)] = &[
@@ -26,8 +26,8 @@ const RULES: &[(&str, i32, &str)] = &[
     ("many_notes", 4, "failed in `apply`: hands over more than 128 MiB in one call"),
     ("notes_a_row", 4, "it makes 300000 remarks on 10 rows"),
     ("bad_confidence", 4, "it is NaN sure of a remark"),
-    ("changed_key", 4, "it sets `id`, a primary key of `visits.people`"),
-    ("key_in_capitals", 4, "it sets `ID`, a primary key of `visits.people`"),
+    ("changed_key", 4, "it sets `id`, a primary key of `people.people`"),
+    ("key_in_capitals", 4, "it sets `ID`, a primary key of `people.people`"),
     ("host_column", 4, "it sets `_host_row`, which is the host's own"),
     ("twin_columns", 4, "it sets `Name` beside `name`"),
     ("smuggled_key", 4, "it sets `id` without having said so"),
@@ -79,7 +79,7 @@ const SOURCES: &[(&str, &str, i32, &str)] = &[
 const HONEST: &str = r#"
 [[rule]]
 plugin = "text"
-streams = ["visits.people"]
+streams = ["people.people"]
 [rule.config.columns]
 name = ["lower"]
 "#;
@@ -94,29 +94,13 @@ fn people(count: usize) -> Project {
 
 /// A pipeline of that file and a rule.
 fn cleaned_by(settings: &str, rule: &str) -> String {
-    format!(
-        r#"
-[pipeline]
-name = "people"
-warehouse = "warehouse.duckdb"
-{settings}
-[[source]]
-plugin = "csv"
-name = "visits"
-files = {{ file = "people.csv" }}
-[source.config]
-stream = "people"
-primary_key = ["id"]
-columns = {{ id = "text", name = "text" }}
-{rule}
-"#
-    )
+    support::people(settings, &["id", "name"], rule)
 }
 
 /// A pipeline of that file and a rule that misbehaves so.
 fn cleaned_by_evil(mode: &str) -> String {
     let rule =
-        format!("[[rule]]\nplugin = \"evil-guest\"\nstreams = [\"visits.people\"]\nconfig = {{ mode = \"{mode}\" }}\n");
+        format!("[[rule]]\nplugin = \"evil-guest\"\nstreams = [\"people.people\"]\nconfig = {{ mode = \"{mode}\" }}\n");
     cleaned_by(limit(mode), &rule)
 }
 
@@ -200,11 +184,11 @@ fn a_first_run_that_fails_leaves_no_clean_table() {
         let output = project.run_text(&cleaned_by_evil(mode));
         check(mode, &output, 4, &["evil-guest", "running again is safe"]);
         assert!(mode != "trap" || stderr(&output).contains("failed in `apply`: wasm trap: wasm `unreachable`"));
-        let raw = project.query("SELECT count(*) AS rows FROM raw_visits.people WHERE name LIKE 'Ana %'");
+        let raw = project.query("SELECT count(*) AS rows FROM raw_people.people WHERE name LIKE 'Ana %'");
         assert_eq!(raw[0]["rows"], count, "{mode}");
         let clean = project.query(
             "SELECT table_name FROM information_schema.tables \
-             WHERE table_schema = 'clean_visits' AND NOT contains(table_name, '__next')",
+             WHERE table_schema = 'clean_people' AND NOT contains(table_name, '__next')",
         );
         assert_eq!(clean.len(), 0, "{mode}: {clean:?}");
         for table in ["cleans", "changes", "rejects", "notes", "merges"] {
@@ -212,7 +196,7 @@ fn a_first_run_that_fails_leaves_no_clean_table() {
         }
         assert_eq!(project.query("SELECT status FROM _host.runs")[0]["status"], "failed", "{mode}");
         succeed(&project.run_text(&cleaned_by("", HONEST)));
-        let clean = project.query("SELECT count(*) AS rows FROM clean_visits.people WHERE name LIKE 'ana %'");
+        let clean = project.query("SELECT count(*) AS rows FROM clean_people.people WHERE name LIKE 'ana %'");
         assert_eq!(clean[0]["rows"], count, "{mode}");
     }
 }

@@ -285,7 +285,21 @@ fn b09_revenue_of_merged_records_counts_once() {
     let merged =
         project.query(&format!("SELECT count(*) AS rows FROM core.dim_patient WHERE patient_id = '{}'", ids[0]));
     assert_eq!(merged[0]["rows"], 0);
+    let sql = format!(
+        "SELECT survivor_id, how FROM core.crosswalk WHERE record_id = '{}' AND stream = 'hubspot.contacts'",
+        ids[0]
+    );
+    let crosses = || {
+        let rows = project.query(&sql);
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        assert_eq!(
+            (&rows[0]["survivor_id"], &rows[0]["how"]),
+            (&ids[1].to_string().into(), &"merged_in_hubspot".into())
+        );
+    };
+    crosses();
     project.server.advance(25 * HOUR);
     project.run(&[]);
     assert_eq!(project.query(revenue), after, "after the sweep");
+    crosses();
 }

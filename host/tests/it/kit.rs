@@ -5,22 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::support::{Project, plugins, root, stderr};
-
-/// A pipeline of one file, with comments of its author's.
-const PEOPLE: &str = r#"# People, by hand.
-[pipeline]
-name = "people"
-warehouse = "warehouse.duckdb"
-[[source]]
-plugin = "csv"
-name = "people"
-files = { file = "people.csv" }    # kept
-[source.config]
-stream = "people"
-primary_key = ["id"]
-columns = { id = "text", email = "text" }
-"#;
+use crate::support::{Project, people, plugins, root, stderr};
 
 fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -76,25 +61,9 @@ fn a_new_rule_builds_passes_its_tests_and_cleans() {
         assert!(output.status.success(), "{}", stderr(&output));
     }
     project.write("people.csv", "id,name\n1, Ana \n2,   \n");
-    let output = project.run_text(
-        r#"
-[pipeline]
-name = "people"
-warehouse = "warehouse.duckdb"
-[[source]]
-plugin = "csv"
-name = "people"
-files = { file = "people.csv" }
-[source.config]
-stream = "people"
-primary_key = ["id"]
-columns = { id = "text", name = "text" }
-[[rule]]
-plugin = "plugins/my-rule.wasm"
-streams = ["people.people"]
-config = { column = "name" }
-"#,
-    );
+    let rule =
+        "[[rule]]\nplugin = \"plugins/my-rule.wasm\"\nstreams = [\"people.people\"]\nconfig = { column = \"name\" }\n";
+    let output = project.run_text(&people("", &["id", "name"], rule));
     assert!(output.status.success(), "{}", stderr(&output));
     let rows = project.query("SELECT name FROM clean_people.people ORDER BY id");
     assert_eq!((&rows[0]["name"], rows[1]["name"].is_null()), (&"Ana".into(), true), "{rows:?}");
@@ -225,7 +194,9 @@ fn a_component_is_copied_in_and_pinned() {
     let folder = project.folder.path();
     std::fs::create_dir(folder.join("plugins")).expect("a folder");
     project.write("people.csv", "id,email\n1,ANA@EXEMPLO.COM\n");
-    let pipeline = project.write("pipeline.toml", PEOPLE);
+    // Its author's comments stay.
+    let people = format!("# People, by hand.{}", people("", &["id", "email"], "# To do: clean them."));
+    let pipeline = project.write("pipeline.toml", &people);
     let text = || std::fs::read_to_string(&pipeline).expect("a pipeline");
     let component = plugins().join("minimal-rule.wasm");
     let component = component.to_str().expect("a path in UTF-8");
@@ -237,7 +208,7 @@ fn a_component_is_copied_in_and_pinned() {
         let output = add(arguments);
         assert_eq!(output.status.code(), Some(2), "{why}: {}", stderr(&output));
         assert!(stderr(&output).contains(why), "{}", stderr(&output));
-        assert_eq!(text(), PEOPLE);
+        assert_eq!(text(), people);
     };
     refused(&["--pipeline", "pipeline.toml"], "sources are `people`");
     refused(&["--pipeline", "pipeline.toml", "--stream", "nobody.people"], "the pipeline is as it was");
@@ -249,7 +220,7 @@ fn a_component_is_copied_in_and_pinned() {
     let config = r#"{"column": "email"}"#;
     let output = add(&["--pipeline", "pipeline.toml", "--stream", "people.people", "--config", config]);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(text().starts_with(PEOPLE) && text().contains("config = { column = \"email\" }"), "{}", text());
+    assert!(text().starts_with(&people) && text().contains("config = { column = \"email\" }"), "{}", text());
     let output = project.command(&["run", pipeline.to_str().expect("a path")]).output().expect("the binary runs");
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(project.query("SELECT email FROM clean_people.people")[0]["email"], "ana@exemplo.com");

@@ -1,6 +1,6 @@
 //! The same small rule in Rust, JavaScript and Python: each cleans as the others do, and none sees the machine.
 
-use crate::support::{Project, stderr};
+use crate::support::{Project, people, stderr};
 
 const DIRT: &str = "id,email\n1, ANA@EXEMPLO.COM \n2,\n3,joão.Ção@exemplo.com\n4,🩺@x.y\n";
 
@@ -9,25 +9,10 @@ fn rules_of_every_language_clean_alike() {
     let project = Project::new(10);
     project.write("people.csv", DIRT);
     let pipeline = |rule: &str| {
-        format!(
-            r#"
-[pipeline]
-name = "people"
-warehouse = "warehouse.duckdb"
-[[source]]
-plugin = "csv"
-name = "people"
-files = {{ file = "people.csv" }}
-[source.config]
-stream = "people"
-primary_key = ["id"]
-columns = {{ id = "text", email = "text" }}
-[[rule]]
-plugin = "{rule}"
-streams = ["people.people"]
-config = {{ column = "email" }}
-"#
-        )
+        let rule = format!(
+            "[[rule]]\nplugin = \"{rule}\"\nstreams = [\"people.people\"]\nconfig = {{ column = \"email\" }}\n"
+        );
+        people("", &["id", "email"], &rule)
     };
     for rule in ["minimal-rule", "javascript-rule", "python-rule"] {
         let output = project.run_text(&pipeline(rule));

@@ -14,6 +14,7 @@ mod kit;
 mod languages;
 mod pipeline_run;
 mod raw_truth;
+mod recompute;
 mod soak;
 mod support;
 mod tidy;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use host::warehouse::Row;
 use sandbox::clinic::SPECIALTIES;
 use sandbox::kinds::Kind;
 use sandbox::{Fault, Network, Options, Server, ServerOptions, spend, truth};
@@ -102,6 +103,27 @@ fn duplicates_and_specialties_equal_the_ground_truth() {
     });
     assert!(!expected.is_empty());
     assert_eq!(found, expected);
+    let rows = project.query(
+        "SELECT stream, record_id, survivor_id FROM core.crosswalk WHERE how = 'merged' AND rule IS NOT NULL \
+         AND evidence <> '' AND confidence > 0.5",
+    );
+    let texts =
+        |row: &Row| ["stream", "record_id", "survivor_id"].map(|name| row[name].as_str().expect("text").to_owned());
+    let crossed: BTreeSet<_> = rows.iter().map(texts).map(|[stream, id, survivor]| (stream, id, survivor)).collect();
+    assert_eq!(crossed, expected);
+    let linked = project.query(
+        "SELECT count(*) AS rows, count(DISTINCT record_id) AS deals, count(linked_id) AS doctors, \
+         min(confidence) AS least, avg(confidence) AS mean FROM core.crosswalk WHERE how = 'linked'",
+    );
+    let count = |name: &str| linked[0][name].as_u64().expect("a count");
+    assert!(count("rows") > 0 && count("deals") == count("rows") && count("doctors") == count("rows"), "{linked:?}");
+    let told = project.query(
+        "SELECT confidence_least AS least, confidence_mean AS mean FROM marts.mart_data_quality WHERE rule = 'missing_doctor'",
+    );
+    for figure in ["least", "mean"] {
+        let [found, told] = [&linked[0][figure], &told[0][figure]].map(|value| value.as_f64().expect("a figure"));
+        assert!((0.9..=0.98).contains(&told) && (found - told).abs() < 1e-9, "{figure}: {found} and {told}");
+    }
 
     let specialties = project.query("SELECT id, especialidade_medica FROM clean_hubspot.companies");
     let found: BTreeMap<String, String> = specialties

@@ -128,6 +128,20 @@ streams = [{streams}]
         child.wait().expect("it ends");
     }
 
+    /// Runs a pipeline file and kills it once DuckDB's log has so many bytes, if it has not ended before.
+    pub(crate) fn kill_at_log_of(&self, pipeline: &Path, bytes: u64) {
+        let mut command = self.command(&["run", pipeline.to_str().expect("a path in UTF-8"), "--quiet"]);
+        let mut child = command.stderr(std::process::Stdio::null()).spawn().expect("the binary runs");
+        let log = self.warehouse_path().with_extension("duckdb.wal");
+        let is_short = || !std::fs::metadata(&log).is_ok_and(|log| log.len() >= bytes);
+        while is_short() && matches!(child.try_wait(), Ok(None)) {
+            std::thread::yield_now();
+        }
+        // One that has ended cannot be killed.
+        let _ = child.kill();
+        child.wait().expect("it ends");
+    }
+
     /// Runs a pipeline file with these arguments besides.
     pub(crate) fn try_run(&self, pipeline: &Path, arguments: &[&str]) -> Output {
         let pipeline = pipeline.to_str().expect("a path in UTF-8");
@@ -160,12 +174,12 @@ streams = [{streams}]
     pub(crate) fn fingerprint(&self) -> Vec<Row> {
         let tables = self.query(
             "SELECT schema_name || '.' || table_name AS name FROM duckdb_tables() \
-             WHERE schema_name IN ('core', 'seeds') OR schema_name LIKE 'raw_%' OR schema_name LIKE 'clean_%' ORDER BY 1",
+             WHERE schema_name IN ('core', 'seeds') OR schema_name LIKE 'raw_%' OR schema_name LIKE 'clean_%' OR schema_name LIKE 'kept_%' ORDER BY 1",
         );
         let name = |row: &Row| row["name"].as_str().expect("a name").to_owned();
         let hash = |row: &Row| {
             let table = name(row);
-            let columns = if table.starts_with("raw_") || table.starts_with("clean_") {
+            let columns = if ["raw_", "clean_", "kept_"].iter().any(|of_streams| table.starts_with(of_streams)) {
                 "* EXCLUDE (_load_id, _extracted_at)"
             } else {
                 "*"
@@ -176,6 +190,29 @@ streams = [{streams}]
         };
         tables.iter().flat_map(|row| self.query(&hash(row))).collect()
     }
+}
+
+/// A pipeline of the file `people.csv`, stream `people.people` with the key `id`: its text columns, lines in
+/// `[pipeline]`, and what follows.
+pub(crate) fn people(settings: &str, columns: &[&str], rest: &str) -> String {
+    let columns = columns.iter().map(|column| format!("{column} = \"text\"")).collect::<Vec<_>>().join(", ");
+    format!(
+        r#"
+[pipeline]
+name = "people"
+warehouse = "warehouse.duckdb"
+{settings}
+[[source]]
+plugin = "csv"
+name = "people"
+files = {{ file = "people.csv" }}
+[source.config]
+stream = "people"
+primary_key = ["id"]
+columns = {{ {columns} }}
+{rest}
+"#
+    )
 }
 
 /// What a command wrote to standard error.

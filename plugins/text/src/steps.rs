@@ -17,8 +17,9 @@ pub(crate) enum Step {
     Lower,
     /// Upper case.
     Upper,
-    /// A person's name: capitals first, also after `-` and `'`, but for `da`, `de`, `do`, `das`, `dos`, `e`. A word that
-    /// is neither all lower nor all upper case is left to whoever wrote it so.
+    /// A person's name: capitals first, also after `-` and `'`, but for `da`, `de`, `do`, `das`, `dos`, `e` before
+    /// another word, as in the last name `de Freitas`; a name of one word is none of these. A word that is neither all
+    /// lower nor all upper case is left to whoever wrote it so.
     NameCase,
     /// A Brazilian phone number as E.164; one that cannot be read stays, with a note.
     PhoneBr,
@@ -54,9 +55,11 @@ fn collapse(text: &str) -> String {
 }
 
 fn name_case(text: &str) -> String {
-    let word = |(index, word): (usize, &str)| {
+    // No Brazilian first name begins with a particle, so that one that leads is of a last name.
+    let is_alone = !text.contains(' ');
+    let word = |word: &str| {
         let lower = word.to_lowercase();
-        if index > 0 && ["da", "de", "do", "das", "dos", "e"].contains(&lower.as_str()) {
+        if !is_alone && ["da", "de", "do", "das", "dos", "e"].contains(&lower.as_str()) {
             return lower;
         }
         if word != lower && word != word.to_uppercase() {
@@ -68,7 +71,7 @@ fn name_case(text: &str) -> String {
         });
         parts.collect()
     };
-    text.split(' ').enumerate().map(word).collect::<Vec<_>>().join(" ")
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn phone(text: &str) -> Option<String> {
@@ -93,6 +96,10 @@ mod tests {
         check(&[Step::NameCase], "MARIA DA SILVA E SOUZA", "Maria da Silva e Souza");
         check(&[Step::NameCase], "ANA-MARIA d'ávila", "Ana-Maria D'Ávila");
         check(&[Step::NameCase], "Ronald McDonald", "Ronald McDonald");
+        // A last name alone; a particle alone is a name, or an initial.
+        check(&[Step::NameCase], "DE FREITAS", "de Freitas");
+        check(&[Step::NameCase], "Dos Santos e silva", "dos Santos e Silva");
+        check(&[Step::NameCase], "e", "E");
     }
 
     #[test]
