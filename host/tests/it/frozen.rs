@@ -9,7 +9,7 @@ use crate::support::{Project, root, stderr};
 const VERSIONS: &[(&str, &str)] = &[("0.1.0", "8a03663b222bbfa25e8a8a9234fef4a2a5246b7e72d97e661021f50993d03208")];
 
 fn read(path: &str) -> String {
-    std::fs::read_to_string(root().join(path)).unwrap_or_else(|cause| panic!("{path}: {cause}"))
+    std::fs::read_to_string(root().join(path)).expect(path)
 }
 
 #[test]
