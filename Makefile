@@ -45,7 +45,7 @@ lint: setup ## Format, clippy, docs
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 	@if command -v cargo-deny > /dev/null; then cargo deny --log-level warn check; else echo "cargo-deny is not installed: licenses and advisories were not checked"; fi
 
-bench: build ## Times the pipeline against its floor; extract as it grows; a rate limit
+bench: build ## Times the pipeline against its floor; extract as it grows; a rate limit; rules
 	@HOST_PLUGINS=$(abspath $(TARGET)/release/plugins) cargo run --release --quiet -p bench
 
 clean: ## Removes what was built, but not the warehouse

@@ -1,17 +1,22 @@
 //! What the pipeline costs at 100,000 patients, beside its floor in the same run: a program that fetches the same
 //! pages with plain `reqwest` to disk and loads the same columns, typed, with DuckDB. Rows and sums are compared
-//! before any time is printed. Then how extract grows with records, how right cleaning is about who is who, and how much
-//! of a rate limit extract uses.
+//! before any time is printed. Then how extract grows with records, how right cleaning is about who is who, how much of a
+//! rate limit extract uses, what WebAssembly costs rules, what columns cost that a rule does not read, and what dedupe
+//! does with one group of ten million.
 //!
-//! `make bench`, or after it `cargo run --release -p bench -- --patients 10000`, `-- growth`, `-- identity`, `-- limited`;
-//! HOST_PLUGINS names the folder of components. The host is the one beside this program.
+//! `make bench`, or after it `cargo run --release -p bench -- --patients 10000`, `-- growth`, `-- identity`, `-- limited`,
+//! `-- rules`, `-- columns`, `-- groups`, the last three with `--rows 100000` if need be; HOST_PLUGINS names the folder of components. The host is the one beside this program.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
+mod columns;
 mod floor;
+mod groups;
 mod growth;
 mod identity;
 mod limited;
 mod measure;
+mod plugins;
+mod rules;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,19 +29,30 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let given = arguments.iter().position(|argument| argument == "--patients").and_then(|at| arguments.get(at + 1));
-    let patients = given.and_then(|given| given.parse().ok());
+    let given = |name: &str, usual: usize| {
+        let given = arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1));
+        given.and_then(|given| given.parse().ok()).unwrap_or(usual)
+    };
+    let rules = || rules::run(given("--rows", 1_000_000));
+    let columns = || columns::run(given("--rows", 200_000));
+    let groups = || groups::run(given("--rows", 10_000_000));
     match arguments.first().map(String::as_str) {
         Some("--measure") => measure::child(&arguments[1..]),
         Some("--floor") => floor::run(&arguments[1], Path::new(&arguments[2])),
         Some("growth") => growth::run(),
         Some("identity") => identity::run(),
         Some("limited") => limited::run(),
+        Some("rules") => rules(),
+        Some("columns") => columns(),
+        Some("groups") => groups(),
         _ => {
-            whole(patients.unwrap_or(100_000))?;
+            whole(given("--patients", 100_000))?;
             growth::run()?;
             identity::run()?;
-            limited::run()
+            limited::run()?;
+            rules()?;
+            columns()?;
+            groups()
         }
     }
 }
@@ -84,11 +100,7 @@ impl Bench {
 
     /// The same of a network of these options.
     fn of(options: Options, behaviour: ServerOptions, unlimited: bool) -> Result<Self> {
-        let folder = std::env::current_exe()?.with_file_name("bench-data");
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder)?;
-        }
-        std::fs::create_dir_all(&folder)?;
+        let folder = folder()?;
         spend::write(&spend::generate(&options), std::fs::File::create(folder.join("spend.csv"))?)?;
         println!("generating {} patients", options.patients);
         let server = Server::start(Network::generate(&options), behaviour, 0)?;
@@ -161,6 +173,16 @@ impl Bench {
         let count = |name: &str| ours[0][name].as_u64().unwrap_or_default();
         Ok(count("companies") + count("contacts") + count("deals"))
     }
+}
+
+/// An empty folder beside this program.
+fn folder() -> Result<PathBuf> {
+    let folder = std::env::current_exe()?.with_file_name("bench-data");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 fn root() -> PathBuf {

@@ -236,6 +236,12 @@ impl RuleRun {
         &self.store.data().warnings
     }
 
+    /// Bytes of memory that the plugin has taken so far; it gives none back.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.store.data().limits.memory
+    }
+
     fn patch(&self, patch: wit_rule::Patch, rows: usize) -> Result<Patch> {
         let on = |error: Error| error.on(format!("plugin `{}`", self.name));
         let remarks = patch.notes.len() + patch.rejects.len();

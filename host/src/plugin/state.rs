@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::WasiCtx;
 
 use super::connection::Connection;
@@ -44,7 +44,7 @@ pub struct Grants {
 pub(crate) struct State {
     pub(crate) grants: Grants,
     pub(crate) handles: ResourceTable,
-    pub(crate) limits: StoreLimits,
+    pub(crate) limits: Limits,
     pub(crate) log: VecDeque<String>,
     pub(crate) warnings: Vec<String>,
     /// Log lines of the current call.
@@ -72,7 +72,7 @@ impl State {
         Self {
             grants,
             handles: ResourceTable::new(),
-            limits,
+            limits: Limits { limits, memory: 0 },
             log: VecDeque::new(),
             warnings: Vec::new(),
             lines: 0,
@@ -106,5 +106,46 @@ impl State {
         }
         self.log.push_back(line);
         Ok(())
+    }
+}
+
+/// A store's limits, and what of its memory the guest has taken.
+pub(crate) struct Limits {
+    limits: StoreLimits,
+    /// Bytes of linear memory, which never shrinks.
+    pub(crate) memory: usize,
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let may_grow = self.limits.memory_growing(current, desired, maximum)?;
+        if may_grow {
+            self.memory = desired;
+        }
+        Ok(may_grow)
+    }
+
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.limits.memory_grow_failed(error)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        self.limits.table_growing(current, desired, maximum)
+    }
+
+    fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.limits.table_grow_failed(error)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories()
     }
 }

@@ -87,3 +87,32 @@ impl Rule for Canonicalize {
 }
 
 export_rule!(Canonicalize);
+
+#[cfg(test)]
+mod tests {
+    use plugin_sdk::prelude::*;
+    use plugin_sdk::testing::{Trial, Value, json};
+
+    const MAP: &str = "raw,canonical\nNeuro,Neurologia\nNefrologia,Nefrologia\nPsiq,Psiquiatria\n";
+
+    fn check(config: Value, value: &str, expected: &str, noted: &[(usize, &str)]) {
+        let companies = Schema::new(vec![Field::text("id"), Field::text("specialty")], &["id"]);
+        let trial = Trial::new(super::component(), companies).file("map", MAP);
+        let outcome = trial.run(config, json!([{ "specialty": value }, { "specialty": null }])).expect("a rule");
+        assert_eq!(outcome.column("specialty"), json!([expected, null]), "{value}");
+        assert_eq!(outcome.noted(), noted, "{value}");
+    }
+
+    #[test]
+    fn spellings_are_found() {
+        let config = || json!({ "column": "specialty", "threshold": 0.8 });
+        check(config(), "NEURO", "Neurologia", &[]);
+        check(config(), " neurología ", "Neurologia", &[]);
+        check(config(), "Neurollogia", "Neurologia", &[(0, "alike")]);
+        check(config(), "Nefrollogia", "Nefrologia", &[(0, "alike")]);
+        check(config(), "Nerologia", "Nerologia", &[(0, "ambiguous")]);
+        check(config(), "Odontologia", "Odontologia", &[(0, "unknown_value")]);
+        check(config(), "  ", "  ", &[]);
+        check(json!({ "column": "specialty" }), "Neurollogia", "Neurollogia", &[(0, "unknown_value")]);
+    }
+}

@@ -142,3 +142,43 @@ impl Dedupe {
 }
 
 export_rule!(Dedupe);
+
+#[cfg(test)]
+mod tests {
+    use plugin_sdk::prelude::*;
+    use plugin_sdk::testing::{Outcome, Trial, Value, json};
+
+    fn run(rows: Value) -> Outcome {
+        let fields = vec![
+            Field::new("id", Type::Int64),
+            Field::text("email"),
+            Field::text("name"),
+            Field::new("seen", Type::Timestamp),
+        ];
+        let config = json!({
+            "matches": [{ "same": { "email": "email" }, "agree": { "name": "name" } }],
+            "survivor": [{ "newest": "seen" }], "fill": ["name"], "largest_group": 3,
+        });
+        Trial::new(super::component(), Schema::new(fields, &["id"])).run(config, rows).expect("a rule")
+    }
+
+    #[test]
+    fn a_survivor_stays_and_takes_over_what_it_lacks() {
+        let outcome = run(json!([
+            { "id": 7, "email": "ana@exemplo.com", "name": "Ana", "seen": 1 },
+            { "id": 8, "email": "bia@exemplo.com", "name": "Bia", "seen": 1 },
+            { "id": 9, "email": " ANA@exemplo.com", "seen": 2 },
+        ]));
+        assert_eq!(outcome.merged(), [(0, 2)]);
+        assert_eq!((outcome.merges[0].code.as_str(), outcome.merges[0].confidence), ("email", Some(0.95)));
+        assert_eq!(outcome.column("name"), json!(["Ana", "Bia", "Ana"]));
+        assert_eq!(outcome.noted(), []);
+    }
+
+    #[test]
+    fn a_group_too_large_is_reported_and_left_apart() {
+        let outcome = run((0..4).map(|id| json!({ "id": id, "email": "nao@tem.com" })).collect());
+        assert_eq!(outcome.merged(), []);
+        assert_eq!(outcome.noted(), [0, 1, 2, 3].map(|row| (row, "large_group")));
+    }
+}

@@ -26,7 +26,7 @@ pub(crate) struct Evidence {
 }
 
 /// What the evidence says of a record.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Found {
     /// One target, how sure, and why.
     One(String, f64, String),
@@ -90,64 +90,4 @@ impl Evidence {
 
 fn survivor(merges: &HashMap<String, String>, id: &str) -> String {
     merges.get(id).map_or(id, String::as_str).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Evidence, Found, Links};
-
-    fn links(pairs: &[(&str, &str)]) -> Links {
-        let mut links = Links::new();
-        for (from, to) in pairs {
-            links.entry((*from).to_owned()).or_default().insert((*to).to_owned());
-        }
-        links
-    }
-
-    fn evidence() -> Evidence {
-        let mut evidence = Evidence {
-            links: links(&[("d2", "c1"), ("d4", "c2"), ("d5", "c3")]),
-            near: links(&[
-                ("d1", "p1"),
-                ("d2", "p1b"),
-                ("d3", "p2"),
-                ("d4", "p2"),
-                ("d5", "p2"),
-                ("d6", "p3"),
-                ("d7", "p9"),
-            ]),
-            far: links(&[("p1", "c1b"), ("p3", "c1")]),
-            target_merges: [("c1b".to_owned(), "c1".to_owned())].into(),
-            near_merges: [("p1b".to_owned(), "p1".to_owned())].into(),
-            called: [("c1", "Neurologia"), ("c2", "Dor"), ("c3", "Ortopedia")]
-                .map(|(id, name)| (id.to_owned(), name.to_owned()))
-                .into(),
-            ..Evidence::default()
-        };
-        evidence.finish();
-        evidence
-    }
-
-    fn check(record: &str, text: Option<&str>, expected: Option<(&str, f64)>) {
-        let found = match evidence().find(record, text) {
-            Found::One(target, sure, _) => Some((target, sure)),
-            Found::Several(_) | Found::Nothing => None,
-        };
-        assert_eq!(found, expected.map(|(target, sure)| (target.to_owned(), sure)), "{record}");
-    }
-
-    #[test]
-    fn unambiguous_evidence_links() {
-        check("d1", None, Some(("c1", 0.98)));
-        check("d1", Some("Consulta Neurologia - Ana"), Some(("c1", 0.98)));
-        check("d1", Some("Consulta Neurologia Infantil"), Some(("c1", 0.98)));
-        check("d1", Some("Consulta Psiquiatria"), None);
-        check("d3", None, None);
-        check("d3", Some("Consulta ORTOPEDIA - Rui"), Some(("c3", 0.9)));
-        check("d6", None, Some(("c1", 0.9)));
-        check("d7", None, None);
-        check("d9", None, None);
-        assert_eq!(evidence().find("d3", None), Found::Several(2));
-        assert_eq!(evidence().find("d7", None), Found::Nothing);
-    }
 }

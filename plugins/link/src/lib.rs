@@ -130,3 +130,47 @@ impl Rule for Link {
 }
 
 export_rule!(Link);
+
+#[cfg(test)]
+mod tests {
+    use plugin_sdk::prelude::*;
+    use plugin_sdk::testing::{Trial, Value, json};
+
+    fn with(trial: Trial, input: &str, [from, to]: [&str; 2], pairs: &[[&str; 2]]) -> Trial {
+        let rows = pairs.iter().map(|pair| json!({ from: pair[0], to: pair[1] })).collect();
+        trial.input(input, Schema::new(vec![Field::text(from), Field::text(to)], &[from]), rows)
+    }
+
+    fn check(config: Value, [id, name]: [&str; 2], linked: Option<&str>, noted: &str, confidence: Option<f64>) {
+        let deals = Schema::new(vec![Field::text("id"), Field::text("name")], &["id"]);
+        let (ends, merges) = (["from_id", "to_id"], ["key", "survivor_key"]);
+        let near = [["d1", "p1"], ["d2", "p1b"], ["d3", "p2"], ["d4", "p2"], ["d5", "p2"], ["d6", "p3"], ["d7", "p9"]];
+        let trial = Trial::new(super::component(), deals);
+        let trial = with(trial, "links", ends, &[["d2", "c1"], ["d4", "c2"], ["d5", "c3"]]);
+        let trial = with(trial, "near", ends, &near);
+        let trial = with(trial, "far", ends, &[["p1", "c1b"], ["p3", "c1"]]);
+        let trial = with(trial, "target_merges", merges, &[["c1b", "c1"]]);
+        let trial = with(trial, "near_merges", merges, &[["p1b", "p1"]]);
+        let called = [["c1", "Neurologia"], ["c2", "Dor"], ["c3", "Ortopedia"]];
+        let trial = with(trial, "targets", ["id", "specialty"], &called);
+        // The second has a link, and is left alone.
+        let outcome = trial.run(config, json!([{ "id": id, "name": name }, { "id": "d2" }])).expect("a rule");
+        assert_eq!(outcome.column("linked_to"), json!([linked, null]), "{id} {name}");
+        assert_eq!(outcome.noted(), [(0, noted)], "{id} {name}");
+        assert_eq!(outcome.notes[0].confidence, confidence, "{id} {name}");
+    }
+
+    #[test]
+    fn unambiguous_evidence_links() {
+        let mentions = || json!({ "mentions": { "column": "name", "target": "specialty" } });
+        check(json!({}), ["d1", ""], Some("c1"), "linked", Some(0.98));
+        check(mentions(), ["d1", "Consulta Neurologia - Ana"], Some("c1"), "linked", Some(0.98));
+        check(mentions(), ["d1", "Consulta Neurologia Infantil"], Some("c1"), "linked", Some(0.98));
+        check(mentions(), ["d1", "Consulta Psiquiatria"], None, "no_evidence", None);
+        check(json!({}), ["d3", ""], None, "ambiguous_link", None);
+        check(mentions(), ["d3", "Consulta ORTOPEDIA - Rui"], Some("c3"), "linked", Some(0.9));
+        check(json!({}), ["d6", ""], Some("c1"), "linked", Some(0.9));
+        check(json!({}), ["d7", ""], None, "no_evidence", None);
+        check(json!({}), ["d9", ""], None, "no_evidence", None);
+    }
+}

@@ -68,23 +68,24 @@ fn nothing<T: Value>(column: Column<T>, rows: usize, patch: &mut Patch) {
 #[cfg(test)]
 mod tests {
     use plugin_sdk::prelude::*;
+    use plugin_sdk::testing::{Trial, Value, json};
 
-    use super::Redacted;
-
-    fn check(data_type: Type) {
+    fn check(data_type: Type, value: Value) {
         let schema = Schema::new(vec![Field::text("id"), Field::new("secret", data_type)], &["id"]);
-        assert!(Redacted::find(&schema, "secret").is_ok(), "{data_type:?}");
+        let trial = Trial::new(crate::component(), schema);
+        let outcome = trial.run(json!({ "columns": { "secret": "redact" } }), json!([{ "secret": value }]));
+        assert_eq!(outcome.expect("a rule").column("secret"), json!([null]), "{data_type:?}");
     }
 
     #[test]
     fn every_type_can_be_redacted() {
-        check(Type::Bool);
-        check(Type::Int64);
-        check(Type::Float64);
-        check(Type::Decimal);
-        check(Type::Date);
-        check(Type::Timestamp);
-        check(Type::Text);
-        check(Type::Json);
+        check(Type::Bool, json!(true));
+        check(Type::Int64, json!(1));
+        check(Type::Float64, json!(0.5));
+        check(Type::Decimal, json!(1));
+        check(Type::Date, json!(7_427));
+        check(Type::Timestamp, json!(1));
+        check(Type::Text, json!("ana"));
+        check(Type::Json, json!("{}"));
     }
 }

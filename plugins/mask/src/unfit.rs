@@ -23,36 +23,12 @@ impl Unfit {
 
     /// The text without the values of masked columns; null where nothing is left, or where it cannot be told.
     pub(crate) fn without_masked(&self, text: &str) -> Option<String> {
-        without(text, &self.masked)
-    }
-}
-
-fn without(text: &str, masked: &[String]) -> Option<String> {
-    let Ok(Value::Object(mut values)) = serde_json::from_str(text) else { return None };
-    let all = values.len();
-    values.retain(|name, _| !masked.contains(name));
-    if values.is_empty() {
-        return None;
-    }
-    Some(if values.len() == all { text.to_owned() } else { Value::Object(values).to_string() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without;
-
-    fn check(text: &str, expect: Option<&str>) {
-        let masked = ["birth".to_owned(), "cpf".to_owned()];
-        assert_eq!(without(text, &masked).as_deref(), expect, "{text}");
-    }
-
-    #[test]
-    fn masked_columns_leave_nothing_behind() {
-        check(r#"{"birth": "03/05/1990"}"#, None);
-        check(r#"{"birth": "03/05/1990", "amount": "abc"}"#, Some(r#"{"amount":"abc"}"#));
-        check(r#"{"birth": "03/05/1990", "cpf": "52998224725"}"#, None);
-        check(r#"{"amount": "abc"}"#, Some(r#"{"amount": "abc"}"#));
-        check("{}", None);
-        check("birth: 03/05/1990", None);
+        let Ok(Value::Object(mut values)) = serde_json::from_str(text) else { return None };
+        let all = values.len();
+        values.retain(|name, _| !self.masked.contains(name));
+        if values.is_empty() {
+            return None;
+        }
+        Some(if values.len() == all { text.to_owned() } else { Value::Object(values).to_string() })
     }
 }

@@ -1,7 +1,10 @@
 //! Files that the pipeline granted, read whole.
 
+#[cfg(target_arch = "wasm32")]
 use crate::bindings::source_plugin::elt::plugin::files;
 use crate::error::{Error, Result};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::testing::granted as files;
 
 /// Bytes read at once.
 const CHUNK: u32 = 1 << 20;

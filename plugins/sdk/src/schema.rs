@@ -39,7 +39,7 @@ impl Type {
     }
 
     /// The type and, for decimals, the digits after the point.
-    fn of(field: &wit::Field) -> Result<(Self, u8)> {
+    pub(crate) fn of(field: &wit::Field) -> Result<(Self, u8)> {
         let data_type = match field.format.as_str() {
             "b" => Self::Bool,
             "l" => Self::Int64,

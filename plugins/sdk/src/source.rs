@@ -1,6 +1,4 @@
-//! What a source implements, and the macro that exports it.
-
-use std::cell::RefCell;
+//! What a source implements, reads with and gives back.
 
 use crate::bindings::source_plugin::elt::plugin::{decode, files, types};
 use crate::bindings::source_plugin::exports::elt::plugin::source as wit;
@@ -87,7 +85,7 @@ impl Selection {
 /// A stream as `discover` tells it.
 #[derive(Debug, Clone)]
 pub struct StreamInfo {
-    wit: wit::StreamInfo,
+    pub(crate) wit: wit::StreamInfo,
 }
 
 impl StreamInfo {
@@ -277,21 +275,22 @@ impl Prefixes {
 }
 
 /// One page: rows of one or more streams, and the state that commits with them.
-#[derive(Default)]
 pub struct Page {
-    parts: Vec<wit::Part>,
-    state: Option<String>,
-    total: Option<u64>,
-    sweep: Option<Sweep>,
-    expected: Option<u64>,
-    done: bool,
+    pub(crate) wit: wit::Page,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Page {
     /// A page without rows.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        let (state, total, sweep, expected) = (None, None, None, None);
+        Self { wit: wit::Page { parts: Vec::new(), state, total, sweep, expected, done: false } }
     }
 
     /// Adds rows of a stream that the host decoded.
@@ -313,137 +312,42 @@ impl Page {
     }
 
     fn part(mut self, stream: &str, schema: &Schema, rows: Option<wit::Rows>, replace: Option<types::Batch>) -> Self {
-        self.parts.push(wit::Part { stream: stream.to_owned(), schema: schema.wit.clone(), rows, replace });
+        self.wit.parts.push(wit::Part { stream: stream.to_owned(), schema: schema.wit.clone(), rows, replace });
         self
     }
 
     /// The state that commits with this page.
     #[must_use]
     pub fn state<T: serde::Serialize>(mut self, state: &T) -> Self {
-        self.state = serde_json::to_string(state).ok();
+        self.wit.state = serde_json::to_string(state).ok();
         self
     }
 
     /// How many rows of the stream this reading will bring, if known.
     #[must_use]
     pub fn total(mut self, total: Option<u64>) -> Self {
-        self.total = total;
+        self.wit.total = total;
         self
     }
 
     /// Makes it one of a sweep, which brings every record that the account has.
     #[must_use]
     pub fn sweep(mut self, sweep: Option<Sweep>) -> Self {
-        self.sweep = sweep;
+        self.wit.sweep = sweep;
         self
     }
 
     /// How many records the account says it has.
     #[must_use]
     pub fn expected(mut self, expected: Option<u64>) -> Self {
-        self.expected = expected;
+        self.wit.expected = expected;
         self
     }
 
     /// Says whether it is the last.
     #[must_use]
     pub fn done(mut self, done: bool) -> Self {
-        self.done = done;
+        self.wit.done = done;
         self
     }
-}
-
-/// A reader at work, as the contract's resource.
-#[doc(hidden)]
-pub struct OpenReader(RefCell<Box<dyn Reader>>);
-
-impl wit::GuestReader for OpenReader {
-    fn next(&self) -> std::result::Result<wit::Page, types::Error> {
-        let Page { parts, state, total, sweep, expected, done } = self.0.borrow_mut().next()?;
-        Ok(wit::Page { parts, state, total, sweep, expected, done })
-    }
-}
-
-#[doc(hidden)]
-pub fn open<S: Source>(config: &str) -> Result<S> {
-    S::open(crate::export::config(config)?)
-}
-
-#[doc(hidden)]
-pub fn discover<S: Source>(config: &str, wanted: Option<&[String]>) -> Result<Vec<wit::StreamInfo>> {
-    Ok(open::<S>(config)?.discover(wanted)?.into_iter().map(|info| info.wit).collect())
-}
-
-#[doc(hidden)]
-pub fn read<S: Source>(config: &str, selection: wit::Selection) -> Result<OpenReader> {
-    let wit::Selection { stream, streams, state, since } = selection;
-    let reader = open::<S>(config)?.read(Selection { stream, streams, state, since })?;
-    Ok(OpenReader(RefCell::new(reader)))
-}
-
-#[doc(hidden)]
-pub fn spec<S: Source>(name: &str, version: &str) -> types::Spec {
-    types::Spec {
-        name: name.to_owned(),
-        version: version.to_owned(),
-        config_schema: crate::export::config_schema::<S::Config>(),
-        needs: S::needs().into_iter().map(|need| need.wit).collect(),
-        hints: Vec::new(),
-    }
-}
-
-/// Makes a [`Source`] the component's export.
-#[macro_export]
-macro_rules! export_source {
-    ($source:ty) => {
-        struct Component;
-
-        /// Keeps the plugin alive in native builds, which have no entry points.
-        #[doc(hidden)]
-        #[cfg(not(target_arch = "wasm32"))]
-        pub fn component() {
-            let _ = Component;
-        }
-
-        #[doc(hidden)]
-        const _: () = {
-            use $crate::bindings::source_plugin::exports::elt::plugin::source as wit;
-            use $crate::source::Source as _;
-
-            impl wit::Guest for Component {
-                type Reader = $crate::source::OpenReader;
-
-                fn describe() -> wit::Spec {
-                    $crate::source::spec::<$source>(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-                }
-
-                fn check(config: String) -> ::std::result::Result<(), wit::Error> {
-                    Ok($crate::source::open::<$source>(&config)?.check()?)
-                }
-
-                fn identity(config: String) -> ::std::result::Result<Option<String>, wit::Error> {
-                    Ok($crate::source::open::<$source>(&config)?.identity()?)
-                }
-
-                fn discover(
-                    config: String,
-                    wanted: Option<Vec<String>>,
-                ) -> ::std::result::Result<Vec<wit::StreamInfo>, wit::Error> {
-                    Ok($crate::source::discover::<$source>(&config, wanted.as_deref())?)
-                }
-
-                fn open(config: String, selection: wit::Selection) -> ::std::result::Result<wit::Reader, wit::Error> {
-                    Ok(wit::Reader::new($crate::source::read::<$source>(&config, selection)?))
-                }
-            }
-        };
-
-        // Native builds, as for tests, have no use for the entry points, and no linker that takes their names.
-        #[cfg(target_arch = "wasm32")]
-        #[expect(unsafe_code, reason = "the component's entry points, generated by wit-bindgen")]
-        mod component_exports {
-            use super::Component;
-            $crate::bindings::source_plugin::export_source_component!(Component with_types_in $crate::bindings::source_plugin);
-        }
-    };
 }

@@ -23,13 +23,11 @@ struct Config {
     checks: Vec<Check>,
 }
 
-#[derive(Debug)]
 struct Validate {
     subjects: Vec<Subject>,
 }
 
 /// A column with its checks.
-#[derive(Debug)]
 struct Subject {
     name: String,
     target: Target,
@@ -120,14 +118,9 @@ export_rule!(Validate);
 #[cfg(test)]
 mod tests {
     use plugin_sdk::prelude::*;
-    use serde_json::{Value, json};
+    use plugin_sdk::testing::{Trial, Value, json};
 
-    use super::config::Action;
-    use super::target::Datum;
-    use super::{Config, Validate};
-
-    fn open(checks: Value) -> Result<Validate> {
-        let config: Config = serde_json::from_value(json!({ "checks": checks })).expect("a config");
+    fn trial() -> Trial {
         let fields = vec![
             Field::text("id"),
             Field::text("email"),
@@ -136,19 +129,20 @@ mod tests {
             Field::new("seen_at", Type::Timestamp),
             Field::new("active", Type::Bool),
         ];
-        Validate::open(config, &Schema::new(fields, &["id"]))
+        Trial::new(super::component(), Schema::new(fields, &["id"]))
     }
 
-    fn check(checks: Value, text: &str, expect: &[(Action, &str)]) {
-        let rule = open(checks).expect("a rule");
-        let failures = rule.subjects[0].failures(Datum::Text(text));
-        let codes: Vec<_> = failures.into_iter().map(|(action, failure)| (action, failure.code)).collect();
-        assert_eq!(codes, expect, "{text}");
+    fn check(checks: Value, email: &str, kept: Option<&str>, noted: &[&str], rejected: &[&str]) {
+        let outcome = trial().run(json!({ "checks": checks }), json!([{ "email": email }])).expect("a rule");
+        assert_eq!(outcome.column("email"), json!([kept]), "{email}");
+        assert_eq!(outcome.noted(), noted.iter().map(|code| (0, *code)).collect::<Vec<_>>(), "{email}");
+        assert_eq!(outcome.rejected(), rejected.iter().map(|code| (0, *code)).collect::<Vec<_>>(), "{email}");
     }
 
-    fn check_refused(checks: Value, expect: &str) {
-        let error = open(checks).expect_err("a config that is refused");
+    fn check_refused(checks: Value, expect: &str) -> Error {
+        let error = trial().open(json!({ "checks": checks })).expect_err("a config that is refused");
         assert_eq!(error.message, expect);
+        error
     }
 
     #[test]
@@ -159,13 +153,13 @@ mod tests {
                 { "column": "email", "is": "length", "min": 20, "action": second },
             ])
         };
-        let (flag, null, reject) = (Action::Flag, Action::Null, Action::Reject);
-        check(email("flag", "reject"), "ana", &[(flag, "invalid_email"), (reject, "wrong_length")]);
-        check(email("null", "reject"), "ana", &[(null, "invalid_email")]);
-        check(email("reject", "flag"), "ana", &[(reject, "invalid_email")]);
-        check(email("null", "flag"), "ana@exemplo.com", &[(flag, "wrong_length")]);
-        check(email("null", "flag"), "ana.souza@exemplo.com.br", &[]);
-        check(json!([{ "column": "email", "is": "email" }]), "ana", &[(flag, "invalid_email")]);
+        let (ana, complete) = ("ana", "ana.souza@exemplo.com.br");
+        check(email("flag", "reject"), ana, Some(ana), &["invalid_email"], &["wrong_length"]);
+        check(email("null", "reject"), ana, None, &["invalid_email"], &[]);
+        check(email("reject", "flag"), ana, Some(ana), &[], &["invalid_email"]);
+        check(email("null", "flag"), "ana@exemplo.com", Some("ana@exemplo.com"), &["wrong_length"], &[]);
+        check(email("null", "flag"), complete, Some(complete), &[], &[]);
+        check(json!([{ "column": "email", "is": "email" }]), ana, Some(ana), &["invalid_email"], &[]);
     }
 
     #[test]
@@ -177,9 +171,12 @@ mod tests {
             { "column": "amount", "is": "range", "min": 0 },
             { "column": "email", "is": "range", "max": 9.5 },
         ]);
-        let rule = open(suited).expect("a rule");
-        let names: Vec<_> = rule.subjects.iter().map(|subject| (subject.name.as_str(), subject.may_clear())).collect();
-        assert_eq!(names, [("email", false), ("birth", true), ("seen_at", false), ("amount", false)]);
+        let rule = trial().open(json!({ "checks": suited })).expect("a rule");
+        assert_eq!((rule.reads(), rule.sets()), (vec!["email", "birth", "seen_at", "amount"], vec!["birth"]));
+        let rows = json!([{ "birth": 30_000, "seen_at": 0, "amount": -1 }, { "birth": 7_427, "amount": 0 }]);
+        let outcome = trial().run(json!({ "checks": suited }), rows).expect("a rule");
+        assert_eq!(outcome.column("birth"), json!([null, 7_427]));
+        assert_eq!(outcome.noted().iter().map(|(row, _)| *row).collect::<Vec<_>>(), [0, 0, 0]);
     }
 
     #[test]
@@ -197,8 +194,10 @@ mod tests {
             json!([{ "column": "amount", "is": "range", "min": 10, "max": 2.5 }]),
             "check 1, `range` of `amount`: `min` 10 is above `max` 2.5",
         );
-        let error = open(json!([{ "column": "e_mail", "is": "email" }])).expect_err("no such column");
-        assert_eq!(error.message, "check 1, `email` of `e_mail`: no column `e_mail`");
+        let error = check_refused(
+            json!([{ "column": "e_mail", "is": "email" }]),
+            "check 1, `email` of `e_mail`: no column `e_mail`",
+        );
         assert!(error.hint.is_some_and(|hint| hint.contains("`email`")));
     }
 }

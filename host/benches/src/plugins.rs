@@ -1,0 +1,26 @@
+//! Rules' components, out of the folder that HOST_PLUGINS names, opened on a stream of texts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use host::plugin::{Engine, Grants, Input, RulePlugin, RuleRun, Search};
+use host::schema::{Field, Schema, Type};
+use serde_json::Value;
+
+use crate::Result;
+
+/// The stream that rules clean here.
+pub(crate) const STREAM: &str = "bench.rows";
+/// The file that `canonicalize` asks for.
+pub(crate) const MAP: &str = "map";
+
+/// A rule on text columns beside the primary key, which is `id`.
+pub(crate) async fn open(plugin: &str, grants: Grants, config: &Value, columns: &[&str]) -> Result<RuleRun> {
+    let engine = Engine::new(None)?;
+    let search = Search::new(std::env::var_os("HOST_PLUGINS").map(PathBuf::from), Path::new("."));
+    let component = engine.load(&search.find(plugin, Path::new("."))?, None)?;
+    let field = |name: &&str| Field { name: (*name).to_owned(), data_type: Type::Text, metadata: BTreeMap::new() };
+    let fields = ["id"].iter().chain(columns).map(field).collect();
+    let schema = Schema { fields, primary_key: vec!["id".to_owned()], cursor: None };
+    Ok(RulePlugin::new(&engine, &component, grants, config).open(&[Input { name: STREAM.to_owned(), schema }]).await?)
+}
