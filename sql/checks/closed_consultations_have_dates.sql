@@ -1,5 +1,3 @@
--- A won deal without close date has no month and no cohort; one that closes after it was loaded is a typing error.
--- severity: warn
 SELECT consultations.deal_id, consultations.closed_on
 FROM core.fct_consultation AS consultations
 CROSS JOIN core.settings AS settings

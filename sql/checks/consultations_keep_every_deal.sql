@@ -1,4 +1,3 @@
--- No deal is dropped, none fans out.
 SELECT deals.deal_id, count(facts.deal_id) AS facts
 FROM staging.deals AS deals
 LEFT JOIN core.fct_consultation AS facts ON facts.deal_id = deals.deal_id

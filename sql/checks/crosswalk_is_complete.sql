@@ -1,4 +1,3 @@
--- Every raw record has one row in the crosswalk, and whoever stands for another stands for itself.
 SELECT ids.stream, ids.id AS record_id, count(crosswalk.record_id) AS rows, min(crosswalk.survivor_id) AS survivor_id
 FROM (
     SELECT 'hubspot.contacts' AS stream, id FROM raw_hubspot.contacts

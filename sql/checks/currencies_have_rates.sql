@@ -1,5 +1,4 @@
--- A missing exchange rate would price a consultation or a cost at nothing.
 SELECT DISTINCT closed_month AS month, currency FROM core.fct_consultation
 WHERE rate IS NULL AND status IN ('won', 'refunded') AND closed_month IS NOT NULL
 UNION
-SELECT DISTINCT month, currency FROM core.fct_spend WHERE amount_home IS NULL
+SELECT DISTINCT month, currency FROM core.fct_spend WHERE rate IS NULL

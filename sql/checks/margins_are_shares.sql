@@ -1,4 +1,3 @@
--- A gross margin lies between 0 and 1, and there is one a specialty and day.
 SELECT specialty, valid_from, count(*) AS margins, min(gross_margin_pct) AS lowest, max(gross_margin_pct) AS highest
 FROM staging.margins
 GROUP BY specialty, valid_from

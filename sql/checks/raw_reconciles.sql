@@ -1,4 +1,7 @@
--- Every raw record, and every cent, is clean, merged or rejected.
-SELECT * FROM marts.mart_reconciliation
-WHERE rows_raw <> rows_clean + rows_merged + rows_rejected
-   OR amount_raw <> amount_clean + amount_merged + amount_rejected
+SELECT
+    load_id,
+    entity,
+    rows_raw - rows_clean - rows_merged - rows_rejected AS rows_off,
+    amount_raw - amount_clean - amount_merged - amount_rejected AS amount_off
+FROM marts.mart_reconciliation
+WHERE rows_off <> 0 OR amount_off <> 0

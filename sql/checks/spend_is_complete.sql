@@ -1,4 +1,3 @@
--- The spend fact holds every row of the spend file.
 SELECT * FROM (
     SELECT (SELECT count(*) FROM staging.spend) AS spend_rows, (SELECT count(*) FROM core.fct_spend) AS fact_rows
 ) WHERE spend_rows <> fact_rows

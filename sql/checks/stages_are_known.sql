@@ -1,5 +1,3 @@
--- Every deal's stage is one of its pipeline's.
--- severity: warn
 SELECT DISTINCT deals.pipeline, deals.stage
 FROM staging.deals AS deals
 LEFT JOIN staging.stages AS stages USING (pipeline, stage)

@@ -1,4 +1,3 @@
--- One row a channel that patients or spend name; −1 is Unknown.
 SELECT
     CASE WHEN channel = 'Unknown' THEN -1 ELSE row_number() OVER (ORDER BY channel) END AS channel_key,
     channel,

@@ -1,4 +1,3 @@
--- One row a patient: whom it merged, the channel it came by, its first won consultation, its cohort.
 WITH merged AS (
     SELECT survivor_id AS patient_id, list(record_id ORDER BY record_id) AS merged_ids
     FROM core.crosswalk WHERE stream = 'hubspot.contacts' AND survivor_id <> record_id GROUP BY survivor_id
@@ -18,6 +17,7 @@ firsts AS (
 )
 SELECT
     contacts.contact_id AS patient_id,
+    contacts.contact_id AS survivor_id,
     coalesce(merged.merged_ids, []) AS merged_ids,
     contacts.created_at,
     coalesce(channels.channel, 'Unknown') AS channel,

@@ -1,4 +1,3 @@
--- One row a specialty; −1 is Unknown.
 SELECT
     CASE WHEN specialty = 'Unknown' THEN -1 ELSE row_number() OVER (ORDER BY specialty) END AS specialty_key,
     specialty

@@ -1,7 +1,3 @@
--- One row a deal: patient, doctor, specialty, status, money in the home currency, margin.
--- margin = (amount - refund) × gross margin of the specialty at the close date; nothing for lost and open deals.
--- A deal without a company stays, under specialty Unknown. Of several contacts that are there after cleaning, the one
--- with the lowest id is the patient (ids are numbers in text: the shorter is the lower).
 WITH patients AS (
     SELECT links.deal_id, links.contact_id AS patient_id
     FROM staging.deal_contacts AS links
@@ -63,6 +59,7 @@ SELECT
     closed_at,
     closed_on,
     closed_month,
+    CAST(coalesce(year(closed_on) * 10000 + month(closed_on) * 100 + day(closed_on), -1) AS INTEGER) AS date_key,
     currency,
     rate,
     CAST(amount * rate AS DECIMAL(18, 2)) AS amount_home,

@@ -1,7 +1,3 @@
--- One row: what holds for all marts. Data is known up to the last closed consultation, but not beyond the day of the
--- load: a close date in the future must not make a month complete. A month counts as complete only if that was its
--- last day and the load came after it, since averaging unfinished months would be biased. Spend is known for the
--- months from its first to its last: other cohorts have no CAC.
 WITH loaded AS (
     SELECT CAST(timezone((SELECT value FROM _host.variables WHERE name = 'timezone'), max(_extracted_at)) AS DATE) AS loaded_on
     FROM clean_hubspot.deals

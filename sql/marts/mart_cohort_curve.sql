@@ -1,5 +1,3 @@
--- Cohort month × channel × specialty × age in months: how many stay, what they bring.
--- retention = active / size; ltv = cumulated margin / size (Gurley 2012: margin, not revenue; at equal age).
 WITH cohorts AS (
     SELECT cohort_month, channel, first_specialty AS specialty, count(*) AS size
     FROM core.dim_patient WHERE cohort_month IS NOT NULL GROUP BY ALL
@@ -21,7 +19,9 @@ facts AS (
         sum(consultations.margin) AS margin
     FROM core.fct_consultation AS consultations
     JOIN core.dim_patient AS patients ON patients.patient_id = consultations.patient_id
-    WHERE patients.cohort_month IS NOT NULL AND consultations.status IN ('won', 'refunded')
+    WHERE patients.cohort_month IS NOT NULL
+        AND consultations.status IN ('won', 'refunded')
+        AND consultations.closed_month IS NOT NULL
     GROUP BY ALL
 )
 SELECT

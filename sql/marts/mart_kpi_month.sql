@@ -1,5 +1,3 @@
--- The month's figures. Revenue and margin are of won and refunded consultations, refunds taken off.
--- repeat_rate = patients of the month who had been before / patients of the month.
 WITH consultations AS (
     SELECT
         closed_month AS month,

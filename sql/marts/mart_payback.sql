@@ -1,32 +1,36 @@
--- Cohort month × channel: the smallest age in months at which cumulated margin a patient reaches CAC; NULL: not yet.
--- cac is NULL for cohorts outside the months of the spend file, 0 for channels without spend in it.
-WITH curves AS (
-    SELECT cohort_month, channel, age, sum(cum_margin) / sum(size) AS ltv
-    FROM marts.mart_cohort_curve WHERE is_complete GROUP BY ALL
+WITH cohorts AS (
+    SELECT cohort_month, channel, count(*) AS size
+    FROM core.dim_patient
+    WHERE cohort_month IS NOT NULL
+    GROUP BY ALL
 ),
 costs AS (
     SELECT
-        cohorts.cohort_month,
-        cohorts.channel,
-        cohorts.size,
-        CAST(CASE
+        cohorts.*,
+        CASE
             WHEN cohorts.cohort_month BETWEEN settings.first_spend_month AND settings.last_spend_month
-                THEN coalesce(sum(spend.amount_home), 0) / cohorts.size
-        END AS DECIMAL(18, 4)) AS cac
-    FROM (
-        SELECT cohort_month, channel, count(*) AS size
-        FROM core.dim_patient WHERE cohort_month IS NOT NULL GROUP BY ALL
-    ) AS cohorts
-    LEFT JOIN core.fct_spend AS spend ON spend.month = cohorts.cohort_month AND spend.channel = cohorts.channel
+                THEN coalesce(spend.amount_home, 0)
+        END AS spend
+    FROM cohorts
     CROSS JOIN core.settings AS settings
-    GROUP BY cohorts.cohort_month, cohorts.channel, cohorts.size, settings.first_spend_month, settings.last_spend_month
+    LEFT JOIN (SELECT month, channel, sum(amount_home) AS amount_home FROM core.fct_spend GROUP BY ALL) AS spend
+        ON spend.month = cohorts.cohort_month AND spend.channel = cohorts.channel
+),
+curves AS (
+    SELECT cohort_month, channel, age, sum(cum_margin) AS cum_margin
+    FROM marts.mart_cohort_curve
+    WHERE is_complete
+    GROUP BY ALL
 )
 SELECT
     costs.cohort_month,
     costs.channel,
     costs.size,
-    costs.cac,
-    min(curves.age) FILTER (WHERE curves.ltv >= costs.cac) AS payback_months
+    costs.spend,
+    CAST(costs.spend / costs.size AS DECIMAL(18, 4)) AS cac,
+    max_by(curves.cum_margin, curves.age) AS margin,
+    -- Of the same patients: where the sum reaches the spend, a patient's margin reaches CAC.
+    min(curves.age) FILTER (WHERE curves.cum_margin >= costs.spend) AS payback_months
 FROM costs
 LEFT JOIN curves USING (cohort_month, channel)
-GROUP BY costs.cohort_month, costs.channel, costs.size, costs.cac
+GROUP BY costs.cohort_month, costs.channel, costs.size, costs.spend

@@ -1,10 +1,10 @@
--- Doctors as HubSpot has them, after cleaning.
 SELECT
     id AS company_id,
     name,
     coalesce(nullif(trim(especialidade_medica), ''), 'Unknown') AS specialty,
     city,
-    created_at
+    created_at,
+    updated_at
 FROM clean_hubspot.companies
 WHERE NOT coalesce(archived, false)
     -- HubSpot no longer has what was merged; until the next sweep raw still does.

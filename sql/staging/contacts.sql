@@ -1,4 +1,3 @@
--- Patients as HubSpot has them, after cleaning.
 SELECT
     id AS contact_id,
     firstname AS first_name,

@@ -1,5 +1,3 @@
--- Which doctors a consultation names, and whether as the primary one; a merged company stands for its survivor. One that
--- names none has the doctor that the rule `link` found evidence for, if it did.
 SELECT
     links.from_id AS deal_id,
     coalesce(merged.winner_id, links.to_id) AS company_id,

@@ -1,4 +1,3 @@
--- Which patients a consultation names; a merged contact stands for its survivor.
 SELECT DISTINCT
     links.from_id AS deal_id,
     coalesce(merged.winner_id, links.to_id) AS contact_id

@@ -1,4 +1,3 @@
--- Consultations as HubSpot has them, after cleaning; the close date in the pipeline's time zone.
 SELECT
     id AS deal_id,
     dealname AS name,
@@ -7,7 +6,7 @@ SELECT
     coalesce(TRY_CAST(amount AS DECIMAL(18, 2)), 0) AS amount,
     TRY_CAST(valor_reembolsado AS DECIMAL(18, 2)) AS refund,
     coalesce(
-        nullif(trim(deal_currency_code), ''), (SELECT value FROM _host.variables WHERE name = 'currency')
+        nullif(upper(trim(deal_currency_code)), ''), (SELECT value FROM _host.variables WHERE name = 'currency')
     ) AS currency,
     closedate AS closed_at,
     CAST(timezone((SELECT value FROM _host.variables WHERE name = 'timezone'), closedate) AS DATE) AS closed_on,

@@ -1,4 +1,3 @@
--- Gross margin of each specialty, a share between 0 and 1, from a day until the next row's.
 SELECT
     specialty,
     CAST(gross_margin_pct AS DECIMAL(6, 4)) AS gross_margin_pct,

@@ -1,5 +1,3 @@
--- Which record stands for one that is no more: the survivor of a rule, or the winner of a merge in HubSpot, who names the
--- records merged into it; of a chain of merges the last. One row a merged record.
 WITH RECURSIVE in_hubspot AS (
     SELECT 'contacts' AS object, id AS winner_id, unnest(string_split(hs_merged_object_ids, ';')) AS loser_id
     FROM clean_hubspot.contacts WHERE hs_merged_object_ids <> ''

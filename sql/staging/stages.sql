@@ -1,13 +1,15 @@
--- What a deal stage means: the seed where it says so, else HubSpot's own probability (won is 1.0).
 SELECT
     pipelines.pipeline_id AS pipeline,
     pipelines.stage_id AS stage,
+    pipelines.stage_label AS label,
     coalesce(
         overrides.status,
         CASE
             WHEN pipelines.probability = 1 THEN 'won'
-            WHEN pipelines.is_closed THEN 'lost'
-            ELSE 'open'
+            WHEN NOT coalesce(pipelines.is_closed, pipelines.probability = 0, false) THEN 'open'
+            -- HubSpot has no word for refunds: among the stages that end a deal unwon, the label tells.
+            WHEN regexp_matches(lower(pipelines.stage_label), 'reembols|estorn|devol|refund') THEN 'refunded'
+            ELSE 'lost'
         END
     ) AS status
 FROM clean_hubspot.pipelines AS pipelines

@@ -1,11 +1,12 @@
 //! What the pipeline costs at 100,000 patients, beside its floor in the same run: a program that fetches the same
 //! pages with plain `reqwest` to disk and loads the same columns, typed, with DuckDB. Rows and sums are compared
 //! before any time is printed. Then how extract grows with records, how right cleaning is about who is who, how much of a
-//! rate limit extract uses, what WebAssembly costs rules, what columns cost that a rule does not read, and what dedupe
-//! does with one group of ten million.
+//! rate limit extract uses, what WebAssembly costs rules, what columns cost that a rule does not read, what dedupe
+//! does with one group of ten million, and what models cost beside DuckDB alone.
 //!
 //! `make bench`, or after it `cargo run --release -p bench -- --patients 10000`, `-- growth`, `-- identity`, `-- limited`,
-//! `-- rules`, `-- columns`, `-- groups`, the last three with `--rows 100000` if need be; HOST_PLUGINS names the folder of components. The host is the one beside this program.
+//! `-- rules`, `-- columns`, `-- groups`, the last three with `--rows 100000` if need be, `-- models
+//! --deals 100000`; HOST_PLUGINS names the folder of components. The host is the one beside this program.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 mod columns;
@@ -15,6 +16,7 @@ mod growth;
 mod identity;
 mod limited;
 mod measure;
+mod models;
 mod plugins;
 mod rules;
 
@@ -45,6 +47,8 @@ fn main() -> Result<()> {
         Some("rules") => rules(),
         Some("columns") => columns(),
         Some("groups") => groups(),
+        Some("--by-hand") => models::by_hand(Path::new(&arguments[1])),
+        Some("models") => models::run(given("--deals", 1_000_000)),
         _ => {
             whole(given("--patients", 100_000))?;
             growth::run()?;
@@ -52,7 +56,8 @@ fn main() -> Result<()> {
             limited::run()?;
             rules()?;
             columns()?;
-            groups()
+            groups()?;
+            models::run(1_000_000)
         }
     }
 }

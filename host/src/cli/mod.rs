@@ -1,15 +1,18 @@
 //! The command line: one file a command; this one has what they share.
 #![expect(clippy::print_stderr, reason = "a command speaks to its terminal")]
 
+mod build;
 mod check;
 mod discover;
 mod forget;
 mod init;
+mod models;
 mod plan;
 mod plugin;
 mod progress;
 mod quality;
 mod run;
+mod test;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -74,6 +77,12 @@ enum Command {
     Check(check::Check),
     /// Replays the rules from raw and builds the marts; asks no source.
     Clean(run::Clean),
+    /// Lists the models and draws their graph.
+    Models(models::Models),
+    /// Builds, tests and publishes models; loads and cleans nothing.
+    Build(build::Build),
+    /// Tests the models as they are published, and runs their unit tests.
+    Test(test::Test),
     /// Shows what cleaning did, by stream and rule, or to one record.
     Quality(quality::Quality),
     /// Erases a person from all tables, and keeps them out of later loads.
@@ -92,6 +101,8 @@ enum Command {
 enum Schema {
     /// Of a pipeline file.
     Pipeline,
+    /// Of the file beside a model.
+    Model,
 }
 
 /// Runs a command, prints what it gives, and says how it ended.
@@ -146,6 +157,9 @@ fn dispatch(command: &Command, shared: &Shared) -> Result<Output> {
         Command::Clean(clean) => {
             on_pipeline(&clean.pipeline, shared, async |context| clean.run(context, shared).await)?
         }
+        Command::Models(models) => on_pipeline(&models.pipeline, shared, async |context| models.run(context, shared))?,
+        Command::Build(build) => on_pipeline(&build.pipeline, shared, async |context| build.run(context, shared))?,
+        Command::Test(test) => on_pipeline(&test.pipeline, shared, async |context| test.run(context, shared))?,
         Command::Quality(quality) => {
             on_pipeline(&quality.pipeline, shared, async |context| quality.run(context, shared).await)?
         }
@@ -156,6 +170,7 @@ fn dispatch(command: &Command, shared: &Shared) -> Result<Output> {
             on_pipeline(&discover.pipeline, shared, async |context| discover.run(context, shared).await)?
         }
         Command::Schema(Schema::Pipeline) => json(&crate::pipeline::schema())?,
+        Command::Schema(Schema::Model) => json(&crate::marts::schema())?,
         Command::Plugin(plugin) => plugin.run(shared)?,
     };
     Ok(text.into())

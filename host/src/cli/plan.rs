@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Format, Shared, json};
 use crate::error::Result;
 use crate::run::Context;
-use crate::warehouse::{Table, Warehouse};
+use crate::warehouse::Warehouse;
 
 /// Shows what a run would do.
 #[derive(Args)]
@@ -20,13 +20,7 @@ impl Plan {
     pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
         let prepared = context.prepare().await?;
         let memory = Warehouse::memory()?;
-        // Which streams a source has is known once it is asked: here any table of a known source counts as there.
-        let schemas: Vec<_> =
-            prepared.sources.iter().flat_map(|s| [format!("raw_{}", s.name), format!("clean_{}", s.name)]).collect();
-        let exists = |table: &Table| schemas.contains(&table.schema) || matches!(memory.columns(table), Ok(Some(_)));
-        let marts = context.pipeline.file.marts.as_ref();
-        let graph =
-            marts.map(|marts| crate::marts::load(&context.pipeline.path(&marts.path), &memory, &exists)).transpose()?;
+        let graph = context.pipeline.file.marts.is_some().then(|| context.graph(&memory)).transpose()?;
         let models: Vec<_> =
             graph.iter().flat_map(|graph| graph.models().map(|model| (model.name(), model.kind))).collect();
         let checks: Vec<_> = graph.iter().flat_map(|graph| graph.checks().map(crate::marts::Model::name)).collect();
@@ -57,9 +51,7 @@ impl Plan {
             let granted = rule.granted.iter().map(|granted| format!(" · granted {granted}")).collect::<String>();
             lines.push(format!("clean {:>3} {}: {}{granted}", index + 1, rule.name, rule.streams.join(", ")));
         }
-        lines.extend(
-            models.iter().map(|(name, kind)| format!("build     {name} ({})", format!("{kind:?}").to_lowercase())),
-        );
+        lines.extend(models.iter().map(|(name, kind)| format!("build     {name} ({kind})")));
         lines.extend(checks.iter().map(|name| format!("check     {name}")));
         Ok(lines.join("\n") + "\n")
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::variables::{Variables, variables};
 use crate::error::{Error, Result};
-use crate::warehouse::{Table, Warehouse};
+use crate::warehouse::{Table, Warehouse, quote};
 
 /// Why a query does not parse, and on which of its lines.
 #[derive(Debug)]
@@ -20,57 +21,92 @@ impl From<Error> for Syntax {
     }
 }
 
-fn parse(sql: &str, warehouse: &Warehouse) -> Result<Value, Syntax> {
+/// A query, parsed once.
+#[derive(Debug, Clone)]
+pub(super) struct Query {
+    sql: String,
+    references: Vec<Reference>,
+    /// The variables of the pipeline that it names.
+    pub(super) variables: Variables,
+}
+
+/// A table as the query names it.
+#[derive(Debug, Clone)]
+struct Reference {
+    /// Its schema is empty where the query names none.
+    table: Table,
+    /// The byte at which it stands.
+    at: Option<usize>,
+    is_bare: bool,
+}
+
+impl Query {
+    /// Parses a query, with DuckDB's own parser.
+    pub(super) fn parse(sql: &str, warehouse: &Warehouse) -> Result<Self, Syntax> {
+        let tree = tree(sql, warehouse)?;
+        let mut references = Vec::new();
+        let mut database = None;
+        walk(&tree, &BTreeSet::new(), &mut |node| {
+            let table = Table::new(text(node, "schema_name"), text(node, "table_name"));
+            let at = node.get("query_location").and_then(Value::as_u64).and_then(|at| usize::try_from(at).ok());
+            if !text(node, "catalog_name").is_empty() {
+                database = Some((text(node, "catalog_name"), at));
+            }
+            references.push(Reference { table, at, is_bare: text(node, "alias").is_empty() });
+        });
+        if let Some((database, at)) = database {
+            let error = Error::config(format!("a table of the database `{database}` is named"));
+            let line = at.and_then(|at| line_at(sql, at));
+            return Err(Syntax { line, error: error.hint("a table is written `schema.name`") });
+        }
+        references.sort_by_key(|reference| reference.at);
+        Ok(Self { sql: sql.to_owned(), references, variables: variables(&tree, sql) })
+    }
+
+    /// The tables that it reads, its own CTEs left out, with the line that names each first.
+    pub(super) fn tables(&self) -> BTreeMap<Table, Option<usize>> {
+        let mut found = BTreeMap::new();
+        for Reference { table, at, .. } in &self.references {
+            found.entry(table.clone()).or_insert_with(|| at.and_then(|at| line_at(&self.sql, at)));
+        }
+        found
+    }
+
+    /// The query with tables read elsewhere, under their old names; `elsewhere` says where.
+    ///
+    /// Edits the user's own text at the places that the parse tree tells: DuckDB's `json_deserialize_sql` (1.5) writes
+    /// `a CROSS JOIN b LEFT JOIN c` as `a, b LEFT JOIN c`, which binds otherwise.
+    pub(super) fn redirected(&self, elsewhere: &dyn Fn(&Table) -> Option<Table>) -> Result<String> {
+        let mut sql = self.sql.clone();
+        for Reference { table, at, is_bare } in self.references.iter().rev() {
+            let (Some(at), Some(other)) = (*at, elsewhere(table)) else { continue };
+            let end = name_end(&sql, at).ok_or_else(|| Error::internal(format!("no table name at byte {at}")))?;
+            let alias = if *is_bare { format!(" AS {}", quote(&table.name)) } else { String::new() };
+            sql.replace_range(at..end, &format!("{other}{alias}"));
+        }
+        Ok(sql)
+    }
+}
+
+fn tree(sql: &str, warehouse: &Warehouse) -> Result<Value, Syntax> {
     let text = warehouse.value("SELECT json_serialize_sql(?::VARCHAR)", &[sql])?.unwrap_or_default();
     let tree: Value = serde_json::from_str(&text).map_err(|cause| Error::internal(cause.to_string()))?;
     if tree.get("error").and_then(Value::as_bool) != Some(true) {
+        let statements = tree.get("statements").and_then(Value::as_array).map_or(0, Vec::len);
+        if statements != 1 {
+            return Err(Error::config(format!("{statements} statements where one query is expected")).into());
+        }
         return Ok(tree);
     }
     let message = tree.get("error_message").and_then(Value::as_str).unwrap_or("it does not parse");
     let position = tree.get("position").and_then(|at| at.as_str().map_or_else(|| at.as_u64(), |at| at.parse().ok()));
     let message = message.lines().next().unwrap_or(message).trim_end_matches('!');
-    let line = position.and_then(|at| line_at(sql, at));
+    let line = position.and_then(|at| line_at(sql, usize::try_from(at).ok()?));
     Err(Syntax { line, error: Error::config(message.to_owned()) })
 }
 
-fn line_at(sql: &str, byte: u64) -> Option<usize> {
-    Some(sql.get(..usize::try_from(byte).ok()?)?.matches('\n').count() + 1)
-}
-
-/// The tables that a query reads, its own CTEs left out, with the line that names each first. The schema is empty
-/// where the query names none.
-pub(super) fn references(sql: &str, warehouse: &Warehouse) -> Result<BTreeMap<Table, Option<usize>>, Syntax> {
-    let mut tree = parse(sql, warehouse)?;
-    let mut found = BTreeMap::new();
-    walk(&mut tree, &BTreeSet::new(), &mut |node| {
-        let line = node.get("query_location").and_then(Value::as_u64).and_then(|at| line_at(sql, at));
-        found.entry(Table::new(text(node, "schema_name"), text(node, "table_name"))).or_insert(line);
-    });
-    Ok(found)
-}
-
-/// The query with each of these tables read as `name__next`, under its old name.
-///
-/// Edits the user's own text at the places that the parse tree tells: DuckDB's `json_deserialize_sql` (1.5) writes
-/// `a CROSS JOIN b LEFT JOIN c` as `a, b LEFT JOIN c`, which binds otherwise.
-pub(super) fn redirect(sql: &str, tables: &[&Table], warehouse: &Warehouse) -> Result<String, Syntax> {
-    let mut tree = parse(sql, warehouse)?;
-    let mut edits = Vec::new();
-    walk(&mut tree, &BTreeSet::new(), &mut |node| {
-        let table = Table::new(text(node, "schema_name"), text(node, "table_name"));
-        let at = node.get("query_location").and_then(Value::as_u64).and_then(|at| usize::try_from(at).ok());
-        if let Some(at) = at.filter(|_| tables.contains(&&table)) {
-            edits.push((at, table, text(node, "alias").is_empty()));
-        }
-    });
-    edits.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
-    let mut sql = sql.to_owned();
-    for (at, table, is_bare) in edits {
-        let end = name_end(&sql, at).ok_or_else(|| Error::internal(format!("no table name at byte {at}")))?;
-        let alias = if is_bare { format!(" AS {}", crate::warehouse::quote(&table.name)) } else { String::new() };
-        sql.replace_range(at..end, &format!("{}{alias}", table.suffixed("__next")));
-    }
-    Ok(sql)
+pub(super) fn line_at(sql: &str, byte: usize) -> Option<usize> {
+    Some(sql.get(..byte)?.matches('\n').count() + 1)
 }
 
 /// Where a qualified name that starts at a byte ends: `schema . name`, each bare or quoted.
@@ -97,15 +133,15 @@ fn identifier_end(sql: &str, at: usize) -> Option<usize> {
     None
 }
 
-fn text(node: &Value, key: &str) -> String {
+pub(super) fn text(node: &Value, key: &str) -> String {
     node.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// Visits every table reference that is not a CTE of its scope.
-fn walk(node: &mut Value, scope: &BTreeSet<String>, visit: &mut dyn FnMut(&mut Value)) {
+fn walk(node: &Value, scope: &BTreeSet<String>, visit: &mut dyn FnMut(&Value)) {
     match node {
-        Value::Array(items) => items.iter_mut().for_each(|item| walk(item, scope, visit)),
-        Value::Object(_) => {
+        Value::Array(items) => items.iter().for_each(|item| walk(item, scope, visit)),
+        Value::Object(entries) => {
             let ctes = node.pointer("/cte_map/map").and_then(Value::as_array).into_iter().flatten();
             let names = ctes.filter_map(|cte| cte.get("key").and_then(Value::as_str)).map(str::to_lowercase);
             let mut inner = scope.clone();
@@ -117,9 +153,7 @@ fn walk(node: &mut Value, scope: &BTreeSet<String>, visit: &mut dyn FnMut(&mut V
                     visit(node);
                 }
             }
-            if let Value::Object(entries) = node {
-                entries.values_mut().for_each(|value| walk(value, &inner, visit));
-            }
+            entries.values().for_each(|value| walk(value, &inner, visit));
         }
         _ => {}
     }
@@ -127,14 +161,15 @@ fn walk(node: &mut Value, scope: &BTreeSet<String>, visit: &mut dyn FnMut(&mut V
 
 #[cfg(test)]
 mod tests {
-    use super::{redirect, references};
+    use super::Query;
     use crate::warehouse::{Table, Warehouse};
 
     fn check(sql: &str, expected: &str) {
         let warehouse = Warehouse::memory().expect("DuckDB in memory");
         let tables = [Table::new("core", "fct"), Table::new("my marts", "a \"b\"")];
-        let redirected = redirect(sql, &tables.iter().collect::<Vec<_>>(), &warehouse).expect("a query");
-        assert_eq!(redirected, expected);
+        let query = Query::parse(sql, &warehouse).expect("a query");
+        let next = |table: &Table| tables.contains(table).then(|| table.suffixed("__next"));
+        assert_eq!(query.redirected(&next).expect("a query"), expected);
     }
 
     #[test]
@@ -153,7 +188,7 @@ mod tests {
     fn common_table_expressions_are_no_tables() {
         let warehouse = Warehouse::memory().expect("DuckDB in memory");
         let sql = "WITH a AS (FROM core.x), b AS (FROM a) FROM b ASOF JOIN core.y USING (k) WHERE k IN (FROM s.z)";
-        let found = references(sql, &warehouse).expect("a query");
+        let found = Query::parse(sql, &warehouse).expect("a query").tables();
         let names: Vec<_> = found.keys().map(|table| format!("{}.{}", table.schema, table.name)).collect();
         assert_eq!(names, ["core.x", "core.y", "s.z"]);
     }
@@ -161,9 +196,10 @@ mod tests {
     #[test]
     fn problems_name_their_line() {
         let warehouse = Warehouse::memory().expect("DuckDB in memory");
-        let syntax = references("SELECT 1\nFROM WHERE", &warehouse).expect_err("a syntax error");
+        let syntax = Query::parse("SELECT 1\nFROM WHERE", &warehouse).expect_err("a syntax error");
         assert_eq!(syntax.line, Some(2), "{}", syntax.error);
-        let found = references("SELECT 1\n\nFROM core.x JOIN\ncore.y USING (k)", &warehouse).expect("a query");
+        let query = Query::parse("SELECT 1\n\nFROM core.x JOIN\ncore.y USING (k)", &warehouse).expect("a query");
+        let found = query.tables();
         assert_eq!(found.values().copied().collect::<Vec<_>>(), [Some(3), Some(4)]);
     }
 }

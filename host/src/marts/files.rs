@@ -1,8 +1,11 @@
-//! The `sql/` folder: a folder a schema, a file a model, a comment header for what SQL cannot say.
+//! The `sql/` folder: a folder a schema, a file a model, and beside it a TOML file for what SQL cannot say.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::config::{Config, Kept, Severity, Strategy, schema};
 use crate::error::{Error, Result, nearest};
+use crate::pipeline::{Places, Step};
 use crate::warehouse::Table;
 
 /// What a file is.
@@ -15,8 +18,18 @@ pub enum Materialized {
     View,
     /// A query kept as its rows.
     Table,
+    /// A query kept as its rows, of which only new and changed ones are computed.
+    Incremental,
+    /// A query kept as all versions that its rows ever had.
+    Snapshot,
     /// A query that must return nothing.
     Check,
+}
+
+impl std::fmt::Display for Materialized {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&format!("{self:?}").to_lowercase())
+    }
 }
 
 /// A file of the folder.
@@ -26,14 +39,14 @@ pub struct Model {
     pub table: Table,
     /// What it is.
     pub kind: Materialized,
-    /// Whether a check that returns rows only warns.
-    pub is_warning: bool,
     /// The file.
     pub path: PathBuf,
     /// Its text.
     pub text: String,
-    /// Dependencies that the header names beside those that the query shows.
-    pub depends_on: Vec<String>,
+    /// What the file beside it says.
+    pub config: Config,
+    /// The text of that file, and where what stands in it.
+    pub(super) beside: Option<(String, Places)>,
 }
 
 impl Model {
@@ -43,34 +56,65 @@ impl Model {
         format!("{}.{}", self.table.schema, self.table.name)
     }
 
+    /// Whether it is a check whose rows only warn.
+    pub(super) fn is_warning(&self) -> bool {
+        self.config.severity == Some(Severity::Warn)
+    }
+
     /// An error of this model, at a line of its file.
     pub(super) fn error(&self, line: Option<usize>, error: Error) -> Error {
         let line = line.map(|line| format!(":{line}")).unwrap_or_default();
         error.on(format!("{}{line}: model `{}`", self.path.display(), self.name()))
     }
-}
 
-/// The keys of a header.
-const KEYS: [&str; 3] = ["materialized", "severity", "depends_on"];
+    /// `file:line:column` in the file beside it.
+    pub(super) fn place(&self, path: &[Step]) -> String {
+        match &self.beside {
+            Some((_, places)) => places.at(path),
+            None => self.path.display().to_string(),
+        }
+    }
+}
 
 /// Reads every seed, model and check below a folder.
 pub(super) fn read(folder: &Path) -> Result<Vec<Model>> {
     let mut models = Vec::new();
     let mut problems = Vec::new();
     for schema in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
-        for path in entries(&schema)? {
-            let extension = path.extension().and_then(|extension| extension.to_str());
-            let Some(extension) = extension.filter(|extension| ["sql", "csv"].contains(extension)) else { continue };
-            match model(&schema, &path, extension == "csv") {
-                Ok(model) => models.push(model),
-                Err(error) => problems.push(error),
+        let paths = entries(&schema)?;
+        for path in &paths {
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("sql" | "csv") => match model(&schema, path) {
+                    Ok(model) => models.push(model),
+                    Err(error) => problems.push(error),
+                },
+                Some("toml") if !["sql", "csv"].iter().any(|other| paths.contains(&path.with_extension(other))) => {
+                    let error = Error::config(format!("{}: no model stands beside it", path.display()));
+                    problems.push(error.hint("it is named like the `.sql` or `.csv` file that it is about"));
+                }
+                _ => {}
             }
         }
     }
     if models.is_empty() && problems.is_empty() {
         return Err(Error::config(format!("{}: no models below this folder", folder.display())));
     }
+    problems.extend(named_twice(&models));
     Error::all(problems).map_or(Ok(models), Err)
+}
+
+/// DuckDB's names are the same whatever their case.
+fn named_twice(models: &[Model]) -> Vec<Error> {
+    let mut seen: BTreeMap<String, &Model> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for model in models {
+        if let Some(other) = seen.insert(model.name().to_lowercase(), model) {
+            let error = Error::config(format!("{} is a model of the same name", other.path.display()));
+            problems
+                .push(model.error(None, error).hint("rename one; names that differ in case alone are one to DuckDB"));
+        }
+    }
+    problems
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -83,60 +127,132 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn model(folder: &Path, path: &Path, is_seed: bool) -> Result<Model> {
+fn model(folder: &Path, path: &Path) -> Result<Model> {
     let name = |path: &Path| path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
     let text = std::fs::read_to_string(path).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
     let schema = name(folder);
-    let kind = match schema.as_str() {
+    let is_seed = path.extension().is_some_and(|extension| extension == "csv");
+    let (config, beside) = beside(&path.with_extension("toml"))?;
+    let kind = match (schema.as_str(), config.materialized) {
         _ if is_seed => Materialized::Seed,
-        "checks" => Materialized::Check,
-        "staging" => Materialized::View,
-        _ => Materialized::Table,
+        ("checks", _) => Materialized::Check,
+        (_, Some(Kept::View)) | ("staging", None) => Materialized::View,
+        (_, Some(Kept::Table) | None) => Materialized::Table,
+        (_, Some(Kept::Incremental)) => Materialized::Incremental,
+        (_, Some(Kept::Snapshot)) => Materialized::Snapshot,
     };
-    let table = Table::new(schema, name(path));
-    let mut model = Model { table, kind, is_warning: false, path: path.to_path_buf(), text, depends_on: Vec::new() };
-    if !is_seed {
-        header(&mut model)?;
-        // The start stays as it is, so that lines of errors are lines of the file.
-        model.text = model.text.trim_end().trim_end_matches(';').to_owned();
-    }
-    Ok(model)
+    // The start stays as it is, so that lines of errors are lines of the file.
+    let text = if is_seed { text } else { text.trim_end().trim_end_matches(';').to_owned() };
+    let model = Model { table: Table::new(schema, name(path)), kind, path: path.to_path_buf(), text, config, beside };
+    Error::all(problems(&model)).map_or(Ok(model), Err)
 }
 
-/// Lines `-- key: value` before the query.
-fn header(model: &mut Model) -> Result<()> {
-    let text = model.text.clone();
-    for (index, line) in
-        text.lines().enumerate().take_while(|(_, line)| line.starts_with("--") || line.trim().is_empty())
-    {
-        let comment = line.trim_start_matches('-').trim();
-        let Some((key, value)) = comment.split_once(':') else { continue };
-        let (key, value) = (key.trim(), value.trim());
-        let on = |error: Error| error.on(format!("{}:{}", model.path.display(), index + 1));
-        let wrong = |allowed: &str| on(Error::config(format!("`{key}: {value}`")).hint(format!("it is {allowed}")));
-        match key {
-            "materialized" => {
-                model.kind = match value {
-                    "view" => Materialized::View,
-                    "table" => Materialized::Table,
-                    _ => return Err(wrong("`view` or `table`")),
-                }
-            }
-            "severity" => {
-                model.is_warning = match value {
-                    "warn" => true,
-                    "error" => false,
-                    _ => return Err(wrong("`warn` or `error`")),
-                }
-            }
-            "depends_on" => model.depends_on = value.split(',').map(|name| name.trim().to_owned()).collect(),
-            // Prose may have a colon; a word that is nearly a key may not.
-            _ if !key.contains(' ') && nearest(key, KEYS).is_some() => {
-                let error = Error::config(format!("unknown key `{key}`"));
-                return Err(on(error.hint(nearest(key, KEYS).unwrap_or_default())));
-            }
-            _ => {}
+/// The file beside a model; all as by default where there is none.
+fn beside(path: &Path) -> Result<(Config, Option<(String, Places)>)> {
+    if !path.is_file() {
+        return Ok((Config::default(), None));
+    }
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|cause| Error::config(format!("{name}: {cause}")))?;
+    let places = Places::parse(&text, &name)?;
+    let (value, _) = places.value(None);
+    match serde_json::from_value(value.clone()) {
+        Ok(config) => Ok((config, Some((text, places)))),
+        Err(cause) => {
+            let violations = places.violations(&[], &schema(), &value);
+            Err(Error::all(violations).unwrap_or_else(|| Error::config(format!("{name}: {cause}"))))
         }
     }
-    Ok(())
+}
+
+/// What the shape of the file cannot say: keys that need each other, names that are there twice.
+fn problems(model: &Model) -> Vec<Error> {
+    let config = &model.config;
+    let mut problems = Vec::new();
+    let mut wrong = |path: &[Step], message: String, hint: &str| {
+        let error = Error::config(message).on(model.place(path));
+        problems.push(if hint.is_empty() { error } else { error.hint(hint) });
+    };
+    let is_query = !matches!(model.kind, Materialized::Seed | Materialized::Check);
+    if config.materialized.is_some() && !is_query {
+        wrong(&["materialized".into()], format!("a {} is not materialized otherwise", model.kind), "");
+    }
+    if config.severity.is_some() && model.kind != Materialized::Check {
+        wrong(&["severity".into()], "only a check has a severity".to_owned(), "a column and a test have their own");
+    }
+    if config.incremental.is_some() != (model.kind == Materialized::Incremental) {
+        let path = if config.incremental.is_some() { "incremental" } else { "materialized" };
+        wrong(&[path.into()], "`materialized = \"incremental\"` and `[incremental]` go together".to_owned(), "");
+    }
+    if config.snapshot.is_some() != (model.kind == Materialized::Snapshot) {
+        let path = if config.snapshot.is_some() { "snapshot" } else { "materialized" };
+        wrong(&[path.into()], "`materialized = \"snapshot\"` and `[snapshot]` go together".to_owned(), "");
+    }
+    if let Some(incremental) = &config.incremental {
+        let missing = match incremental.strategy {
+            Strategy::Append => [("cursor", incremental.cursor.is_none()), ("", false)],
+            Strategy::Merge | Strategy::DeleteInsert => [("key", incremental.key.is_empty()), ("", false)],
+            Strategy::TimeWindow => {
+                [("time_column", incremental.time_column.is_none()), ("window", incremental.window.is_none())]
+            }
+        };
+        for (key, _) in missing.iter().filter(|(_, missing)| *missing) {
+            wrong(&["incremental".into(), "strategy".into()], format!("this strategy needs `{key}`"), "");
+        }
+    }
+    let named = [
+        ("column", config.column.iter().map(|column| column.name.to_lowercase()).collect::<Vec<_>>()),
+        ("test", config.test.iter().map(|test| test.name.clone()).collect()),
+        ("unit_test", config.unit_test.iter().map(|test| test.name.clone()).collect()),
+        ("drill", config.drill.iter().map(|drill| drill.name.clone()).collect()),
+    ];
+    for (key, names) in named {
+        for (index, name) in names.iter().enumerate().filter(|(index, name)| names[..*index].contains(name)) {
+            wrong(&[key.into(), index.into(), "name".into()], format!("`{name}` is there twice"), "");
+        }
+    }
+    for (index, column) in config.column.iter().enumerate() {
+        if config.contract && column.data_type.is_none() {
+            let message = format!("column `{}` has no `type`, which a contract needs", column.name);
+            wrong(&["column".into(), index.into(), "name".into()], message, "");
+        }
+        if column.references.as_ref().is_some_and(|target| target.split('.').count() != 3) {
+            let path = ["column".into(), index.into(), "references".into()];
+            wrong(&path, "it is written `schema.table.column`".to_owned(), "");
+        }
+    }
+    for name in config.depends_on.iter().filter(|name| name.split('.').count() != 2) {
+        wrong(&["depends_on".into()], format!("`{name}` is not `schema.name`"), "");
+    }
+    problems.extend(reserved(model));
+    problems
+}
+
+/// Schemas and names that the host writes itself.
+fn reserved(model: &Model) -> Option<Error> {
+    let Table { schema, name } = &model.table;
+    let schema = schema.to_lowercase();
+    let of_duckdb = ["main", "temp", "system", "information_schema", "pg_catalog"];
+    let is_ours = schema == "_host" || schema.starts_with("raw_") || schema.starts_with("clean_");
+    if is_ours || of_duckdb.contains(&schema.as_str()) {
+        let whose = if is_ours { "the host" } else { "DuckDB" };
+        let error = Error::config(format!("schema `{schema}` belongs to {whose}"));
+        return Some(model.error(None, error).hint("give the folder another name"));
+    }
+    let suffix = ["__next", "__delta"].into_iter().find(|suffix| name.ends_with(suffix))?;
+    let error = Error::config(format!("names that end in `{suffix}` are for what the host builds aside"));
+    Some(model.error(None, error).hint("give the file another name"))
+}
+
+/// An error on a name that is not there, with those nearest to it or all that there are.
+pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> Error {
+    let error = Error::config(format!("no {what} `{name}`"));
+    let hint = nearest(name, known.iter().copied()).or_else(|| {
+        let all = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        (!known.is_empty()).then(|| format!("there are {all}"))
+    });
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
 }

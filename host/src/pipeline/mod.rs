@@ -40,7 +40,7 @@ impl Pipeline {
 
     fn parse(text: &str, name: &str, folder: PathBuf, environment: &Environment) -> Result<Self> {
         let places = Places::parse(text, name)?;
-        let (value, problems) = places.value(environment);
+        let (value, problems) = places.value(Some(environment));
         Error::all(problems).map_or(Ok(()), Err)?;
         let schema = schema();
         Error::all(places.violations(&[], &schema, &value)).map_or(Ok(()), Err)?;

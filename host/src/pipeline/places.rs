@@ -87,9 +87,9 @@ impl Places {
         format!("{}:{line}:{column}", self.name)
     }
 
-    /// The file as JSON, variables filled in, with the problems met on the way.
+    /// The file as JSON, variables of an environment filled in, with the problems met on the way.
     #[must_use]
-    pub fn value(&self, environment: &Environment) -> (Value, Vec<Error>) {
+    pub fn value(&self, environment: Option<&Environment>) -> (Value, Vec<Error>) {
         let mut walk = Walk { places: self, environment, problems: Vec::new() };
         let (root, _) = DeTable::parse_recoverable(&self.text);
         let value = walk.table(root.get_ref());
@@ -177,7 +177,7 @@ fn allowed(schema: &Value, pointer: &str) -> Vec<String> {
 
 struct Walk<'a> {
     places: &'a Places,
-    environment: &'a Environment,
+    environment: Option<&'a Environment>,
     problems: Vec<Error>,
 }
 
@@ -189,13 +189,15 @@ impl Walk<'_> {
 
     fn value(&mut self, value: &Spanned<DeValue<'_>>) -> Value {
         match value.get_ref() {
-            DeValue::String(text) => match self.environment.fill(text) {
-                Ok(text) => Value::String(text),
-                Err(error) => {
-                    self.problems.push(error.on(self.places.position(value.span().start)));
-                    Value::Null
+            DeValue::String(text) => {
+                match self.environment.map_or_else(|| Ok(text.to_string()), |variables| variables.fill(text)) {
+                    Ok(text) => Value::String(text),
+                    Err(error) => {
+                        self.problems.push(error.on(self.places.position(value.span().start)));
+                        Value::Null
+                    }
                 }
-            },
+            }
             DeValue::Integer(integer) => {
                 i64::from_str_radix(integer.as_str(), integer.radix()).map_or(Value::Null, Value::from)
             }

@@ -14,7 +14,7 @@ use crate::prepare::Skipped;
 use crate::warehouse::{Row, Table, Warehouse, literal};
 
 pub use quality::{Amounts, RecordStory, RuleQuality, StreamQuality, find, quality, record};
-pub use text::print;
+pub use text::{built_line, grouped, print};
 
 /// A run's report.
 #[derive(Debug, serde::Serialize)]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
 use super::{Report, ReportTable};
+use crate::marts::Built;
 
 /// The report, ending in a newline.
 #[must_use]
@@ -41,13 +42,8 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
     }
     report.warnings.iter().try_for_each(|warning| writeln!(out, "warning  {warning}"))?;
     if let Some(built) = &report.built {
-        if built.unchanged {
-            writeln!(out, "marts    unchanged: neither tables nor SQL changed since they were published")?;
-        } else {
-            let (models, seconds) = (built.models.len(), built.seconds);
-            writeln!(out, "marts    {models} built · {} checks passed · {seconds:.1} s", built.checks_passed)?;
-            built.warnings.iter().try_for_each(|warning| writeln!(out, "warning  {warning}"))?;
-        }
+        writeln!(out, "marts    {}", built_line(built))?;
+        built.warnings.iter().try_for_each(|warning| writeln!(out, "warning  {warning}"))?;
     }
     let sum = |count: fn(&super::Reconciled) -> u64| grouped(report.reconciliation.iter().map(count).sum());
     writeln!(
@@ -71,6 +67,24 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(out, "try: duckdb {path} \"FROM {table}\"")?;
     }
     Ok(())
+}
+
+/// What was built and tested, in a line.
+#[must_use]
+pub fn built_line(built: &Built) -> String {
+    if built.unchanged {
+        return "unchanged: neither tables nor SQL changed since they were published".to_owned();
+    }
+    let counts = [
+        (built.models.len(), "built"),
+        (built.models_unchanged, "unchanged"),
+        (built.checks_passed, "checks passed"),
+        (built.tests_passed, "tests passed"),
+        (built.unit_tests_passed, "unit tests passed"),
+    ];
+    let facts = counts.iter().filter(|(count, what)| *count > 0 || *what == "built");
+    let facts: Vec<_> = facts.map(|(count, what)| format!("{count} {what}")).collect();
+    format!("{} · {:.1} s", facts.join(" · "), built.seconds)
 }
 
 fn write_clean(out: &mut String, report: &Report) -> std::fmt::Result {
@@ -133,7 +147,9 @@ fn rendered(report: &ReportTable) -> Table {
     table
 }
 
-fn grouped(number: u64) -> String {
+/// A number with its thousands apart.
+#[must_use]
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -78,7 +78,7 @@ impl Context<'_> {
             missing.borrow_mut().extend(skipped.cloned());
             skipped.is_some()
         };
-        let graph = marts::load(&self.pipeline.path(&marts.path), warehouse, &exists)?;
+        let graph = marts::load(&self.pipeline.path(&marts.path), warehouse, &self.variables(), &exists)?;
         for (index, report) in self.pipeline.file.report.iter().enumerate() {
             let place = || self.pipeline.places.at(&["report".into(), index.into(), "query".into()]);
             let on = |error: Error| error.on(format!("{}: report `{}`", place(), report.title));

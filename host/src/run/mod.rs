@@ -2,8 +2,8 @@
 //! the pipeline has been checked.
 
 mod checks;
+mod models;
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use tokio::sync::watch;
@@ -58,6 +58,14 @@ pub struct Discovered {
 
 /// Sources with the streams that are read of each.
 pub type Selected = Vec<(PreparedSource, Vec<Stream>)>;
+
+/// What cleaning and building are done for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Command {
+    Run,
+    Clean,
+    Forget,
+}
 
 /// What cleaning did, and what was built from it.
 type CleanedAndBuilt = (Vec<Cleaned>, Option<Built>);
@@ -141,7 +149,7 @@ impl Context<'_> {
             warehouse.work_freely()?;
             let extracted = extracted?;
             warehouse.record_steps(&load_id, extracted.iter().map(Extracted::step))?;
-            self.clean_and_build(&warehouse, &prepared.rules, graph, &load_id, false)
+            self.clean_and_build(&warehouse, &prepared.rules, graph, &load_id, Command::Run)
                 .await
                 .map(|rest| (extracted, rest))
         };
@@ -167,7 +175,7 @@ impl Context<'_> {
         }
         let graph = self.models(&warehouse, &[], &[])?;
         let load_id = self.begin(&warehouse, "clean")?;
-        let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, true).await;
+        let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, Command::Clean).await;
         self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)))
     }
 
@@ -181,7 +189,7 @@ impl Context<'_> {
         let graph = self.models(&warehouse, &[], &[])?;
         let load_id = self.begin(&warehouse, "forget")?;
         let forgotten = warehouse.forget(&stream, &key, &load_id)?;
-        let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, false).await;
+        let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, Command::Forget).await;
         let report =
             self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)))?;
         warehouse.execute("CHECKPOINT")?;
@@ -212,30 +220,21 @@ impl Context<'_> {
         rules: &[PreparedRule],
         graph: Option<Graph>,
         load_id: &str,
-        replay: bool,
+        command: Command,
     ) -> Result<CleanedAndBuilt> {
         let _stopping = warehouse.stop_when(&self.stop);
         let max_rejected = self.pipeline.file.pipeline.max_rejected;
-        let options = clean::Options { load_id: load_id.to_owned(), replay, max_rejected };
+        let options = clean::Options { load_id: load_id.to_owned(), replay: command == Command::Clean, max_rejected };
         let cleaned = clean::clean(warehouse, rules, &options, self.progress, &self.stop).await?;
         let changed = cleaned.iter().filter(|stream| !stream.unchanged);
         warehouse.record_steps(load_id, changed.map(Cleaned::step))?;
         report::reconcile(warehouse)?;
         let Some(graph) = graph else { return Ok((cleaned, None)) };
-        let variables = self.variables();
-        let stopped = || *self.stop.borrow();
-        let built = tokio::task::block_in_place(|| {
-            marts::build(&graph, warehouse, &variables, load_id, self.progress, stopped)
-        })?;
+        // Who is forgotten stays in no row that an incremental model computed earlier.
+        let forget = command == Command::Forget;
+        let options = marts::Options { full_refresh: forget, forget, ..marts::Options::default() };
+        let built = self.build_models(&graph, warehouse, load_id, &options)?;
         Ok((cleaned, Some(built)))
-    }
-
-    fn variables(&self) -> BTreeMap<String, String> {
-        let settings = &self.pipeline.file.pipeline;
-        let mut variables = self.pipeline.file.marts.as_ref().map(|marts| marts.variables.clone()).unwrap_or_default();
-        variables.insert("timezone".to_owned(), settings.timezone.clone());
-        variables.insert("currency".to_owned(), settings.currency.clone());
-        variables
     }
 
     fn finish(

@@ -55,6 +55,16 @@ CREATE TABLE _host.forgotten (stream VARCHAR, key_sha256 VARCHAR, forgotten_at T
 CREATE TABLE _host.segments (stream VARCHAR, segment BIGINT, fingerprint VARCHAR, digest VARCHAR);
 ALTER TABLE _host.merges ADD COLUMN chosen_key VARCHAR;
 ",
+    "
+ALTER TABLE _host.model_builds ADD COLUMN fingerprint VARCHAR;
+ALTER TABLE _host.model_builds ADD COLUMN definition VARCHAR;
+ALTER TABLE _host.model_builds ADD COLUMN files VARCHAR;
+ALTER TABLE _host.model_builds ADD COLUMN columns VARCHAR;
+ALTER TABLE _host.model_builds ADD COLUMN built_at TIMESTAMPTZ;
+CREATE TABLE _host.models_aside (
+    model_schema VARCHAR, model VARCHAR, fingerprint VARCHAR, status VARCHAR, form VARCHAR, replaced VARCHAR,
+    row_count BIGINT, seconds DOUBLE);
+",
 ];
 
 /// Brings `_host` up to date.

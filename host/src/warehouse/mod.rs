@@ -10,6 +10,7 @@ mod stop;
 mod sweep;
 mod tables;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -215,21 +216,56 @@ impl Warehouse {
         Ok(kept)
     }
 
-    /// Drops what earlier runs were building aside when they ended.
+    /// Drops what earlier runs were building aside when they ended, but for the models that a retry may go on from.
     pub fn drop_leftovers(&self) -> Result<()> {
-        let sql = "SELECT schema_name AS s, table_name AS t FROM duckdb_tables() \
-                   WHERE database_name = current_database() AND regexp_matches(table_name, '__next(_[0-9]+)?$') \
+        let sql = "WITH leftovers AS ( \
+                   SELECT schema_name AS s, table_name AS t FROM duckdb_tables() \
+                   WHERE database_name = current_database() AND regexp_matches(table_name, '__(next(_[0-9]+)?|delta)$') \
                    UNION ALL SELECT schema_name, view_name FROM duckdb_views() \
-                   WHERE database_name = current_database() AND view_name LIKE '%\\_\\_next' ESCAPE '\\'";
+                   WHERE database_name = current_database() AND view_name LIKE '%\\_\\_next' ESCAPE '\\') \
+                   SELECT s, t FROM leftovers ANTI JOIN _host.models_aside AS aside ON aside.model_schema = s \
+                   AND t IN (aside.model || '__next', aside.model || '__delta')";
         let text = |row: &Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
         let leftovers = self.query(sql, &[])?;
         leftovers.iter().try_for_each(|row| self.drop_table_or_view(&Table::new(text(row, "s"), text(row, "t"))))
+    }
+
+    /// The columns of all tables and views, by `schema.name` in lower case: names and SQL types.
+    pub fn catalog(&self) -> Result<BTreeMap<String, Vec<Named>>> {
+        let sql = "SELECT lower(schema_name || '.' || table_name) AS t, column_name AS c, data_type AS d FROM duckdb_columns() \
+                   WHERE database_name = current_database() AND NOT internal ORDER BY table_oid, column_index";
+        let mut catalog: BTreeMap<String, Vec<Named>> = BTreeMap::new();
+        for row in self.query(sql, &[])? {
+            let text = |key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+            catalog.entry(text("t")).or_default().push(Named { name: text("c"), data_type: text("d") });
+        }
+        Ok(catalog)
+    }
+
+    /// The columns that a query gives, without a row being read.
+    pub fn describe(&self, sql: &str) -> Result<Vec<Named>> {
+        let rows = self.query(&format!("DESCRIBE {sql}"), &[])?;
+        let text = |row: &Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+        Ok(rows
+            .iter()
+            .map(|row| Named { name: text(row, "column_name"), data_type: text(row, "column_type") })
+            .collect())
     }
 
     /// Renames a table within its schema.
     pub fn rename(&self, table: &Table, name: &str) -> Result<()> {
         self.execute(&format!("ALTER TABLE {table} RENAME TO {}", quote(name)))
     }
+}
+
+/// A column as DuckDB names it: any type that it knows, not those of the contract alone.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Named {
+    /// The name.
+    pub name: String,
+    /// The SQL type.
+    #[serde(rename = "type")]
+    pub data_type: String,
 }
 
 /// A table: schema and name, quoted where it is written.
@@ -333,7 +369,8 @@ fn lift_text(text: &str) -> Error {
         return Error::new(Kind::Interrupted, "interrupted");
     }
     if text.contains("Out of Memory") {
-        let error = Error::config(text.to_owned());
+        // What follows the first line is advice on settings that a pipeline does not have.
+        let error = Error::config(text.lines().next().unwrap_or(text).to_owned());
         return error.hint("raise `memory_limit` in `[pipeline]`");
     }
     Error::internal(text.to_owned())

@@ -16,7 +16,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("warehouse", &[]),
     ("extract", &["plugin", "prepare", "progress", "warehouse"]),
     ("clean", &["pipeline", "plugin", "prepare", "progress", "warehouse"]),
-    ("marts", &["progress", "warehouse"]),
+    ("marts", &["pipeline", "progress", "warehouse"]),
     ("report", &["clean", "extract", "marts", "pipeline", "prepare", "warehouse"]),
     (
         "run",
