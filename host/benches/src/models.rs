@@ -50,7 +50,7 @@ const MODELS: [(&str, &str, &str); 6] = [
 /// Makes `core.grown` incremental.
 const GROWN: &str = "materialized = \"incremental\"\nincremental = { strategy = \"merge\", key = [\"deal_id\"], cursor = \"loaded_at\" }\n";
 
-pub(crate) fn run(deals: u64) -> Result<()> {
+pub(crate) fn run(deals: usize) -> Result<()> {
     let folder = std::env::current_exe()?.with_file_name("bench-models");
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
@@ -71,7 +71,7 @@ fn trivial(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn whole(folder: &Path, deals: u64) -> Result<()> {
+fn whole(folder: &Path, deals: usize) -> Result<()> {
     write(folder, "pipeline.toml", &pipeline("2GB"))?;
     for (schema, name, query) in MODELS {
         write(folder, &format!("sql/{schema}/{name}.sql"), query)?;
