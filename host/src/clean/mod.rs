@@ -91,7 +91,12 @@ pub async fn clean(
         let name = stream.name();
         let rules: Vec<_> = rules.iter().filter(|rule| rule.streams.contains(&name)).collect();
         let task = Task { warehouse, stream: &stream, rules: &rules, options, progress };
-        cleaned.push(task.run().await.map_err(|error| error.on(format!("stream `{name}`")))?);
+        let result = task.run().await;
+        cleaned.push(result.map_err(|error| {
+            // Why it failed is worth more than that what it built aside is still there: the next run drops that too.
+            let _ = warehouse.drop_leftovers();
+            error.on(format!("stream `{name}`"))
+        })?);
     }
     cleaned.sort_by(|a, b| a.stream.cmp(&b.stream));
     Ok(cleaned)

@@ -178,23 +178,24 @@ fn apply(
     for (name, array) in &verdicts.patch.set {
         stage_pairs(warehouse, &keys_of, array)?;
         let column = quote(name);
-        let differ =
-            format!("FROM verdict WHERE _verdict_key = {key} AND {stage}.{column} IS DISTINCT FROM _verdict_value");
+        let differ = format!(
+            "FROM verdict WHERE _host_verdict_key = {key} AND {stage}.{column} IS DISTINCT FROM _host_verdict_value"
+        );
         let (rule, shown) = (literal(rule_name), !journal.is_masked(name));
         let value = |sql: String| if shown { sql } else { "NULL".to_owned() };
         let (before, after) =
-            (value(format!("{stage}.{column}::VARCHAR")), value("_verdict_value::VARCHAR".to_owned()));
+            (value(format!("{stage}.{column}::VARCHAR")), value("_host_verdict_value::VARCHAR".to_owned()));
         let name = literal(name);
         changed += warehouse.change(
             &format!(
-                "INSERT INTO staged_changes SELECT {}, _verdict_key, {rule}, {name}, {before}, {after}, {} FROM {stage}, verdict WHERE _verdict_key = {key} \
-                 AND {stage}.{column} IS DISTINCT FROM _verdict_value",
+                "INSERT INTO staged_changes SELECT {}, _host_verdict_key, {rule}, {name}, {before}, {after}, {} FROM {stage}, verdict WHERE _host_verdict_key = {key} \
+                 AND {stage}.{column} IS DISTINCT FROM _host_verdict_value",
                 literal(journal.stream()),
                 literal(journal.load_id()),
             ),
             &[],
         )? as u64;
-        warehouse.execute(&format!("UPDATE {stage} SET {column} = _verdict_value {differ}"))?;
+        warehouse.execute(&format!("UPDATE {stage} SET {column} = _host_verdict_value {differ}"))?;
     }
     let rejected: Vec<_> = verdicts.patch.rejects.iter().filter_map(|note| keys_of.get(note.row).cloned()).collect();
     remove(warehouse, stage, &key, rule_name, &rejected)?;
@@ -225,7 +226,7 @@ fn apply(
     let into: ArrayRef = Arc::new(StringArray::from_iter_values(&survivors));
     stage_pairs(warehouse, &keys_of, &into)?;
     warehouse.execute(
-        "UPDATE staged_merges SET survivor_key = _verdict_value FROM verdict WHERE staged_merges.survivor_key = _verdict_key",
+        "UPDATE staged_merges SET survivor_key = _host_verdict_value FROM verdict WHERE staged_merges.survivor_key = _host_verdict_key",
     )?;
     journal.merges(rule_name, &merges)?;
     remove(warehouse, stage, &key, rule_name, &keys_of)?;
@@ -235,13 +236,14 @@ fn apply(
 fn stage_pairs(warehouse: &Warehouse, keys: &[String], values: &ArrayRef) -> Result<()> {
     let key: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
     let batch = RecordBatch::try_from_iter_with_nullable([
-        ("_verdict_key", key, true),
-        ("_verdict_value", Arc::clone(values), true),
+        ("_host_verdict_key", key, true),
+        ("_host_verdict_value", Arc::clone(values), true),
     ]);
     let batch = batch.map_err(|cause| Error::internal(cause.to_string()))?;
     let sql_type = crate::schema::Type::from_arrow(values.data_type()).sql();
-    warehouse
-        .execute(&format!("CREATE OR REPLACE TEMP TABLE verdict (_verdict_key VARCHAR, _verdict_value {sql_type})"))?;
+    warehouse.execute(&format!(
+        "CREATE OR REPLACE TEMP TABLE verdict (_host_verdict_key VARCHAR, _host_verdict_value {sql_type})"
+    ))?;
     warehouse.append(&Table::new("temp", "verdict"), batch)
 }
 
@@ -252,8 +254,8 @@ fn remove(warehouse: &Warehouse, stage: &Table, key: &str, rule: &str, keys: &[S
     }
     let gone: ArrayRef = Arc::new(StringArray::from_iter_values(keys));
     stage_pairs(warehouse, keys, &gone)?;
-    let removed =
-        warehouse.change(&format!("DELETE FROM {stage} WHERE {key} IN (SELECT _verdict_key FROM verdict)"), &[])?;
+    let removed = warehouse
+        .change(&format!("DELETE FROM {stage} WHERE {key} IN (SELECT _host_verdict_key FROM verdict)"), &[])?;
     if removed == keys.len() {
         return Ok(());
     }

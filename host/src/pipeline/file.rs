@@ -64,7 +64,7 @@ pub struct Settings {
     #[serde(default = "max_rejected")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_rejected: f64,
-    /// Seconds that one call into a plugin may compute; requests that it waits for do not count.
+    /// Seconds that one call into a plugin may take, asleep or not; requests that it waits for do not count.
     #[serde(default = "plugin_seconds")]
     #[schemars(range(min = 1, max = 86_400))]
     pub plugin_seconds: u32,
@@ -106,7 +106,7 @@ pub struct Connection {
     /// How a failed request is tried again.
     #[serde(default)]
     pub retry: Retry,
-    /// Requests of one stream that are under way at once.
+    /// Requests over the connection that are under way at once, of all streams of a plugin together.
     #[serde(default = "concurrent_requests")]
     #[schemars(range(min = 1, max = 256))]
     pub concurrent_requests: u16,

@@ -11,7 +11,7 @@ pub use file::{
     Connection, File, InputName, Marts, OAuth, RateLimit, Report, Retry, Rule, SecretReference, Settings, Source,
     StreamName,
 };
-pub use places::{Places, Step};
+pub use places::{Places, Step, validator};
 
 use crate::error::{Error, Result};
 

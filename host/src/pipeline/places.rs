@@ -99,9 +99,9 @@ impl Places {
     /// Where a value violates a JSON Schema, each violation at its place; `base` is the path to the value.
     #[must_use]
     pub fn violations(&self, base: &[Step], schema: &Value, value: &Value) -> Vec<Error> {
-        let validator = match jsonschema::validator_for(schema) {
+        let validator = match validator(schema) {
             Ok(validator) => validator,
-            Err(cause) => return vec![Error::plugin(format!("its config schema is not valid: {cause}"))],
+            Err(error) => return vec![error.on(self.at(base))],
         };
         let violations = validator.iter_errors(value).map(|violation| {
             let mut path = base.to_vec();
@@ -138,6 +138,13 @@ impl Places {
         });
         violations.collect()
     }
+}
+
+/// A JSON Schema at work. Its patterns are those of the `regex` crate, which never go back: their time is bounded by the
+/// length of what they look at, whoever wrote them.
+pub fn validator(schema: &Value) -> Result<jsonschema::Validator> {
+    let options = jsonschema::options().with_pattern_options(jsonschema::PatternOptions::regex());
+    options.build(schema).map_err(|cause| Error::plugin(format!("its config schema is not valid: {cause}")))
 }
 
 fn list(names: &[String]) -> String {
@@ -207,5 +214,26 @@ impl Walk<'_> {
             DeValue::Array(array) => Value::Array(array.iter().map(|item| self.value(item)).collect()),
             DeValue::Table(table) => self.table(table),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::validator;
+
+    #[test]
+    fn no_schema_takes_time_without_end() {
+        let of = |pattern: &str| validator(&json!({ "type": "string", "pattern": pattern }));
+        let text = json!("a".repeat(100_000) + "b");
+        assert!(!of("^(a|aa)+$").expect("a schema").is_valid(&text));
+        assert!(!of("^(a+)+(a+)+$").expect("a schema").is_valid(&text));
+        for goes_back in [r"^(a+)+\1$", "^(a+(?!c))+$", "(a{1000}){1000000}"] {
+            let error = of(goes_back).expect_err(goes_back);
+            assert!(error.message.starts_with("its config schema is not valid: "), "{error}");
+        }
+        let circle = validator(&json!({ "$ref": "#/$defs/a", "$defs": { "a": { "allOf": [{ "$ref": "#" }] } } }));
+        assert!(circle.is_err() || circle.is_ok_and(|circle| circle.is_valid(&text)));
     }
 }

@@ -10,6 +10,8 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::HeaderMap;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use super::credential::Credential;
 use super::pace::{Pace, Window};
 use crate::error::{Error, Kind, Result};
@@ -22,6 +24,8 @@ pub struct Connection {
     pub(crate) credential: Credential,
     pub(crate) patience: Patience,
     windows: Arc<BTreeMap<String, Window>>,
+    /// Free ones, of the requests that may be under way at once.
+    places: Arc<Semaphore>,
     answered: Arc<AtomicBool>,
 }
 
@@ -34,7 +38,7 @@ pub struct Patience {
     pub first: Duration,
     /// The longest wait.
     pub longest: Duration,
-    /// Requests of one plugin call that are under way at once.
+    /// Requests over the connection that are under way at once.
     pub concurrent: usize,
 }
 
@@ -80,7 +84,8 @@ impl Connection {
             .map_err(|cause| Error::internal(format!("the HTTP client does not start: {cause}")))?;
         let window = |(name, pace): (&String, &Pace)| (name.clone(), Window::new(pace));
         let windows = Arc::new(buckets.iter().map(window).collect());
-        Ok(Self { client, base, credential, patience, windows, answered: Arc::default() })
+        let places = Arc::new(Semaphore::new(patience.concurrent));
+        Ok(Self { client, base, credential, patience, windows, places, answered: Arc::default() })
     }
 
     /// Whether the server has answered at least once.
@@ -96,10 +101,15 @@ impl Connection {
         self.windows.get(bucket?)
     }
 
-    /// Waits until the bucket allows another request.
-    pub(crate) async fn wait(&self, bucket: Option<&str>) {
-        let Some(window) = self.window(bucket) else { return };
-        while let Some(wait) = window.take(Instant::now()) {
+    /// Waits until another request may be under way, and the bucket allows it; until what it gives back is dropped.
+    pub(crate) async fn place(&self, bucket: Option<&str>) -> Option<SemaphorePermit<'_>> {
+        loop {
+            // None if it were closed, which nobody does.
+            let place = self.places.acquire().await.ok();
+            let wait = self.window(bucket).and_then(|window| window.take(Instant::now()));
+            let Some(wait) = wait else { return place };
+            // Meanwhile the place is for requests of another bucket.
+            drop(place);
             tokio::time::sleep(wait).await;
         }
     }
@@ -163,6 +173,7 @@ impl Resolve for PublicOnly {
 mod tests {
     use super::{Connection, Patience};
     use crate::plugin::credential::Credential;
+    use futures_util::FutureExt as _;
     use std::collections::BTreeMap;
     use std::time::Duration;
 
@@ -189,5 +200,20 @@ mod tests {
         check("https://user:pass@api.hubapi.com", Some("a user"));
         check("ftp://api.hubapi.com", Some("neither"));
         check("nonsense", Some("refused"));
+    }
+
+    #[test]
+    fn all_who_share_a_connection_share_its_places() {
+        crate::install_crypto();
+        let second = Duration::from_secs(1);
+        let patience = Patience { retries: 1, first: second, longest: second, concurrent: 2 };
+        let one = Connection::new("http://127.0.0.1:4000", Credential::None, patience, &BTreeMap::new());
+        let one = one.expect("a connection");
+        let other = one.clone();
+        let first = one.place(None).now_or_never().flatten().expect("a place");
+        let _second = other.place(None).now_or_never().flatten().expect("another place");
+        assert!(one.place(None).now_or_never().is_none());
+        drop(first);
+        assert!(other.place(None).now_or_never().is_some());
     }
 }

@@ -11,15 +11,16 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Store};
 
 use super::bindings::{rule_world, source_world};
+use super::call::CallTime;
 use super::state::{CALL_BYTES, Grants, MEMORY_LIMIT, State};
 use crate::error::{Error, Result, nearest};
 
 /// The contract's version that this host speaks.
 const VERSION: &str = "0.1.0";
-/// How often running guests are looked at.
-const TICK: Duration = Duration::from_millis(10);
-/// How long one call into a guest may compute, unless the pipeline says otherwise; time in which the host works for it
-/// is given back.
+/// How often a computing guest yields.
+pub(super) const TICK: Duration = Duration::from_millis(10);
+/// How long one call into a guest may take, unless the pipeline says otherwise; time in which it waits for requests is
+/// given back.
 const CALL_TIME: Duration = Duration::from_secs(600);
 
 /// Where plugins named without a path are looked for.
@@ -125,7 +126,7 @@ impl Engine {
         Ok(Self { engine, sources: Arc::new(sources), rules: Arc::new(rules), cache, call_time: CALL_TIME })
     }
 
-    /// The same engine, under which one call into a guest may compute so long.
+    /// The same engine, under which one call into a guest may take so long.
     #[must_use]
     pub fn with_call_time(self, call_time: Duration) -> Self {
         Self { call_time, ..self }
@@ -187,14 +188,8 @@ impl Engine {
         let mut store = Store::new(&self.engine, State::new(grants, self.call_time));
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(CALL_BYTES);
-        store.epoch_deadline_callback(|mut context| {
-            let ticks = context.data_mut().host_time.as_millis() / TICK.as_millis();
-            context.data_mut().host_time = Duration::ZERO;
-            match u64::try_from(ticks) {
-                Ok(ticks) if ticks > 0 => Ok(wasmtime::UpdateDeadline::Continue(ticks)),
-                _ => Err(wasmtime::Trap::Interrupt.into()),
-            }
-        });
+        // A guest that computes yields, so that its time can end, and others get theirs.
+        store.epoch_deadline_async_yield_and_update(1);
         store
     }
 
@@ -203,37 +198,31 @@ impl Engine {
         component: &Component,
         store: &mut Store<State>,
     ) -> Result<source_world::SourcePlugin> {
-        arm(store);
-        let made = source_world::SourcePlugin::instantiate_async(&mut *store, &component.compiled, &self.sources).await;
+        let time = arm(store);
+        let made = source_world::SourcePlugin::instantiate_async(&mut *store, &component.compiled, &self.sources);
+        let made = time.within(made).await;
         made.map_err(|cause| trap(&component.name, "instantiate", store, &cause))
     }
 
     pub(crate) async fn rule(&self, component: &Component, store: &mut Store<State>) -> Result<rule_world::RulePlugin> {
-        arm(store);
-        let made = rule_world::RulePlugin::instantiate_async(&mut *store, &component.compiled, &self.rules).await;
+        let time = arm(store);
+        let made = rule_world::RulePlugin::instantiate_async(&mut *store, &component.compiled, &self.rules);
+        let made = time.within(made).await;
         made.map_err(|cause| trap(&component.name, "instantiate", store, &cause))
     }
 }
 
-/// Gives the next call into the guest its time.
-pub(crate) fn arm(store: &mut Store<State>) {
-    store.data_mut().host_time = Duration::ZERO;
-    store.data_mut().lines = 0;
-    let ticks = store.data().call_time.as_millis().div_ceil(TICK.as_millis());
-    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX));
-}
-
-/// A call of a plugin that asks the host for nothing that takes time: one that sleeps runs over its time too.
-pub(crate) async fn within<T>(
-    call_time: Duration,
-    call: impl Future<Output = wasmtime::Result<T>>,
-) -> wasmtime::Result<T> {
-    tokio::time::timeout(call_time, call).await.unwrap_or_else(|_| Err(wasmtime::Trap::Interrupt.into()))
+/// Gives the next call into the guest its limits; it is to run within the time.
+pub(crate) fn arm(store: &mut Store<State>) -> CallTime {
+    let state = store.data_mut();
+    state.lines = 0;
+    state.asked = state.under_way;
+    state.call_time.clone()
 }
 
 /// The error of a guest that trapped: plugin, call, cause, its last log lines.
 pub(crate) fn trap(plugin: &str, call: &str, store: &Store<State>, cause: &wasmtime::Error) -> Error {
-    let mut message = format!("plugin `{plugin}` failed in `{call}`: {}", why(cause, store.data().call_time));
+    let mut message = format!("plugin `{plugin}` failed in `{call}`: {}", why(cause, store.data().call_time.limit()));
     for line in &store.data().log {
         message.push_str("\n         ");
         message.push_str(line);

@@ -10,6 +10,7 @@ use super::bindings::source_world::elt::plugin::http as wit_http;
 use super::bindings::types as wit;
 use super::connection::{Connection, Patience};
 use super::credential::{Access, Refused};
+use super::held::Held;
 use super::resources::Response;
 
 /// Bodies over this are refused: a page of 100 records with a 5 MB property each still fits.
@@ -62,6 +63,7 @@ pub(crate) async fn send(
     connection: &Connection,
     request: wit_http::Request,
     retry: &Retry,
+    held: &Held,
 ) -> Result<Response, wit::Error> {
     let prepared = prepare(connection, &request)?;
     let bucket = request.bucket.as_deref();
@@ -70,7 +72,6 @@ pub(crate) async fn send(
     let mut is_fresh = false;
     let mut tries = 0;
     loop {
-        connection.wait(bucket).await;
         let mut copy = prepared
             .try_clone()
             .ok_or_else(|| error(wit::ErrorKind::Internal, "request", "a request cannot be repeated".to_owned()))?;
@@ -78,7 +79,9 @@ pub(crate) async fn send(
         let header =
             header.map_err(|_| error(wit::ErrorKind::Auth, "token", "the token is no header value".to_owned()))?;
         header.map(|header| copy.headers_mut().insert(AUTHORIZATION, header));
-        let answer = once(connection, copy).await;
+        let place = connection.place(bucket).await;
+        let answer = once(connection, copy, held).await;
+        drop(place);
         if let Ok(response) = &answer {
             connection.learn(bucket, &response.headers);
             if response.status == 401 && connection.credential.can_refresh() && !is_fresh {
@@ -179,7 +182,7 @@ fn prepare(connection: &Connection, request: &wit_http::Request) -> Result<reqwe
     builder.build().map_err(|cause| refused(cause.without_url().to_string()))
 }
 
-async fn once(connection: &Connection, request: reqwest::Request) -> Result<Response, wit::Error> {
+async fn once(connection: &Connection, request: reqwest::Request, held: &Held) -> Result<Response, wit::Error> {
     let host = connection.base.host_str().unwrap_or_default().to_owned();
     let failed = |cause: reqwest::Error| {
         let mut message = cause.to_string();
@@ -200,14 +203,27 @@ async fn once(connection: &Connection, request: reqwest::Request) -> Result<Resp
     };
     let mut response = connection.client.execute(request).await.map_err(failed)?;
     connection.note_answer();
-    let mut body =
-        Vec::with_capacity(response.content_length().and_then(|l| usize::try_from(l).ok()).unwrap_or(0).min(1 << 22));
+    let length = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let too_long = || {
+        let message = format!("`{host}` answered with more than {BODY_LIMIT} bytes");
+        error(wit::ErrorKind::Data, "body_limit", message)
+    };
+    // The guest does not live to see it.
+    let too_many = || error(wit::ErrorKind::Internal, "held_limit", "too many answers are held".to_owned());
+    if length > BODY_LIMIT {
+        return Err(too_long());
+    }
+    let mut hold = held.take(length).ok_or_else(too_many)?;
+    let mut body = Vec::with_capacity(length.min(1 << 22));
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
-        if body.len() + chunk.len() > BODY_LIMIT {
-            let message = format!("`{host}` answered with more than {BODY_LIMIT} bytes");
-            return Err(error(wit::ErrorKind::Data, "body_limit", message));
+        let length = body.len() + chunk.len();
+        if length > BODY_LIMIT {
+            return Err(too_long());
+        }
+        if !hold.grow(length) {
+            return Err(too_many());
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Response { status: response.status().as_u16(), headers: response.headers().clone(), body })
+    Ok(Response { status: response.status().as_u16(), headers: response.headers().clone(), body, _hold: hold })
 }

@@ -1,5 +1,8 @@
 //! What plugins may call: requests over granted connections, granted files, the decoders, the log.
 
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
 use futures_util::{StreamExt as _, stream};
 use tokio::task::JoinSet;
 use wasmtime::component::Resource;
@@ -10,11 +13,13 @@ use super::codec;
 use super::connection::Connection;
 use super::decode_csv::CsvReader;
 use super::decode_json::{self, JsonColumn};
+use super::held::refused;
 use super::http;
+use super::names;
 use super::resources::{Answers, GrantedFile, Response, Sent, Table};
-use super::state::State;
+use super::state::{REQUESTS_A_CALL, State};
 use crate::error::{Error, Kind};
-use crate::schema::{Field, Schema, Type};
+use crate::schema::{EXTRACTED_AT, Field, LOAD_ID, Schema, Type, UNFIT};
 
 /// Bytes that one read of a file gives at most.
 const READ_LIMIT: u32 = 16 << 20;
@@ -38,6 +43,7 @@ impl From<Error> for wit::Error {
 
 /// A contract's field as the host's.
 pub(crate) fn field(field: wit::Field) -> crate::error::Result<Field> {
+    names::check_column(&field.name)?;
     let data_type = Type::parse(&field.format).map_err(|error| error.on(format!("column `{}`", field.name)))?;
     Ok(Field { name: field.name, data_type, metadata: field.metadata.into_iter().collect() })
 }
@@ -45,6 +51,12 @@ pub(crate) fn field(field: wit::Field) -> crate::error::Result<Field> {
 /// A contract's schema as the host's.
 pub(crate) fn schema(schema: wit::Schema) -> crate::error::Result<Schema> {
     let fields = schema.fields.into_iter().map(field).collect::<crate::error::Result<Vec<_>>>()?;
+    if let Some(own) = fields.iter().find(|field| names::is_hosts_own(&field.name)) {
+        let error = Error::plugin(format!("its column `{}` is the host's own", own.name));
+        return Err(
+            error.hint(format!("`{UNFIT}`, `{LOAD_ID}`, `{EXTRACTED_AT}` and what begins with `_host` are taken"))
+        );
+    }
     if schema.primary_key.is_empty() {
         return Err(Error::plugin("it names no primary key: rows could be told apart by nothing"));
     }
@@ -84,34 +96,43 @@ impl wit::Host for State {}
 
 impl wit_http::Host for State {
     async fn fetch(&mut self, conn: String, req: wit_http::Request) -> Answer<Resource<Response>> {
-        let started = std::time::Instant::now();
-        let answers = self.requests(&conn, vec![req]).await;
-        self.host_time += started.elapsed();
+        let answers = self.requests(&conn, vec![req])?;
+        let answers = self.call_time.give_back(self.held.during(answers)).await?;
         let answer = self.hand_over(answers)?.pop();
         Ok(answer.unwrap_or_else(|| Err(Error::internal("a request has no answer").into())))
     }
 
     async fn send_all(&mut self, conn: String, reqs: Vec<wit_http::Request>) -> wasmtime::Result<Resource<Sent>> {
         let mut answers = JoinSet::new();
-        answers.spawn(self.requests(&conn, reqs));
-        Ok(self.handles.push(Sent { answers })?)
+        let requests = reqs.len() as u64;
+        answers.spawn(self.requests(&conn, reqs)?);
+        self.under_way += requests;
+        Ok(self.handles.push(Sent { answers, requests })?)
     }
 }
 
 impl State {
     /// Sends requests, some at a time; gives back the answers in their order.
-    fn requests(&mut self, connection: &str, reqs: Vec<wit_http::Request>) -> impl Future<Output = Answers> + use<> {
+    fn requests(
+        &mut self,
+        connection: &str,
+        reqs: Vec<wit_http::Request>,
+    ) -> wasmtime::Result<impl Future<Output = Answers> + use<>> {
         let connection = self.connection(connection);
         self.requests += reqs.len() as u64;
-        let retry = self.grants.retry.clone();
-        async move {
+        self.asked += reqs.len() as u64;
+        if self.asked > REQUESTS_A_CALL {
+            return Err(wasmtime::Error::msg(format!("sends more than {REQUESTS_A_CALL} requests in one call")));
+        }
+        let (retry, held) = (self.grants.retry.clone(), self.held.clone());
+        Ok(async move {
             let connection = match connection {
                 Ok(connection) => connection,
                 Err(error) => return reqs.iter().map(|_| Err(error.clone())).collect(),
             };
-            let sent = reqs.into_iter().map(|req| http::send(&connection, req, &retry));
+            let sent = reqs.into_iter().map(|req| http::send(&connection, req, &retry, &held));
             stream::iter(sent).buffered(connection.patience.concurrent).collect().await
-        }
+        })
     }
 
     fn hand_over(&mut self, answers: Answers) -> wasmtime::Result<Vec<Result<Resource<Response>, wit::Error>>> {
@@ -126,11 +147,19 @@ impl State {
     }
 }
 
+impl State {
+    /// Keeps decoded rows for the guest.
+    fn keep(&mut self, batch: RecordBatch) -> wasmtime::Result<Resource<Table>> {
+        let hold = self.held.take(batch.get_array_memory_size()).ok_or_else(refused)?;
+        Ok(self.handles.push(Table { batch, hold: Arc::new(hold) })?)
+    }
+}
+
 impl wit_http::HostSent for State {
     async fn answers(&mut self, this: Resource<Sent>) -> wasmtime::Result<Vec<Result<Resource<Response>, wit::Error>>> {
-        let started = std::time::Instant::now();
-        let answers = self.handles.get_mut(&this)?.answers.join_next().await;
-        self.host_time += started.elapsed();
+        let sent = self.handles.get_mut(&this)?;
+        let answers = self.call_time.give_back(self.held.during(sent.answers.join_next())).await?;
+        self.under_way -= std::mem::take(&mut sent.requests);
         match answers {
             None => Ok(Vec::new()),
             Some(Ok(answers)) => self.hand_over(answers),
@@ -139,7 +168,7 @@ impl wit_http::HostSent for State {
     }
 
     async fn drop(&mut self, this: Resource<Sent>) -> wasmtime::Result<()> {
-        self.handles.delete(this)?;
+        self.under_way -= self.handles.delete(this)?.requests;
         Ok(())
     }
 }
@@ -228,7 +257,7 @@ impl decode::Host for State {
         let body = &self.handles.get(&body)?.body;
         let decoded = columns.and_then(|columns| decode_json::decode(body, &levels, &columns));
         Ok(match decoded {
-            Ok(batch) => Ok(self.handles.push(Table { batch })?),
+            Ok(batch) => Ok(self.keep(batch)?),
             Err(error) => Err(error.into()),
         })
     }
@@ -271,10 +300,11 @@ impl decode::HostTable for State {
     }
 
     async fn slice(&mut self, this: Resource<Table>, start: u32, rows: u32) -> wasmtime::Result<Resource<Table>> {
-        let batch = &self.handles.get(&this)?.batch;
+        let Table { batch, hold } = self.handles.get(&this)?;
         let start = (start as usize).min(batch.num_rows());
         let batch = batch.slice(start, (rows as usize).min(batch.num_rows() - start));
-        Ok(self.handles.push(Table { batch })?)
+        let hold = Arc::clone(hold);
+        Ok(self.handles.push(Table { batch, hold })?)
     }
 
     async fn drop(&mut self, this: Resource<Table>) -> wasmtime::Result<()> {
@@ -286,7 +316,7 @@ impl decode::HostTable for State {
 impl decode::HostCsvReader for State {
     async fn next(&mut self, this: Resource<CsvReader>) -> Answer<Option<Resource<Table>>> {
         Ok(match self.handles.get_mut(&this)?.next() {
-            Ok(Some(batch)) => Ok(Some(self.handles.push(Table { batch })?)),
+            Ok(Some(batch)) => Ok(Some(self.keep(batch)?)),
             Ok(None) => Ok(None),
             Err(error) => Err(error.into()),
         })

@@ -3,6 +3,7 @@
 
 mod bindings;
 pub mod build;
+mod call;
 mod codec;
 pub mod conformance;
 mod connection;
@@ -11,8 +12,10 @@ mod decode_csv;
 mod decode_json;
 mod decode_value;
 mod engine;
+mod held;
 mod http;
 mod imports;
+mod names;
 mod pace;
 mod resources;
 mod rule;

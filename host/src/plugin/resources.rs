@@ -1,6 +1,7 @@
 //! What guests hold handles to while the host keeps the bytes: answers, files, decoded rows.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use reqwest::header::HeaderMap;
@@ -8,6 +9,7 @@ use sonic_rs::JsonValueTrait as _;
 use tokio::task::JoinSet;
 
 use super::bindings::types as wit;
+use super::held::Hold;
 
 /// An answer to a request.
 #[expect(unreachable_pub, reason = "the generated bindings name it")]
@@ -15,6 +17,7 @@ pub struct Response {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
+    pub(crate) _hold: Hold,
 }
 
 impl Response {
@@ -35,6 +38,8 @@ impl Response {
 #[expect(unreachable_pub, reason = "the generated bindings name it")]
 pub struct Sent {
     pub(crate) answers: JoinSet<Answers>,
+    /// How many requests, until their answers are taken.
+    pub(crate) requests: u64,
 }
 
 /// The answers to some requests, in their order.
@@ -51,4 +56,6 @@ pub struct GrantedFile {
 #[expect(unreachable_pub, reason = "the generated bindings name it")]
 pub struct Table {
     pub(crate) batch: RecordBatch,
+    /// Shared with its slices, as the rows are.
+    pub(crate) hold: Arc<Hold>,
 }

@@ -6,13 +6,13 @@ use wasmtime::component::ResourceAny;
 
 use super::bindings::rule_world;
 use super::bindings::rule_world::exports::elt::plugin::rule as wit_rule;
-use super::engine::{Component, Engine, arm, trap, within};
+use super::engine::{Component, Engine, arm, trap};
 use super::imports::{field, lower_schema};
 use super::source::{lift_error, lift_spec};
 use super::state::{Grants, State, plain};
-use super::{Description, codec};
+use super::{Description, codec, names};
 use crate::error::{Error, Result};
-use crate::schema::{EXTRACTED_AT, Field, LOAD_ID, Schema};
+use crate::schema::{Field, Schema, UNFIT};
 
 /// Remarks on one row, rejects among them.
 const REMARKS_A_ROW: usize = 256;
@@ -108,8 +108,8 @@ impl RulePlugin {
     pub async fn describe(&self) -> Result<Description> {
         let mut store = self.engine.store(self.grants.clone());
         let plugin = self.engine.rule(&self.component, &mut store).await?;
-        let time = store.data().call_time;
-        let called = within(time, plugin.elt_plugin_rule().call_describe(&mut store)).await;
+        let time = arm(&mut store);
+        let called = time.within(plugin.elt_plugin_rule().call_describe(&mut store)).await;
         lift_spec(called.map_err(|cause| trap(&self.component.name, "describe", &store, &cause))?, &self.component.name)
     }
 
@@ -120,10 +120,11 @@ impl RulePlugin {
         let lower = |input: &Input| wit_rule::Input { name: input.name.clone(), schema: lower_schema(&input.schema) };
         let lowered: Vec<_> = inputs.iter().map(lower).collect();
         let name = &self.component.name;
-        let time = store.data().call_time;
-        let opened = within(time, plugin.elt_plugin_rule().call_open(&mut store, &self.config, &lowered)).await;
+        let time = arm(&mut store);
+        let opened = time.within(plugin.elt_plugin_rule().call_open(&mut store, &self.config, &lowered)).await;
         let cleaner = opened.map_err(|cause| trap(name, "open", &store, &cause))?.map_err(lift_error)?;
-        let planned = within(time, plugin.elt_plugin_rule().cleaner().call_plan(&mut store, cleaner)).await;
+        let time = arm(&mut store);
+        let planned = time.within(plugin.elt_plugin_rule().cleaner().call_plan(&mut store, cleaner)).await;
         let planned = planned.map_err(|cause| trap(name, "plan", &store, &cause))?;
         let first = inputs.first().ok_or_else(|| Error::internal("a rule needs an input"))?;
         let plan = lift_plan(planned, inputs).map_err(|error| error.on(format!("plugin `{name}`")))?;
@@ -166,8 +167,8 @@ fn check_sets(sets: &[Field], input: &Input) -> Result<()> {
         if input.schema.primary_key.iter().any(|key| is_name(&key)) {
             return refused(format!("it sets `{name}`, a primary key of `{}`", input.name));
         }
-        let lower = name.to_ascii_lowercase();
-        if lower.starts_with("_host") || [LOAD_ID, EXTRACTED_AT].contains(&lower.as_str()) {
+        // What did not fit a column may be masked too.
+        if names::is_hosts_own(name) && !name.eq_ignore_ascii_case(UNFIT) {
             return refused(format!("it sets `{name}`, which is the host's own"));
         }
         let others = input.schema.fields.iter().chain(&sets[..index]).map(|field| &field.name);
@@ -199,11 +200,10 @@ impl RuleRun {
 
     /// Shows it a batch of one of its inputs, with the columns that its plan reads there.
     pub async fn apply_input(&mut self, input: &str, rows: &RecordBatch) -> Result<Patch> {
-        arm(&mut self.store);
+        let time = arm(&mut self.store);
         let lowered = codec::lower_batch(rows)?;
         let cleaner = self.plugin.elt_plugin_rule().cleaner();
-        let time = self.store.data().call_time;
-        let called = within(time, cleaner.call_apply(&mut self.store, self.cleaner, input, &lowered)).await;
+        let called = time.within(cleaner.call_apply(&mut self.store, self.cleaner, input, &lowered)).await;
         let patch = called.map_err(|cause| trap(&self.name, "apply", &self.store, &cause))?;
         let patch = patch.map_err(|error| lift_error(error).on(format!("plugin `{}`", self.name)))?;
         self.patch(patch, rows.num_rows())
@@ -211,10 +211,9 @@ impl RuleRun {
 
     /// Table scope: the next page of verdicts, none at the end.
     pub async fn finish(&mut self) -> Result<Option<Verdicts>> {
-        arm(&mut self.store);
-        let time = self.store.data().call_time;
+        let time = arm(&mut self.store);
         let cleaner = self.plugin.elt_plugin_rule().cleaner();
-        let called = within(time, cleaner.call_finish(&mut self.store, self.cleaner)).await;
+        let called = time.within(cleaner.call_finish(&mut self.store, self.cleaner)).await;
         let verdicts = called.map_err(|cause| trap(&self.name, "finish", &self.store, &cause))?;
         let verdicts = verdicts.map_err(|error| lift_error(error).on(format!("plugin `{}`", self.name)))?;
         let Some(verdicts) = verdicts else { return Ok(None) };

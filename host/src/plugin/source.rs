@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::engine::{Component, Engine, arm, trap};
 use super::imports::schema;
 use super::state::{Grants, State, plain};
-use super::{Description, Need, codec};
+use super::{Description, Need, codec, names};
 use crate::error::{Error, Kind, Result};
 use crate::schema::{Disposition, Schema, Stream};
 
@@ -115,6 +115,8 @@ pub(crate) fn lift_spec(spec: wit::Spec, plugin: &str) -> Result<Description> {
             .map_err(|cause| Error::plugin(format!("plugin `{plugin}`: its {what} is not JSON: {cause}")))
     };
     let config_schema = json(&spec.config_schema, "config schema")?;
+    let is_valid = crate::pipeline::validator(&config_schema).map(drop);
+    is_valid.map_err(|error| Error::plugin(plain(&error.message, MESSAGE)).on(format!("plugin `{plugin}`")))?;
     let need =
         |need: wit::Need| Ok(Need { details: json(&need.details_json, "need")?, kind: need.kind, name: need.name });
     let needs = spec.needs.into_iter().map(need).collect::<Result<_>>()?;
@@ -125,7 +127,8 @@ macro_rules! call {
     ($self:ident, $function:ident $(, $argument:expr)*) => {{
         let mut store = $self.engine.store($self.grants.clone());
         let plugin = $self.engine.source(&$self.component, &mut store).await?;
-        let called = plugin.elt_plugin_source().$function(&mut store $(, $argument)*).await;
+        let time = arm(&mut store);
+        let called = time.within(plugin.elt_plugin_source().$function(&mut store $(, $argument)*)).await;
         called.map_err(|cause| trap(&$self.component.name, stringify!($function), &store, &cause))?
     }};
 }
@@ -156,7 +159,9 @@ impl SourcePlugin {
     /// The streams of these names with their columns, as far as there are such; all where no name is given.
     pub async fn discover(&self, wanted: Option<&[String]>) -> Result<Vec<Stream>> {
         let infos = call!(self, call_discover, &self.config, wanted).map_err(lift_error)?;
-        infos.into_iter().map(lift_stream).collect()
+        let on = |error: Error| error.on(format!("plugin `{}`", self.component.name));
+        names::check_streams(infos.iter().map(|info| info.name.as_str())).map_err(on)?;
+        infos.into_iter().map(|info| lift_stream(info).map_err(on)).collect()
     }
 
     /// Starts reading a stream.
@@ -165,7 +170,8 @@ impl SourcePlugin {
         let plugin = self.engine.source(&self.component, &mut store).await?;
         let SourceSelection { stream, streams, state, since } = selection;
         let selection = wit_source::Selection { stream, streams, state, since };
-        let opened = plugin.elt_plugin_source().call_open(&mut store, &self.config, &selection).await;
+        let time = arm(&mut store);
+        let opened = time.within(plugin.elt_plugin_source().call_open(&mut store, &self.config, &selection)).await;
         let opened = opened.map_err(|cause| trap(&self.component.name, "open", &store, &cause))?;
         let reader = opened.map_err(lift_error)?;
         Ok(Reader { plugin, store, reader, name: self.component.name.clone() })
@@ -202,8 +208,9 @@ pub struct Reader {
 impl Reader {
     /// The next page. Dropping the future cancels the requests under way.
     pub async fn next(&mut self) -> Result<SourcePage> {
-        arm(&mut self.store);
-        let called = self.plugin.elt_plugin_source().reader().call_next(&mut self.store, self.reader).await;
+        let time = arm(&mut self.store);
+        let reader = self.plugin.elt_plugin_source().reader();
+        let called = time.within(reader.call_next(&mut self.store, self.reader)).await;
         let mut page = called.map_err(|cause| trap(&self.name, "next", &self.store, &cause))?.map_err(lift_error)?;
         let parts = std::mem::take(&mut page.parts).into_iter().map(|part| self.part(part)).collect::<Result<_>>()?;
         let sweep = page.sweep.map(|sweep| match sweep {
@@ -240,6 +247,7 @@ impl Reader {
 
     fn part(&mut self, part: wit_source::Part) -> Result<Part> {
         let wit_source::Part { stream, schema: raw, rows, replace } = part;
+        names::check_stream(&stream).map_err(|error| error.on(format!("plugin `{}`", self.name)))?;
         let on = |error: Error| error.on(format!("plugin `{}`: stream `{stream}`", self.name));
         let schema = schema(raw).map_err(on)?;
         let rows = match rows {

@@ -8,13 +8,17 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::WasiCtx;
 
+use super::call::CallTime;
 use super::connection::Connection;
+use super::held::Held;
 use super::http::Retry;
 
 /// Linear memory that one instance may grow to.
 pub(super) const MEMORY_LIMIT: usize = 1024 * 1024 * 1024;
 /// Bytes that a plugin may hand over in one call, by what it answers or asks.
 pub(super) const CALL_BYTES: usize = 128 << 20;
+/// Requests that it may send in one call, those of earlier calls among them that are still under way.
+pub(super) const REQUESTS_A_CALL: u64 = 10_000;
 /// Lines that it may write to the log in one call.
 const LINES_A_CALL: u32 = 100_000;
 /// Characters of a line.
@@ -51,10 +55,14 @@ pub(crate) struct State {
     pub(crate) lines: u32,
     /// Requests sent so far.
     pub(crate) requests: u64,
-    /// Time of the current call that the host spent on requests.
-    pub(crate) host_time: Duration,
-    /// How long one call may compute.
-    pub(crate) call_time: Duration,
+    /// Requests of the current call, and those under way when it began.
+    pub(crate) asked: u64,
+    /// Requests whose answers were not taken yet.
+    pub(crate) under_way: u64,
+    /// What it keeps in the host.
+    pub(crate) held: Held,
+    /// How long one call may take.
+    pub(crate) call_time: CallTime,
     /// What components of other languages import.
     pub(crate) wasi: WasiCtx,
 }
@@ -77,8 +85,10 @@ impl State {
             warnings: Vec::new(),
             lines: 0,
             requests: 0,
-            host_time: Duration::ZERO,
-            call_time,
+            asked: 0,
+            under_way: 0,
+            held: Held::new(),
+            call_time: CallTime::new(call_time),
             wasi: super::wasi::nothing(),
         }
     }

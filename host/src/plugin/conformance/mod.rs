@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::Description;
 use crate::error::{Error, Result};
+use crate::pipeline::validator;
 
 pub use rows::{Sample, parse_columns};
 pub use rule::{RuleCase, rule};
@@ -106,11 +107,6 @@ fn same_description(once: Description, again: &Description) -> Result<Descriptio
         serde_json::to_value(description).map_err(|cause| Error::internal(cause.to_string()))
     };
     if value(&once)? == value(again)? { Ok(once) } else { Err(Error::plugin("it describes itself differently twice")) }
-}
-
-fn validator(schema: &Value) -> Result<jsonschema::Validator> {
-    jsonschema::validator_for(schema)
-        .map_err(|cause| Error::plugin(format!("its config schema is not valid JSON Schema: {cause}")))
 }
 
 fn accepts(schema: &Value, config: &Value) -> Result<String> {

@@ -4,6 +4,7 @@
 mod memory;
 mod pages;
 mod requests;
+mod sleep;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ const FILE: &str = "file";
 #[derive(Debug, Clone, Deserialize)]
 struct Config {
     mode: Mode,
-    /// The path that it asks for, or the name of a file.
+    /// The path that it asks for, or the name of a file, a stream or a column.
     #[serde(default)]
     path: String,
     /// Texts that it looks for in its memory, by the ids of the rows that tell how often they are there. Each stands here
@@ -33,7 +34,7 @@ struct Config {
     known: String,
 }
 
-/// What it does wrong, once it has brought a page of rows.
+/// What it does wrong: in what it says of its streams, or once it has brought a page of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
@@ -41,8 +42,16 @@ enum Mode {
     Honest,
     /// Never comes back from `next`.
     Spin,
+    /// Sleeps for a year in `next`.
+    Sleep,
     /// Stops in the middle of the stream.
     Trap,
+    /// Has a stream of this name.
+    StreamName,
+    /// Has two streams whose names differ in their case.
+    TwinStreams,
+    /// Has a column of this name.
+    ColumnName,
     /// Asks over a connection that it did not say it needs.
     UndeclaredConnection,
     /// Sets the Authorization header.
@@ -57,6 +66,10 @@ enum Mode {
     File,
     /// Asks for one value of an answer again and again, in one call.
     Greedy,
+    /// Sends more requests than anyone could mean, over a connection that it does not have.
+    ManyRequests,
+    /// Asks for answers that are together more than the host keeps.
+    Hoard,
     /// Takes a column out of an answer that is a million steps deep.
     DeepPath,
     /// Keeps a state of 100 MB.
@@ -120,15 +133,31 @@ impl wit::Guest for Component {
         Ok(None)
     }
 
-    fn discover(_: String, _: Option<Vec<String>>) -> Result<Vec<wit::StreamInfo>, Error> {
-        let hints = vec![("disposition".to_owned(), "replace".to_owned())];
-        Ok(vec![wit::StreamInfo { name: STREAM.to_owned(), schema: pages::schema(), hints }])
+    fn discover(config: String, _: Option<Vec<String>>) -> Result<Vec<wit::StreamInfo>, Error> {
+        let Config { mode, path, .. } = parse(&config)?;
+        let stream = |name: &str| {
+            let hints = vec![("disposition".to_owned(), "replace".to_owned())];
+            wit::StreamInfo { name: name.to_owned(), schema: pages::schema(), hints }
+        };
+        Ok(match mode {
+            Mode::StreamName => vec![stream(&path)],
+            Mode::TwinStreams => vec![stream(STREAM), stream(&STREAM.to_uppercase())],
+            Mode::ColumnName => {
+                let mut stream = stream(STREAM);
+                stream.schema.fields[1].name = path;
+                vec![stream]
+            }
+            _ => vec![stream(STREAM)],
+        })
     }
 
     fn open(config: String, _: wit::Selection) -> Result<wit::Reader, Error> {
-        let config = serde_json::from_str(&config).map_err(|cause| failure(ErrorKind::Config, cause.to_string()))?;
-        Ok(wit::Reader::new(Reader { config, pages: Cell::new(0) }))
+        Ok(wit::Reader::new(Reader { config: parse(&config)?, pages: Cell::new(0) }))
     }
+}
+
+fn parse(config: &str) -> Result<Config, Error> {
+    serde_json::from_str(config).map_err(|cause| failure(ErrorKind::Config, cause.to_string()))
 }
 
 /// The stream being read.
@@ -155,7 +184,13 @@ impl Reader {
     fn misbehave(&self) -> Result<wit::Page, Error> {
         let path = &self.config.path;
         match self.config.mode {
-            Mode::Honest | Mode::Dump => Ok(pages::last(Vec::new())),
+            Mode::Honest | Mode::Dump | Mode::StreamName | Mode::TwinStreams | Mode::ColumnName => {
+                Ok(pages::last(Vec::new()))
+            }
+            Mode::Sleep => {
+                sleep::sleep();
+                Ok(pages::last(Vec::new()))
+            }
             Mode::Spin => loop {
                 std::hint::spin_loop();
             },
@@ -167,6 +202,8 @@ impl Reader {
             Mode::Path => requests::send(CONNECTION, &requests::get(path)),
             Mode::File => requests::open(path),
             Mode::Greedy => requests::greedy(path),
+            Mode::ManyRequests => Ok(requests::many()),
+            Mode::Hoard => requests::hoard(path),
             Mode::DeepPath => requests::deep(path),
             Mode::BigState => {
                 let state = Some("x".repeat(100 << 20));

@@ -8,7 +8,7 @@ use plugin_sdk::bindings::source_plugin::exports::elt::plugin::source::Page;
 
 use crate::{CONNECTION, failure, pages};
 
-/// How often it asks for one value.
+/// How often it asks for what it asks for too often.
 const TIMES: usize = 10_000;
 
 /// A GET of this path.
@@ -46,6 +46,20 @@ pub(crate) fn greedy(path: &str) -> Result<Page, Error> {
     let values = http::fetch(CONNECTION, &get(path))?.get(&vec!["/x".to_owned(); TIMES]);
     let bytes: usize = values.iter().flatten().map(String::len).sum();
     Err(failure(ErrorKind::Data, format!("the host gave {bytes} bytes in one call")))
+}
+
+/// Sends requests again and again, and gives them up.
+pub(crate) fn many() -> Page {
+    for _ in 0..TIMES {
+        drop(http::send_all("other", &vec![get("/"); TIMES / 2]));
+    }
+    pages::last(Vec::new())
+}
+
+/// Sends a request three times and waits for the answers.
+pub(crate) fn hoard(path: &str) -> Result<Page, Error> {
+    let answers = http::send_all(CONNECTION, &vec![get(path); 3]).answers();
+    Err(failure(ErrorKind::Data, format!("the host keeps {} answers", answers.len())))
 }
 
 /// Sends a request and takes a column out of its answer, by a path that is a million steps long.
