@@ -25,8 +25,9 @@ build: setup ## Builds the release binary and the plugins
 	@cargo build --release -p host -p sandbox
 	@$(TARGET)/release/host --quiet plugin build $(PLUGINS) --profile plugin --output $(TARGET)/release/plugins
 
-run: build ## Runs the whole pipeline against the sandbox
-	@$(TARGET)/release/sandbox --patients $(PATIENTS) -- $(TARGET)/release/host run pipelines/hubspot.toml
+run: build ## Runs the whole pipeline against the sandbox, and once more without its rules to compare
+	@$(TARGET)/release/sandbox --patients $(PATIENTS) -- sh -c \
+		'"$$0" run pipelines/hubspot.toml && "$$0" compare pipelines/hubspot.toml' $(TARGET)/release/host
 
 test-plugins: setup
 	@cargo build -p host

@@ -3,6 +3,7 @@
 
 mod build;
 mod check;
+mod compare;
 mod discover;
 mod forget;
 mod init;
@@ -85,6 +86,8 @@ enum Command {
     Test(test::Test),
     /// Shows what cleaning did, by stream and rule, or to one record.
     Quality(quality::Quality),
+    /// Shows which figures would be other ones without the rules.
+    Compare(compare::Compare),
     /// Erases a person from all tables, and keeps them out of later loads.
     Forget(forget::Forget),
     /// Lists the streams and columns of the pipeline's sources.
@@ -162,6 +165,9 @@ fn dispatch(command: &Command, shared: &Shared) -> Result<Output> {
         Command::Test(test) => on_pipeline(&test.pipeline, shared, async |context| test.run(context, shared))?,
         Command::Quality(quality) => {
             on_pipeline(&quality.pipeline, shared, async |context| quality.run(context, shared).await)?
+        }
+        Command::Compare(compare) => {
+            on_pipeline(&compare.pipeline, shared, async |context| compare.run(context, shared).await)?
         }
         Command::Forget(forget) => {
             on_pipeline(&forget.pipeline, shared, async |context| forget.run(context, shared).await)?

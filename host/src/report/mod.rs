@@ -1,5 +1,6 @@
 //! What a run did and what it means: gathered here, printed by `text` or as JSON.
 
+mod compare;
 mod quality;
 mod text;
 
@@ -13,6 +14,7 @@ use crate::pipeline;
 use crate::prepare::Skipped;
 use crate::warehouse::{Row, Table, Warehouse, literal};
 
+pub use compare::{Compared, Difference, compare};
 pub use quality::{Amounts, RecordStory, RuleQuality, StreamQuality, find, quality, record};
 pub use text::{built_line, grouped, print};
 

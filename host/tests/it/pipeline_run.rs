@@ -355,3 +355,28 @@ fn cleaning_can_be_replayed_without_the_source() {
     assert_eq!(project.server.take_log().len(), 0);
     assert_eq!(project.fingerprint(), before);
 }
+
+#[test]
+fn comparing_tells_what_the_rules_are_worth() {
+    let project = Project::new(300);
+    project.run(&[]);
+    let before = project.fingerprint();
+    let pipeline = root().join("pipelines/hubspot.toml");
+    let compare = || {
+        let mut command = project.command(&["compare", pipeline.to_str().expect("a path"), "--format", "json"]);
+        let output = command.output().expect("the binary runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("JSON")
+    };
+    let compared = compare();
+    let differences = compared[0]["differences"].as_array().expect("differences");
+    let ltv = differences.iter().find(|one| one["row"] == "all" && one["figure"] == "ltv").expect("LTV differs");
+    let with = project.query(
+        "SELECT ltv::DECIMAL(18, 2)::VARCHAR AS ltv FROM marts.mart_ltv_cac WHERE slice = 'all' AND horizon = 12",
+    );
+    assert_eq!(ltv["with"], with[0]["ltv"]);
+    // Deals without a company, whose specialty and margin are unknown, are worth too little.
+    assert!(ltv["off_by"].as_f64().is_some_and(|share| share < -0.01), "{ltv}");
+    assert_eq!(project.fingerprint(), before);
+    assert_eq!(compare(), compared, "a second time, from what is there");
+}
