@@ -107,6 +107,7 @@ impl Engine {
         let broken = |cause: wasmtime::Error| Error::internal(format!("wasmtime does not start: {cause:#}"));
         let mut config = Config::new();
         config.epoch_interruption(true);
+        config.compiler_inlining(wasmtime::Inlining::Yes);
         let engine = wasmtime::Engine::new(&config).map_err(broken)?;
         let mut sources = Linker::new(&engine);
         source_world::SourcePlugin::add_to_linker::<_, HasSelf<State>>(&mut sources, |state| state).map_err(broken)?;

@@ -44,7 +44,7 @@ impl Rule for Text {
                 if !readable {
                     patch.note(row, Some(name), "unreadable", format!("`{value}` is left as it is"));
                 }
-                built.push(Some(text.as_str()).filter(|text| !text.is_empty()));
+                built.push(Some(&*text).filter(|text| !text.is_empty()));
             }
             patch.set(*column, built);
         }

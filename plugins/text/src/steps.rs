@@ -1,5 +1,7 @@
 //! The steps: each takes a text and gives back a better one.
 
+use std::borrow::Cow;
+
 use plugin_sdk::prelude::*;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -25,53 +27,78 @@ pub(crate) enum Step {
     PhoneBr,
 }
 
-/// Runs the steps; false where a step could not read the text, which then stays as it was before that step.
-pub(crate) fn run(steps: &[Step], text: &str) -> (String, bool) {
-    let mut text = text.to_owned();
+/// Runs the steps; false where a step could not read the text, which then stays as it was before that step. What no step
+/// changes is not copied.
+pub(crate) fn run<'a>(steps: &[Step], text: &'a str) -> (Cow<'a, str>, bool) {
+    let mut text = Cow::Borrowed(text);
     let mut readable = true;
     for step in steps {
-        text = match step {
-            Step::Trim => text.trim().to_owned(),
-            Step::CollapseSpaces => collapse(&text),
-            Step::Nfc if is_nfc(&text) => text,
-            Step::Nfc => text.nfc().collect(),
-            Step::Lower => text.to_lowercase(),
-            Step::Upper => text.to_uppercase(),
-            Step::NameCase => name_case(&text),
-            Step::PhoneBr => match phone(&text) {
-                Some(phone) => phone,
-                None => {
-                    readable = text.is_empty();
-                    text
-                }
-            },
+        let changed = match step {
+            Step::Trim => Some(text.trim()).filter(|trimmed| trimmed.len() < text.len()).map(str::to_owned),
+            Step::CollapseSpaces => (!is_collapsed(&text)).then(|| collapse(&text)),
+            Step::Nfc => (!is_nfc(&text)).then(|| text.nfc().collect()),
+            Step::Lower => Some(text.to_lowercase()),
+            Step::Upper => Some(text.to_uppercase()),
+            Step::NameCase => Some(name_case(&text)),
+            Step::PhoneBr => {
+                let phone = phone(&text);
+                readable &= phone.is_some() || text.is_empty();
+                phone
+            }
         };
+        text = changed.map_or(text, Cow::Owned);
     }
     (text, readable)
 }
 
+/// Whether there is one space, and no other, between words and none around them.
+fn is_collapsed(text: &str) -> bool {
+    let mut before = ' ';
+    let is_whole = text.chars().all(|letter| {
+        let fits = !letter.is_whitespace() || (letter == ' ' && before != ' ');
+        before = letter;
+        fits
+    });
+    is_whole && (text.is_empty() || before != ' ')
+}
+
 fn collapse(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut collapsed = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !collapsed.is_empty() {
+            collapsed.push(' ');
+        }
+        collapsed.push_str(word);
+    }
+    collapsed
 }
 
 fn name_case(text: &str) -> String {
     // No Brazilian first name begins with a particle, so that one that leads is of a last name.
     let is_alone = !text.contains(' ');
-    let word = |word: &str| {
+    let mut name = String::with_capacity(text.len());
+    for (place, word) in text.split(' ').enumerate() {
+        if place > 0 {
+            name.push(' ');
+        }
         let lower = word.to_lowercase();
         if !is_alone && ["da", "de", "do", "das", "dos", "e"].contains(&lower.as_str()) {
-            return lower;
+            name.push_str(&lower);
+        } else if word != lower && word != word.to_uppercase() {
+            name.push_str(word);
+        } else {
+            let mut begins = true;
+            for letter in lower.chars() {
+                if begins {
+                    name.extend(letter.to_uppercase())
+                } else {
+                    name.push(letter)
+                }
+                begins = ['-', '\'', '’'].contains(&letter);
+            }
         }
-        if word != lower && word != word.to_uppercase() {
-            return word.to_owned();
-        }
-        let parts = lower.split_inclusive(['-', '\'', '’']).flat_map(|part| {
-            let mut letters = part.chars();
-            letters.next().into_iter().flat_map(char::to_uppercase).chain(letters)
-        });
-        parts.collect()
-    };
-    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+    }
+    name
 }
 
 fn phone(text: &str) -> Option<String> {
@@ -85,12 +112,14 @@ mod tests {
     use super::{Step, run};
 
     fn check(steps: &[Step], text: &str, expected: &str) {
-        assert_eq!(run(steps, text), (expected.to_owned(), true), "{text}");
+        assert_eq!(run(steps, text), (expected.into(), true), "{text}");
     }
 
     #[test]
     fn text_is_tidied() {
         check(&[Step::Trim, Step::CollapseSpaces], "  Ana   Maria ", "Ana Maria");
+        check(&[Step::CollapseSpaces], "Ana\u{a0}Maria ", "Ana Maria");
+        check(&[Step::CollapseSpaces], "", "");
         check(&[Step::Nfc], "Sa\u{303}o", "São");
         check(&[Step::Trim, Step::Lower], " ANA@EXEMPLO.COM ", "ana@exemplo.com");
         check(&[Step::NameCase], "MARIA DA SILVA E SOUZA", "Maria da Silva e Souza");
@@ -107,6 +136,6 @@ mod tests {
         check(&[Step::PhoneBr], "(11) 98765-4321", "+5511987654321");
         check(&[Step::PhoneBr], "+55 11 987654321", "+5511987654321");
         check(&[Step::PhoneBr], "11987654321", "+5511987654321");
-        assert_eq!(run(&[Step::PhoneBr], "ramal 12"), ("ramal 12".to_owned(), false));
+        assert_eq!(run(&[Step::PhoneBr], "ramal 12"), ("ramal 12".into(), false));
     }
 }
