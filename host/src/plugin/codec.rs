@@ -39,7 +39,11 @@ pub(crate) fn lower(array: &dyn Array) -> Result<wit::Column> {
             let first = offsets.first().copied().unwrap_or_default();
             let last = offsets.last().copied().unwrap_or_default();
             let values = text.value_data().get(first.as_usize()..last.as_usize()).unwrap_or_default().to_vec();
-            let offsets = offsets.iter().flat_map(|offset| (offset - first).to_le_bytes()).collect();
+            let offsets = if first == 0 && cfg!(target_endian = "little") {
+                text.offsets().inner().inner().as_slice().to_vec()
+            } else {
+                offsets.iter().flat_map(|offset| (offset - first).to_le_bytes()).collect()
+            };
             wit::Column { validity, offsets: Some(offsets), values }
         }
         other => return Err(Error::internal(format!("a column of Arrow type {other} has no place in the contract"))),

@@ -263,7 +263,7 @@ impl RuleRun {
             if let Some(unsure) = confidence.filter(|confidence| !(0.0..=1.0).contains(confidence)) {
                 return Err(on(Error::plugin(format!("it is {unsure} sure of a remark, which is not from 0 to 1"))));
             }
-            Ok(Note { row, column, code: plain(&code, REMARK), message: plain(&message, REMARK), confidence })
+            Ok(Note { row, column, code: plain(code, REMARK), message: plain(message, REMARK), confidence })
         };
         let mut notes = patch.notes.into_iter().map(note).collect::<Result<Vec<_>>>()?;
         let mut rejects = Vec::new();

@@ -106,7 +106,7 @@ pub(crate) fn lift_error(error: wit::Error) -> Error {
     };
     let details = error.details_json.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
     let hint = details.and_then(|details| Some(details.get("hint")?.as_str()?.to_owned()));
-    Error { kind, message: plain(&error.message, MESSAGE), hint: hint.map(|hint| plain(&hint, MESSAGE)) }
+    Error { kind, message: plain(error.message, MESSAGE), hint: hint.map(|hint| plain(hint, MESSAGE)) }
 }
 
 pub(crate) fn lift_spec(spec: wit::Spec, plugin: &str) -> Result<Description> {
@@ -116,7 +116,7 @@ pub(crate) fn lift_spec(spec: wit::Spec, plugin: &str) -> Result<Description> {
     };
     let config_schema = json(&spec.config_schema, "config schema")?;
     let is_valid = crate::pipeline::validator(&config_schema).map(drop);
-    is_valid.map_err(|error| Error::plugin(plain(&error.message, MESSAGE)).on(format!("plugin `{plugin}`")))?;
+    is_valid.map_err(|error| Error::plugin(plain(error.message, MESSAGE)).on(format!("plugin `{plugin}`")))?;
     let need =
         |need: wit::Need| Ok(Need { details: json(&need.details_json, "need")?, kind: need.kind, name: need.name });
     let needs = spec.needs.into_iter().map(need).collect::<Result<_>>()?;

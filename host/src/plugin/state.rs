@@ -29,7 +29,11 @@ const LOG_LINES: usize = 20;
 const WARNINGS: usize = 20;
 
 /// A plugin's words as far as this many characters, without what a terminal would obey.
-pub(super) fn plain(text: &str, most: usize) -> String {
+pub(super) fn plain(text: impl Into<String>, most: usize) -> String {
+    let text = text.into();
+    if text.len() <= most && !text.chars().any(char::is_control) {
+        return text;
+    }
     text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).take(most).collect()
 }
 

@@ -31,7 +31,34 @@ struct Canonicalize {
     map: Map,
     threshold: Option<f64>,
     /// Spellings looked up so far: a column has few.
-    found: HashMap<String, Found>,
+    found: HashMap<String, Verdict>,
+}
+
+/// What becomes of a spelling.
+struct Verdict {
+    canonical: String,
+    remark: Option<Remark>,
+}
+
+/// A note's code, message and confidence.
+type Remark = (&'static str, String, Option<f64>);
+
+impl Verdict {
+    fn of(value: &str, found: Found) -> Self {
+        let (canonical, remark) = match found {
+            Found::Known(canonical) => (canonical, None),
+            Found::Alike(canonical, likeness) => {
+                let message = format!("`{value}` is taken for `{canonical}`");
+                (canonical, Some(("alike", message, Some(likeness))))
+            }
+            Found::Between(first, second) => {
+                let message = format!("`{value}` is like `{first}` and like `{second}`: add it to the map");
+                (value.to_owned(), Some(("ambiguous", message, None)))
+            }
+            Found::Unknown => (value.to_owned(), Some(("unknown_value", format!("`{value}` is not in the map"), None))),
+        };
+        Self { canonical, remark }
+    }
 }
 
 impl Rule for Canonicalize {
@@ -52,34 +79,27 @@ impl Rule for Canonicalize {
     }
 
     fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()> {
-        let mut built = TextBuilder::new();
+        let mut built = TextBuilder::with_room(rows.len());
         for (row, value) in rows.column(self.column)?.iter().enumerate() {
             let Some(value) = value.filter(|value| !value.trim().is_empty()) else {
                 built.push(value);
                 continue;
             };
-            if !self.found.contains_key(value) {
-                self.found.insert(value.to_owned(), self.map.find(value, self.threshold));
-            }
-            let name = Some(self.name.as_str());
-            let canonical = match self.found.get(value).unwrap_or(&Found::Unknown) {
-                Found::Known(canonical) => canonical.as_str(),
-                Found::Alike(canonical, likeness) => {
-                    let message = format!("`{value}` is taken for `{canonical}`");
-                    patch.note_with_confidence(row, name, "alike", message, *likeness);
-                    canonical
-                }
-                Found::Between(first, second) => {
-                    let message = format!("`{value}` is like `{first}` and like `{second}`: add it to the map");
-                    patch.note(row, name, "ambiguous", message);
-                    value
-                }
-                Found::Unknown => {
-                    patch.note(row, name, "unknown_value", format!("`{value}` is not in the map"));
-                    value
+            let verdict = match self.found.get(value) {
+                Some(verdict) => verdict,
+                None => {
+                    let verdict = Verdict::of(value, self.map.find(value, self.threshold));
+                    self.found.entry(value.to_owned()).or_insert(verdict)
                 }
             };
-            built.push(Some(canonical));
+            if let Some((code, message, confidence)) = &verdict.remark {
+                let name = Some(self.name.as_str());
+                match confidence {
+                    Some(sure) => patch.note_with_confidence(row, name, code, message.as_str(), *sure),
+                    None => patch.note(row, name, code, message.as_str()),
+                }
+            }
+            built.push(Some(&verdict.canonical));
         }
         patch.set(self.column, built);
         Ok(())

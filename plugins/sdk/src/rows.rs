@@ -35,7 +35,7 @@ impl<'a> Rows<'a> {
 
     /// The values of a column that the plan reads.
     pub fn column<T: Value>(&self, column: Handle<T>) -> Result<View<'a, T>> {
-        View::new(self.find(column.into())?, self.len())
+        View::whole(self.find(column.into())?, self.len())
     }
 
     /// The primary key of a row; only rules of table scope are shown it.
@@ -73,7 +73,7 @@ impl Patch {
         rows: &Rows<'a>,
         mut edit: impl FnMut(T::Read<'a>) -> Option<T::Owned>,
     ) -> Result<()> {
-        let mut built = column.builder();
+        let mut built = column.builder_of(rows.len());
         for value in rows.column(column)?.iter() {
             built.push(value.and_then(&mut edit).as_ref().map(T::borrow));
         }

@@ -41,6 +41,12 @@ impl<T: Value> Column<T> {
     pub fn builder(self) -> Builder<T> {
         Builder::new()
     }
+
+    /// The same, with room for so many rows.
+    #[must_use]
+    pub fn builder_of(self, rows: usize) -> Builder<T> {
+        Builder::with_room(rows)
+    }
 }
 
 /// A text column.

@@ -20,6 +20,12 @@ pub trait Value: Copy + PartialEq + std::fmt::Debug + 'static {
     #[doc(hidden)]
     fn read(bytes: &[u8]) -> Option<Self::Read<'_>>;
 
+    /// Text that is known to be UTF-8 as a value.
+    #[doc(hidden)]
+    fn read_text(text: &str) -> Option<Self::Read<'_>> {
+        Self::read(text.as_bytes())
+    }
+
     #[doc(hidden)]
     fn write(value: Self::Read<'_>, buffers: &mut Buffers);
 
@@ -75,6 +81,10 @@ impl Value for Text {
 
     fn read(bytes: &[u8]) -> Option<&str> {
         std::str::from_utf8(bytes).ok()
+    }
+
+    fn read_text(text: &str) -> Option<&str> {
+        Some(text)
     }
 
     fn write(value: &str, buffers: &mut Buffers) {

@@ -12,6 +12,8 @@ pub struct View<'a, T> {
     validity: Option<&'a [u8]>,
     offsets: &'a [u8],
     values: &'a [u8],
+    /// All of a text column's values, checked at once; none where only some row is not UTF-8.
+    text: Option<&'a str>,
     rows: usize,
     value: PhantomData<T>,
 }
@@ -29,7 +31,14 @@ impl<'a, T: Value> View<'a, T> {
         if !complete || validity.is_some_and(|validity| validity.len() < bits) {
             return Err(Error::new(ErrorKind::Internal, "column", "the host sent a column shorter than its rows"));
         }
-        Ok(Self { validity, offsets, values: &column.values, rows, value: PhantomData })
+        Ok(Self { validity, offsets, values: &column.values, text: None, rows, value: PhantomData })
+    }
+
+    /// The same, made to be read whole: text is checked once, and not value by value.
+    pub(crate) fn whole(column: &'a wit::Column, rows: usize) -> Result<Self> {
+        let view = Self::new(column, rows)?;
+        let text = if T::WIDTH == Width::Offsets { std::str::from_utf8(view.values).ok() } else { None };
+        Ok(Self { text, ..view })
     }
 
     /// The value of a row; none where it is null.
@@ -41,7 +50,13 @@ impl<'a, T: Value> View<'a, T> {
         match T::WIDTH {
             Width::Bit => T::read(if bit(self.values, row) { &[1] } else { &[0] }),
             Width::Bytes(width) => T::read(self.values.get(row * width..(row + 1) * width)?),
-            Width::Offsets => T::read(self.values.get(self.offset(row)?..self.offset(row + 1)?)?),
+            Width::Offsets => {
+                let range = self.offset(row)?..self.offset(row + 1)?;
+                match self.text {
+                    Some(text) => T::read_text(text.get(range)?),
+                    None => T::read(self.values.get(range)?),
+                }
+            }
         }
     }
 
