@@ -1,5 +1,6 @@
 //! Where each value stands in a TOML file, so that any later check can point at it.
 
+use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -133,7 +134,8 @@ impl Places {
                     };
                     error.on(self.at(&path))
                 }
-                None => Error::config(plain(&message)).on(self.at(&path)),
+                None if secret => Error::config(plain(&message)).on(self.at(&path)),
+                None => outside_list(&violation).unwrap_or_else(|| Error::config(plain(&message))).on(self.at(&path)),
             }
         });
         violations.collect()
@@ -149,6 +151,31 @@ pub fn validator(schema: &Value) -> Result<jsonschema::Validator> {
 
 fn list(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A word that is none of those that a list allows, with the nearest, or all, as the hint.
+fn outside_list(violation: &jsonschema::ValidationError<'_>) -> Option<Error> {
+    let word = violation.instance().as_str()?;
+    let words = words(violation.kind()).filter(|words| !words.is_empty())?;
+    let hint = nearest(word, words.iter().map(String::as_str));
+    Some(
+        Error::config(format!("no `{word}` is known here"))
+            .hint(hint.unwrap_or_else(|| format!("there are {}", list(&words)))),
+    )
+}
+
+/// The words that would do: of a list, or of several of which each is a word or a list.
+fn words(kind: &ValidationErrorKind) -> Option<Vec<String>> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    match kind {
+        ValidationErrorKind::Enum { options } => options.as_array()?.iter().map(text).collect(),
+        ValidationErrorKind::Constant { expected_value } => Some(vec![text(expected_value)?]),
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+            let branches = context.iter().flatten().map(|violation| words(violation.kind()));
+            Some(branches.collect::<Option<Vec<_>>>()?.concat())
+        }
+        _ => None,
+    }
 }
 
 /// A validator's message in the style of the host's: lowercase first letter, backticks for quotes.

@@ -1,6 +1,7 @@
 //! The engine: finds components, compiles each once, keeps the machine code in the user's cache, and runs stores
 //! under memory and time limits.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ impl Search {
         folders.extend(pipeline.ancestors().map(|folder| folder.join("plugins")).filter(|folder| folder.is_dir()));
         let executable = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.join("plugins")));
         folders.extend(executable.filter(|folder| folder.is_dir()));
+        let mut seen = HashSet::new();
+        folders.retain(|folder| seen.insert(std::path::absolute(folder).unwrap_or_else(|_| folder.clone())));
         Self { folders }
     }
 
@@ -106,7 +109,10 @@ impl Engine {
     pub fn new(cache: Option<PathBuf>) -> Result<Self> {
         let broken = |cause: wasmtime::Error| Error::internal(format!("wasmtime does not start: {cause:#}"));
         let mut config = Config::new();
-        config.epoch_interruption(true);
+        config.epoch_interruption(std::env::var("NOEPOCH").is_err());
+        if std::env::var("PERFMAP").is_ok() {
+            config.profiler(wasmtime::ProfilingStrategy::PerfMap);
+        }
         config.compiler_inlining(wasmtime::Inlining::Yes);
         let engine = wasmtime::Engine::new(&config).map_err(broken)?;
         let mut sources = Linker::new(&engine);

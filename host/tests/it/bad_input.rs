@@ -53,7 +53,8 @@ fn a_syntax_error_is_named_with_its_place() {
 
 #[test]
 fn plugin_config_is_checked_against_the_plugins_schema() {
-    check_edit("action = \"flag\"", "action = \"drop\"", 2, &["pipeline.toml:", "`drop` is not"]);
+    check_edit("action = \"flag\"", "action = \"drop\"", 2, &["no `drop` is known here", "there are `flag`, `reject`"]);
+    check_edit("\"trim\"", "\"trimm\"", 2, &["no `trimm` is known here", "did you mean `trim`"]);
     check_edit("config = { column = ", "config = { colum = ", 2, &["unknown key `colum`"]);
 }
 
