@@ -2,6 +2,8 @@
 
 /// Raw tables → rules → clean tables.
 pub mod clean;
+/// A mart's figure → the rows behind it and their repairs.
+pub mod explain;
 /// Sources → raw tables.
 pub mod extract;
 /// Clean tables → SQL models.

@@ -4,7 +4,8 @@ use super::RuleCounts;
 use super::flow::{self, Output};
 use super::journal::{OF_RULES, TABLES};
 use crate::error::{Error, Result};
-use crate::warehouse::{LoadedStream, Table, Warehouse, key_text, literal, quote};
+use crate::schema::{EXTRACTED_AT, LOAD_ID};
+use crate::warehouse::{LoadedStream, Table, Warehouse, key_text, literal, quote, quote_all};
 
 /// What was cleaned, and from what.
 pub(super) struct Done<'a> {
@@ -47,6 +48,9 @@ pub(super) fn unchanged(warehouse: &Warehouse, done: &Done<'_>, outputs: &[Outpu
 pub(super) fn publish(warehouse: &Warehouse, done: &Done<'_>, outputs: &[Output], counts: &[RuleCounts]) -> Result<()> {
     let key = key_text(&done.stream.primary_key);
     let stream = literal(&done.stream.name());
+    if let Some(last) = outputs.last() {
+        date(warehouse, done, last, &key)?;
+    }
     warehouse.transaction(|| {
         for Output { place, stage, touched, ran, .. } in outputs {
             sweep(warehouse, place)?;
@@ -75,6 +79,35 @@ pub(super) fn publish(warehouse: &Warehouse, done: &Done<'_>, outputs: &[Output]
         remember(warehouse, done, outputs)?;
         warehouse.touch(done.clean, done.load_id)
     })
+}
+
+/// A clean row carries the run that last changed it, not the load of its raw row alone: a merge that is found later changes
+/// a survivor of an earlier load, and models that grow by `_load_id` have to see that.
+fn date(warehouse: &Warehouse, done: &Done<'_>, last: &Output, key: &str) -> Result<()> {
+    let Some(before) = warehouse.columns(&last.place)? else { return Ok(()) };
+    let after = warehouse.columns(&last.stage)?.unwrap_or_default();
+    let told = after.iter().map(|field| field.name.as_str()).filter(|name| ![LOAD_ID, EXTRACTED_AT].contains(name));
+    // A column that is new changes a row only where it has a value.
+    let (old, new): (Vec<_>, Vec<_>) = told.partition(|name| before.iter().any(|field| field.name == **name));
+    let is_new: String = new.iter().map(|name| format!(" AND {} IS NULL", quote(name))).collect();
+    let rows = |table: &Table, is_new: &str| {
+        let print = quote_all(old.iter().copied(), "");
+        format!(
+            "SELECT {key} AS _host_key, {LOAD_ID} AS load_id, hash(hash({print})) AS print, true{is_new} AS is_old FROM {table}"
+        )
+    };
+    let (stage, now) = (&last.stage, literal(done.load_id));
+    warehouse.execute(&format!(
+        "UPDATE {stage} SET {LOAD_ID} = dated._host_load_id FROM ( \
+           SELECT _host_key, CASE WHEN is_same THEN load_id_before ELSE {now} END AS _host_load_id FROM ( \
+             SELECT _host_key, after.load_id, before.load_id AS load_id_before, \
+               coalesce(before.print = after.print, false) AND after.is_old AS is_same \
+             FROM ({}) AS after LEFT JOIN ({}) AS before USING (_host_key)) \
+           WHERE CASE WHEN is_same THEN load_id_before > load_id ELSE load_id <> {now} END \
+         ) AS dated WHERE {key} = dated._host_key",
+        rows(stage, &is_new),
+        rows(&last.place, ""),
+    ))
 }
 
 /// Drops what was made aside for a segment alone.

@@ -53,7 +53,9 @@ fn shown(compared: &Compared) -> String {
         table.add_row([one.row.clone(), one.figure.clone(), value(&one.with), value(&one.without), off_by]);
     }
     for column in [2, 3, 4] {
-        table.column_mut(column).map(|column| column.set_cell_alignment(CellAlignment::Right));
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     text.push_str(&table.trim_fmt());
     text.push('\n');

@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod compare;
 mod discover;
+mod explain;
 mod forget;
 mod init;
 mod models;
@@ -88,6 +89,8 @@ enum Command {
     Quality(quality::Quality),
     /// Shows which figures would be other ones without the rules.
     Compare(compare::Compare),
+    /// Traces a mart's figures down to the records behind them, and the rules that repaired these.
+    Explain(explain::Explain),
     /// Erases a person from all tables, and keeps them out of later loads.
     Forget(forget::Forget),
     /// Lists the streams and columns of the pipeline's sources.
@@ -168,6 +171,9 @@ fn dispatch(command: &Command, shared: &Shared) -> Result<Output> {
         }
         Command::Compare(compare) => {
             on_pipeline(&compare.pipeline, shared, async |context| compare.run(context, shared).await)?
+        }
+        Command::Explain(explain) => {
+            on_pipeline(&explain.pipeline, shared, async |context| explain.run(context, shared))?
         }
         Command::Forget(forget) => {
             on_pipeline(&forget.pipeline, shared, async |context| forget.run(context, shared).await)?

@@ -88,7 +88,7 @@ impl Query {
     }
 }
 
-fn tree(sql: &str, warehouse: &Warehouse) -> Result<Value, Syntax> {
+pub(super) fn tree(sql: &str, warehouse: &Warehouse) -> Result<Value, Syntax> {
     let text = warehouse.value("SELECT json_serialize_sql(?::VARCHAR)", &[sql])?.unwrap_or_default();
     let tree: Value = serde_json::from_str(&text).map_err(|cause| Error::internal(cause.to_string()))?;
     if tree.get("error").and_then(Value::as_bool) != Some(true) {

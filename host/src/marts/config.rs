@@ -183,7 +183,8 @@ pub struct UnitTest {
     /// Rows by `schema.table`. A column that is left out is NULL; a table that is left out is empty.
     #[serde(default)]
     pub given: BTreeMap<String, Fixture>,
-    /// The rows that must come, in any order; only the columns named are compared.
+    /// The rows that must come, in any order. Only the columns that one of them names are compared; where another leaves
+    /// such a column out, it is NULL.
     pub expect: Fixture,
 }
 

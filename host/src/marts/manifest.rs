@@ -101,7 +101,7 @@ pub fn manifest(graph: &Graph, warehouse: &Warehouse) -> Result<Vec<Entry>> {
             reads: reads.collect(),
             read_by: read_by.get(name.as_str()).cloned().unwrap_or_default(),
             variables: variables.into_iter().collect(),
-            columns: columns(model, was.map(|was| was.columns.as_slice()).unwrap_or_default()),
+            columns: described(model, was.map(|was| was.columns.as_slice()).unwrap_or_default()),
             contract: config.contract,
             tests: config.test.iter().map(|t| EntryTest { name: t.name.clone(), severity: t.severity }).collect(),
             unit_tests: config.unit_test.iter().map(|test| test.name.clone()).collect(),
@@ -117,7 +117,9 @@ pub fn manifest(graph: &Graph, warehouse: &Warehouse) -> Result<Vec<Entry>> {
     Ok(graph.all().map(entry).collect())
 }
 
-fn columns(model: &Model, published: &[Named]) -> Vec<EntryColumn> {
+/// The columns of a model as published, or those that the file beside it lists where it is not, with what that says.
+#[must_use]
+pub fn described(model: &Model, published: &[Named]) -> Vec<EntryColumn> {
     let listed = |name: &str| model.config.column.iter().find(|column| column.name.eq_ignore_ascii_case(name));
     let one = |name: &str, data_type: Option<String>| {
         let column = listed(name);

@@ -23,10 +23,10 @@ use std::path::Path;
 use crate::error::Result;
 use crate::warehouse::Warehouse;
 
-pub use config::schema;
+pub use config::{Drill, schema};
 pub use files::{Materialized, Model};
 pub use graph::{Exists, Graph};
-pub use manifest::{Entry, drawing, manifest, mermaid};
+pub use manifest::{Entry, EntryColumn, described, drawing, manifest, mermaid};
 pub use plan::{Options, Target, build, test};
 
 /// What was built and tested.
@@ -73,6 +73,11 @@ pub fn load(
     exists: &Exists<'_>,
 ) -> Result<Graph> {
     Graph::new(files::read(folder)?, warehouse, variables, exists)
+}
+
+/// A query as DuckDB's own parser reads it, in JSON; what is not one query is an error.
+pub fn parsed(sql: &str, warehouse: &Warehouse) -> Result<serde_json::Value> {
+    ast::tree(sql, warehouse).map_err(|syntax| syntax.error)
 }
 
 /// The tables that a query reads, each `schema.name`.

@@ -88,9 +88,13 @@ impl<'a> Work<'a> {
             let is_touched = needed(graph, model).iter().any(|other| stale_names.contains(other));
             is_there(&name) && (stale_names.contains(&name) || selected.contains(&name) && is_new(&name) || is_touched)
         });
-        let units = graph.models().filter(|model| {
+        let units = graph.all().filter(|model| {
             let name = model.name();
-            selected.contains(&name) && !model.config.unit_test.is_empty() && (options.full_refresh || is_new(&name))
+            let is_bound = model.kind != Materialized::Check || graph.reads(&name).iter().all(|read| is_there(read));
+            is_bound
+                && selected.contains(&name)
+                && !model.config.unit_test.is_empty()
+                && (options.full_refresh || is_new(&name))
         });
         let checks = graph.checks().filter(|check| {
             let name = check.name();
@@ -124,7 +128,9 @@ impl<'a> Work<'a> {
         let is_selected = |model: &&Model| selected.contains(&model.name());
         let is_there = |name: &str| published.contains_key(name);
         let tested: Vec<_> = graph.models().filter(is_selected).filter(|model| is_there(&model.name())).collect();
-        let units = graph.models().filter(is_selected);
+        let units = graph.all().filter(is_selected).filter(|model| {
+            model.kind != Materialized::Check || graph.reads(&model.name()).iter().all(|read| is_there(read))
+        });
         let is_tested = |name: &String| tested.iter().any(|model| model.name() == *name);
         let checks = graph.checks().filter(|check| {
             let reads = graph.reads(&check.name());

@@ -109,10 +109,7 @@ impl Engine {
     pub fn new(cache: Option<PathBuf>) -> Result<Self> {
         let broken = |cause: wasmtime::Error| Error::internal(format!("wasmtime does not start: {cause:#}"));
         let mut config = Config::new();
-        config.epoch_interruption(std::env::var("NOEPOCH").is_err());
-        if std::env::var("PERFMAP").is_ok() {
-            config.profiler(wasmtime::ProfilingStrategy::PerfMap);
-        }
+        config.epoch_interruption(true);
         config.compiler_inlining(wasmtime::Inlining::Yes);
         let engine = wasmtime::Engine::new(&config).map_err(broken)?;
         let mut sources = Linker::new(&engine);

@@ -16,7 +16,7 @@ use crate::warehouse::{Row, Table, Warehouse, literal};
 
 pub use compare::{Compared, Difference, compare};
 pub use quality::{Amounts, RecordStory, RuleQuality, StreamQuality, find, quality, record};
-pub use text::{built_line, grouped, print};
+pub use text::{built_line, grouped, print, table};
 
 /// A run's report.
 #[derive(Debug, serde::Serialize)]

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 
-use super::{Report, ReportTable};
+use super::Report;
 use crate::marts::Built;
+use crate::warehouse::Row;
 
 /// The report, ending in a newline.
 #[must_use]
@@ -55,7 +56,7 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
         sum(|stream| stream.rejected),
     )?;
     for table in &report.tables {
-        writeln!(out, "\n{}\n{}", table.title, rendered(table).trim_fmt())?;
+        writeln!(out, "\n{}\n{}", table.title, self::table(&table.rows))?;
         if let Some(meaning) = &table.meaning {
             writeln!(out, "{meaning}")?;
         }
@@ -121,13 +122,15 @@ fn write_clean(out: &mut String, report: &Report) -> std::fmt::Result {
     Ok(())
 }
 
-fn rendered(report: &ReportTable) -> Table {
+/// Rows as a table, numbers to the right; empty where there are none.
+#[must_use]
+pub fn table(rows: &[Row]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_style(TableComponent::HeaderLines, '─').set_style(TableComponent::MiddleHeaderIntersections, '─');
-    let Some(first) = report.rows.first() else { return table };
+    let Some(first) = rows.first() else { return String::new() };
     table.set_header(first.keys());
-    for row in &report.rows {
+    for row in rows {
         table.add_row(row.values().map(|value| match value {
             serde_json::Value::Null => "–".to_owned(),
             serde_json::Value::String(text) => text.clone(),
@@ -139,12 +142,12 @@ fn rendered(report: &ReportTable) -> Table {
         other => other.is_number() || other.is_null(),
     };
     for (index, name) in first.keys().enumerate() {
-        let numeric = report.rows.iter().all(|row| row.get(name).is_none_or(is_number));
+        let numeric = rows.iter().all(|row| row.get(name).is_none_or(is_number));
         if let Some(column) = table.column_mut(index).filter(|_| numeric) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table
+    table.trim_fmt()
 }
 
 /// A number with its thousands apart.

@@ -255,6 +255,25 @@ fn b09_deleted_and_merged_records_are_marked_and_restored_ones_come_back() {
 }
 
 #[test]
+fn b09_an_archived_duplicate_does_not_take_the_patient_with_it() {
+    let project = Project::with(200, still());
+    project.run(&[]);
+    let merged = "SELECT key, survivor_key FROM _host.merges WHERE stream = 'hubspot.contacts' ORDER BY key LIMIT 1";
+    let merged = project.query(merged).remove(0);
+    let (loser, survivor) = (merged["key"].as_str().expect("a key"), merged["survivor_key"].as_str().expect("a key"));
+    let patients = || {
+        let sql = format!("SELECT patient_id FROM core.dim_patient WHERE patient_id IN ('{loser}', '{survivor}')");
+        project.query(&sql).iter().map(|row| row["patient_id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(patients(), [survivor]);
+    let (id, now) = (survivor.parse().expect("a number"), project.server.now());
+    project.server.with(|network| assert!(network.archive(Kind::Contact, id, now)));
+    project.server.advance(25 * HOUR);
+    project.run(&[]);
+    assert_eq!(patients(), [loser]);
+}
+
+#[test]
 fn b09_revenue_of_merged_records_counts_once() {
     let project = Project::with(200, still());
     project.run(&[]);

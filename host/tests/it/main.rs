@@ -5,6 +5,7 @@ mod cleaning;
 mod commands;
 mod contract;
 mod evil_guest;
+mod explain;
 mod frozen;
 mod hubspot_answers;
 mod hubspot_changes;

@@ -74,15 +74,15 @@ fn unit_tests_run_the_query_on_fixtures_before_anything_is_built() {
         format!("[[unit_test]]\nname = \"sums\"\ngiven.\"staging.orders\" = [{given}]\nexpect = [{expect}]\n")
     };
     let rows = "{ item = \"x\", amount = 1 }, { item = \"x\", amount = \"2.5\" }, { id = 7 }";
-    let models = shop(&test(rows, "{ item = \"x\", amount = 3.5 }, { orders = 1 }"));
+    let models = shop(&test(rows, "{ item = \"x\", amount = 3.5, orders = 2 }, { orders = 1 }"));
     assert_eq!(models.build(&[])["unit_tests_passed"], 1);
     assert_eq!(
         models.value("SELECT count(*) FROM core.items"),
         "2",
         "the rows of a fixture are there for the test alone"
     );
-    models.write("core/items.toml", &test(rows, "{ item = \"x\", amount = 4 }, { orders = 1 }"));
-    let fails = "sql/core/items.toml:2:1: unit test `sums` of `core.items` fails: no row is {\"amount\":4,\"item\":\"x\"}; there came";
+    models.write("core/items.toml", &test(rows, "{ item = \"x\", amount = 4, orders = 2 }, { orders = 1 }"));
+    let fails = "sql/core/items.toml:2:1: unit test `sums` of `core.items` fails: no row is {\"amount\":4,\"item\":\"x\",\"orders\":2}; there came";
     models.fails(&["build"], 5, &[fails, "nothing was built"]);
     models.fails(&["test"], 5, &[fails]);
     for (given, expect, part) in [
@@ -93,10 +93,36 @@ fn unit_tests_run_the_query_on_fixtures_before_anything_is_built() {
         models.write("core/items.toml", &test(given, expect));
         models.fails(&["test"], 2, &[part]);
     }
+    // What another expected row names and this one does not is NULL.
+    models.write(
+        "core/items.toml",
+        &test(rows, "{ item = \"x\", amount = 3.5 }, { item = \"y\" }")
+            .replace("{ id = 7 }", "{ item = \"y\", amount = 1 }"),
+    );
+    models.fails(&["test"], 5, &["no row is {\"item\":\"y\",\"amount\":null}; there came"]);
     models.write("core/items.toml", &test("", "").replace("staging.orders", "raw_shop.orders"));
     models.fails(&["test"], 2, &["no table that the model reads is `raw_shop.orders`"]);
     models.write("core/items.toml", &test("", ""));
     models.run(&["test"]);
+}
+
+#[test]
+fn checks_have_unit_tests_too() {
+    let models = shop("");
+    models.write("checks/few.sql", "SELECT item FROM core.items WHERE orders > 2");
+    let test = |expect: &str| {
+        format!(
+            "[[unit_test]]\nname = \"finds\"\ngiven.\"core.items\" = [{{ item = \"x\", orders = 3 }}, {{ item = \"y\", orders = 2 }}]\n\
+             expect = [{expect}]\n"
+        )
+    };
+    models.write("checks/few.toml", &test("{ item = \"x\" }"));
+    assert_eq!(models.build(&[])["unit_tests_passed"], 1);
+    assert!(models.run(&["test"]).contains("1 unit test"));
+    models.write("checks/few.toml", &test("{ item = \"y\" }"));
+    for command in ["test", "build"] {
+        models.fails(&[command], 5, &["sql/checks/few.toml:2:1: unit test `finds` of `checks.few` fails"]);
+    }
 }
 
 #[test]
@@ -121,7 +147,8 @@ fn drills_add_up_to_what_the_mart_says() {
     let models = shop(&drill("sum(amount)"));
     assert_eq!(models.build(&[])["tests_passed"], 2);
     models.write("core/items.toml", &drill("max(amount)"));
-    models.fails(&["test"], 5, &["sql/core/items.toml:6:1: drill `orders` does not agree", "\"item\":\"milk\""]);
+    let differs = "drill `orders` does not agree: {\"in_mart\":true,\"item\":\"milk\",\"amount\":\"2.50\",\"max(amount)\":\"1.30\"}";
+    models.fails(&["test"], 5, &[&format!("sql/core/items.toml:6:1: {differs}")]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The shipped pipeline against the sandbox's ground truth: first runs, second runs, edits, kills.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use host::warehouse::Row;
 use sandbox::clinic::SPECIALTIES;
@@ -218,6 +219,42 @@ fn an_edit_arrives_alone() {
     let contacts =
         again["extracted"].as_array().expect("streams").iter().find(|stream| stream["stream"] == "hubspot.contacts");
     assert_eq!(contacts.expect("contacts")["changed"], 0, "the overlap reads it again, the merge writes nothing");
+}
+
+#[test]
+fn a_change_of_specialty_is_a_version() {
+    let project = Project::with(60, ServerOptions { clock: Some(1_800_000_000_000), ..ServerOptions::default() });
+    project.run(&[]);
+    let doctor = project.query(
+        "SELECT doctor_id, specialty, valid_from::VARCHAR AS began FROM core.doctor_specialty_history \
+         WHERE valid_to IS NULL ORDER BY doctor_id LIMIT 1",
+    );
+    let (id, was) = (doctor[0]["doctor_id"].as_str().expect("an id"), doctor[0]["specialty"].as_str().expect("a name"));
+    let (other, _, _) = SPECIALTIES.iter().find(|(name, _, _)| *name != was).expect("another specialty");
+    project.server.advance(Duration::from_secs(3600));
+    let now = project.server.now();
+    let number = id.parse().expect("a number");
+    let edit = |value: &str| {
+        project.server.with(|network| network.edit(Kind::Company, number, "especialidade_medica", Some(value), now))
+    };
+    assert!(edit(other));
+    let versions = || {
+        project.query(&format!(
+            "SELECT specialty, valid_from::VARCHAR AS began, epoch_ms(valid_from) AS began_ms, epoch_ms(valid_to) AS ended_ms \
+             FROM core.doctor_specialty_history WHERE doctor_id = '{id}' ORDER BY valid_from"
+        ))
+    };
+    project.run(&[]);
+    let found = versions();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!((&found[0]["specialty"], &found[0]["began"]), (&was.into(), &doctor[0]["began"]));
+    assert_eq!(found[0]["ended_ms"], now, "it ended as HubSpot says that the company changed");
+    assert_eq!((&found[1]["specialty"], &found[1]["began_ms"]), (&(*other).into(), &now.into()));
+    assert!(found[1]["ended_ms"].is_null());
+    let others = "SELECT count(*) AS rows FROM core.doctor_specialty_history WHERE valid_to IS NOT NULL";
+    assert_eq!(project.query(others)[0]["rows"], 1);
+    project.run(&[]);
+    assert_eq!(versions(), found);
 }
 
 #[test]

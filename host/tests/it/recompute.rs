@@ -195,3 +195,40 @@ fn what_a_rule_reads_beside_its_stream_counts_by_what_it_reads() {
     assert_eq!(checked("hubspot.contacts"), [1, 1, 0], "no e-mail, phone or name changed");
     assert_eq!(of("hubspot.deals")["unchanged"], true, "who merged into whom is as it was: {report:#}");
 }
+
+#[test]
+fn a_clean_row_carries_the_run_that_last_changed_it() {
+    const FILL: &str = r#"
+[[rule]]
+plugin = "dedupe"
+name = "same_email"
+streams = ["people.people"]
+config = { matches = [{ same = { email = "email" } }], fill = ["city"] }
+[marts]
+path = "sql"
+"#;
+    let mut people = People::new();
+    people.project.write("sql/core/grown.sql", "SELECT id, city, _load_id FROM clean_people.people");
+    people.project.write(
+        "sql/core/grown.toml",
+        "materialized = \"incremental\"\nincremental = { strategy = \"merge\", key = [\"id\"], cursor = \"_load_id\" }\n",
+    );
+    let load_id = |people: &People, table: &str, id: &str| {
+        let rows = people.project.query(&format!("SELECT _load_id FROM {table} WHERE id = '{id}'"));
+        rows[0]["_load_id"].as_str().expect("a run").to_owned()
+    };
+    people.run(FILL);
+    let first = load_id(&people, "clean_people.people", "0005");
+    // The twelfth is the fifth, and gives it the city that it lacks: its raw row is as it was.
+    people.edit(12, 1, "p5@exemplo.com");
+    people.run(FILL);
+    let second = load_id(&people, "clean_people.people", "0005");
+    assert!(second > first);
+    assert_eq!(load_id(&people, "raw_people.people", "0005"), first);
+    assert_eq!(load_id(&people, "clean_people.people", "0006"), first);
+    assert_eq!(people.project.query("SELECT city FROM core.grown WHERE id = '0005'")[0]["city"], "Recife");
+    // Another merge: the rule decides anew on all rows, and the fifth is as the second run left it.
+    people.edit(13, 1, "p6@exemplo.com");
+    people.run(FILL);
+    assert_eq!(load_id(&people, "clean_people.people", "0005"), second);
+}

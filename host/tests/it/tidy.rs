@@ -17,12 +17,28 @@ const EDGES: &[(&str, &[&str])] = &[
     ("extract", &["plugin", "prepare", "progress", "warehouse"]),
     ("clean", &["pipeline", "plugin", "prepare", "progress", "warehouse"]),
     ("marts", &["pipeline", "progress", "warehouse"]),
+    ("explain", &["marts", "warehouse"]),
     ("report", &["clean", "extract", "marts", "pipeline", "prepare", "warehouse"]),
     (
         "run",
         &["clean", "clock", "extract", "marts", "pipeline", "plugin", "prepare", "progress", "report", "warehouse"],
     ),
-    ("cli", &["clean", "clock", "marts", "pipeline", "plugin", "prepare", "progress", "report", "run", "warehouse"]),
+    (
+        "cli",
+        &[
+            "clean",
+            "clock",
+            "explain",
+            "marts",
+            "pipeline",
+            "plugin",
+            "prepare",
+            "progress",
+            "report",
+            "run",
+            "warehouse",
+        ],
+    ),
 ];
 
 /// Crate → the one room that may name it.

@@ -55,4 +55,6 @@ pub(crate) enum Order {
     Newest(String),
     /// The record with the earliest value of this column.
     Oldest(String),
+    /// A record of which this boolean column is not true, before one of which it is: `archived`.
+    Unless(String),
 }

@@ -176,6 +176,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_archived_survives_only_among_its_like() {
+        let fields = vec![
+            Field::new("id", Type::Int64),
+            Field::text("email"),
+            Field::new("archived", Type::Bool),
+            Field::new("seen", Type::Timestamp),
+        ];
+        let config = json!({
+            "matches": [{ "same": { "email": "email" } }], "survivor": [{ "unless": "archived" }, { "oldest": "seen" }],
+        });
+        let rows = json!([
+            { "id": 1, "email": "ana@exemplo.com", "archived": true, "seen": 1 },
+            { "id": 2, "email": "ana@exemplo.com", "archived": false, "seen": 3 },
+            { "id": 3, "email": "ana@exemplo.com", "seen": 2 },
+            { "id": 4, "email": "bia@exemplo.com", "archived": true, "seen": 2 },
+            { "id": 5, "email": "bia@exemplo.com", "archived": true, "seen": 1 },
+        ]);
+        let trial = Trial::new(super::component(), Schema::new(fields, &["id"]));
+        assert_eq!(trial.run(config, rows).expect("a rule").merged(), [(1, 2), (0, 2), (3, 4)]);
+    }
+
+    #[test]
     fn a_group_too_large_is_reported_and_left_apart() {
         let outcome = run((0..4).map(|id| json!({ "id": id, "email": "nao@tem.com" })).collect());
         assert_eq!(outcome.merged(), []);

@@ -23,10 +23,16 @@ enum Keys {
 
 /// Where each record stands in one order: a higher one survives.
 struct Ranks {
-    /// None: how complete it is.
-    column: Option<AnyColumn>,
-    is_oldest: bool,
+    by: By,
     ranks: Vec<i64>,
+}
+
+/// By what records are ordered.
+enum By {
+    Completeness,
+    Newest(AnyColumn),
+    Oldest(AnyColumn),
+    Unless(AnyColumn),
 }
 
 struct Fill {
@@ -44,13 +50,13 @@ impl Records {
     pub(crate) fn open(orders: &[Order], fill: &[String], input: &Schema) -> Result<Self> {
         let (mut ranks, mut filled) = (Vec::new(), Vec::new());
         for order in orders {
-            let (name, is_oldest) = match order {
-                Order::MostComplete => (None, false),
-                Order::Newest(name) => (Some(name), false),
-                Order::Oldest(name) => (Some(name), true),
+            let by = match order {
+                Order::MostComplete => By::Completeness,
+                Order::Newest(name) => By::Newest(input.any_column(name)?),
+                Order::Oldest(name) => By::Oldest(input.any_column(name)?),
+                Order::Unless(name) => By::Unless(input.any_column(name)?),
             };
-            let column = name.map(|name| input.any_column(name)).transpose()?;
-            ranks.push(Ranks { column, is_oldest, ranks: Vec::new() });
+            ranks.push(Ranks { by, ranks: Vec::new() });
         }
         for name in fill {
             let values = match input.text(name) {
@@ -64,7 +70,7 @@ impl Records {
 
     /// The columns that it reads.
     pub(crate) fn reads(&self) -> impl Iterator<Item = AnyColumn> {
-        self.ranks.iter().filter_map(|ranks| ranks.column).chain(self.sets())
+        self.ranks.iter().filter_map(|ranks| ranks.by.column()).chain(self.sets())
     }
 
     /// The columns that survivors take over.
@@ -77,11 +83,12 @@ impl Records {
         for row in 0..rows.len() {
             self.add_key(rows.key(row)?);
         }
-        for Ranks { column, is_oldest, ranks } in &mut self.ranks {
+        for Ranks { by, ranks } in &mut self.ranks {
             for (row, complete) in complete.iter().enumerate() {
-                let rank = column.map_or(Ok(Some(*complete)), |column| rank(rows.value(column, row)?))?;
-                // A record without a value comes last in either direction.
-                ranks.push(rank.map_or(i64::MIN, |rank| if *is_oldest { rank.saturating_neg() } else { rank }));
+                ranks.push(match by.column() {
+                    Some(column) => by.rank(rows.value(column, row)?)?,
+                    None => *complete,
+                });
             }
         }
         for Fill { column, values } in &mut self.filled {
@@ -138,6 +145,30 @@ impl Records {
     }
 }
 
+impl By {
+    fn column(&self) -> Option<AnyColumn> {
+        match self {
+            Self::Completeness => None,
+            Self::Newest(column) | Self::Oldest(column) | Self::Unless(column) => Some(*column),
+        }
+    }
+
+    /// Where a record with this value stands. One without a value comes last, but where the order asks what is not so.
+    fn rank(&self, value: KeyPart) -> Result<i64> {
+        let number = match (self, value) {
+            (Self::Unless(_), KeyPart::Bool(is_so)) => return Ok(i64::from(!is_so)),
+            (Self::Unless(_), KeyPart::Null) => return Ok(1),
+            (Self::Unless(_), _) => return Err(Error::config("`unless` wants a column of true and false")),
+            (_, KeyPart::Null) => return Ok(i64::MIN),
+            (_, KeyPart::Int64(number)) => number,
+            (_, KeyPart::Date(date)) => date.days.into(),
+            (_, KeyPart::Timestamp(instant)) => instant.microseconds,
+            _ => return Err(Error::config("`newest` and `oldest` want an instant, a date or a whole number")),
+        };
+        Ok(if matches!(self, Self::Oldest(_)) { number.saturating_neg() } else { number })
+    }
+}
+
 impl Filling {
     fn get(&self, record: usize) -> Option<KeyPart> {
         match self {
@@ -145,15 +176,4 @@ impl Filling {
             Self::Any(values) => values.get(record).filter(|value| **value != KeyPart::Null).cloned(),
         }
     }
-}
-
-/// A value by which records are ordered; none where it is null.
-fn rank(value: KeyPart) -> Result<Option<i64>> {
-    Ok(match value {
-        KeyPart::Null => None,
-        KeyPart::Int64(number) => Some(number),
-        KeyPart::Date(date) => Some(date.days.into()),
-        KeyPart::Timestamp(instant) => Some(instant.microseconds),
-        _ => return Err(Error::config("`newest` and `oldest` want an instant, a date or a whole number")),
-    })
 }

@@ -1,10 +1,12 @@
 //! Drills: what a mart says of a key and what the rows behind it add up to are the same.
 
+use serde_json::Value;
+
 use super::{Outcome, Tester};
 use crate::error::{Error, Result};
 use crate::marts::config::Severity;
 use crate::marts::files::{Model, unknown};
-use crate::warehouse::quote;
+use crate::warehouse::{Row, quote};
 
 impl Tester<'_> {
     pub(super) fn drills_of(&self, model: &Model, outcome: &mut Outcome) -> Result<()> {
@@ -25,30 +27,72 @@ impl Tester<'_> {
             let Some(query) = self.graph.query_beside(model, &drill.name) else { continue };
             let rows = query.redirected(self.elsewhere)?;
             let keys = crate::warehouse::quote_all(drill.key.iter().map(String::as_str), "");
-            let shown = crate::warehouse::quote_all(drill.key.iter().map(String::as_str), "mart.");
+            let shown = drill
+                .key
+                .iter()
+                .map(|name| format!("coalesce(mart.{name}, drill.{name}) AS {name}", name = quote(name)));
+            let shown = shown.collect::<Vec<_>>().join(", ");
             let same = drill
                 .key
                 .iter()
                 .map(|name| format!("mart.{name} IS NOT DISTINCT FROM drill.{name}", name = quote(name)));
             let same = same.collect::<Vec<_>>().join(" AND ");
-            for (column, aggregate) in &drill.agrees {
-                // Where a drill has no rows, the mart may say nothing or zero.
-                let name = quote(column);
-                let sql = format!(
-                    "WITH drill AS (SELECT {keys}, {aggregate} AS _value, true AS _is_there FROM ({rows}\n) GROUP BY {keys}) \
-                     SELECT coalesce(mart._is_there, false) AS in_mart, {shown}, mart.{name} AS {}, drill._value AS {} \
-                     FROM (SELECT *, true AS _is_there FROM {}) AS mart FULL JOIN drill ON {same} \
-                     WHERE mart.{name} IS DISTINCT FROM drill._value \
-                     AND NOT (drill._is_there IS NULL AND coalesce(TRY_CAST(mart.{name} AS DOUBLE), 0) = 0) LIMIT 3",
-                    quote(column),
-                    quote(aggregate),
-                    self.at(&model.table),
-                );
-                let rows = self
-                    .shown(&sql)
-                    .map_err(|error| on("agrees", Error::config(error.message.replace("__next", ""))))?;
-                let place = model.place(&["drill".into(), index.into(), "agrees".into()]);
-                let failure = rows.map(|rows| format!("{place}: drill `{}` does not agree: {rows}", drill.name));
+            if drill.agrees.is_empty() {
+                continue;
+            }
+            // Where a drill has no rows, the mart may say nothing or zero.
+            let differs: Vec<_> = drill
+                .agrees
+                .keys()
+                .enumerate()
+                .map(|(at, column)| {
+                    let name = format!("mart.{}", quote(column));
+                    format!(
+                        "({name} IS DISTINCT FROM drill._{at} \
+                     AND NOT (drill._is_there IS NULL AND coalesce(TRY_CAST({name} AS DOUBLE), 0) = 0))"
+                    )
+                })
+                .collect();
+            let each = |of: &dyn Fn(usize, &str, &str) -> String| -> String {
+                drill.agrees.iter().enumerate().map(|(at, (column, aggregate))| of(at, column, aggregate)).collect()
+            };
+            // A few rows of each pattern of what differs: so every column that does has its examples.
+            let sql = format!(
+                "WITH drill AS (SELECT {keys}{}, true AS _is_there FROM ({rows}\n) GROUP BY {keys}) \
+                 SELECT coalesce(mart._is_there, false) AS in_mart, {shown}{} \
+                 FROM (SELECT *, true AS _is_there FROM {}) AS mart FULL JOIN drill ON {same} WHERE {} \
+                 QUALIFY row_number() OVER (PARTITION BY {}) <= 3",
+                each(&|at, _, aggregate| format!(", {aggregate} AS _{at}")),
+                each(&|at, column, _| {
+                    format!(
+                        ", mart.{} AS _mart{at}, drill._{at} AS _rows{at}, {} AS _differs{at}",
+                        quote(column),
+                        differs[at]
+                    )
+                }),
+                self.at(&model.table),
+                differs.join(" OR "),
+                differs.join(", "),
+            );
+            let found = self.warehouse.query(&sql, &[]);
+            let found = found.map_err(|error| on("agrees", Error::config(error.message.replace("__next", ""))))?;
+            let place = model.place(&["drill".into(), index.into(), "agrees".into()]);
+            for (at, (column, aggregate)) in drill.agrees.iter().enumerate() {
+                let is_it = |row: &&Row| row.get(&format!("_differs{at}")) == Some(&Value::Bool(true));
+                let shown = found.iter().filter(is_it).take(3).map(|row| {
+                    let mut shown: Row = row
+                        .iter()
+                        .filter(|(name, _)| !name.starts_with('_'))
+                        .map(|(name, value)| (name.clone(), value.clone()))
+                        .collect();
+                    for (name, value) in [(column, "_mart"), (aggregate, "_rows")] {
+                        shown.insert(name.clone(), row.get(&format!("{value}{at}")).cloned().unwrap_or_default());
+                    }
+                    Value::Object(shown).to_string()
+                });
+                let shown: Vec<_> = shown.collect();
+                let failure = (!shown.is_empty())
+                    .then(|| format!("{place}: drill `{}` does not agree: {}", drill.name, shown.join(", ")));
                 outcome.note(Severity::Error, failure);
             }
         }

@@ -1,6 +1,6 @@
 //! Unit tests: a model's query, as it stands in its file, on fixture rows in the database of empty tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -42,6 +42,9 @@ pub(in crate::marts) fn unit_tests<'a>(
     Error::all(problems).map_or(Ok(outcome), Err)
 }
 
+/// A row of a fixture.
+type Fixed = serde_json::Map<String, Value>;
+
 struct Case<'a> {
     graph: &'a Graph,
     model: &'a Model,
@@ -73,7 +76,8 @@ impl Case<'_> {
         let columns = self.warehouse.describe("FROM temp.actual")?;
         let columns: Vec<_> = columns.into_iter().filter(|column| column.name != "_row").collect();
         let mut wanted = Vec::new();
-        for (at, row) in self.test.expect.iter().enumerate() {
+        let expected = self.expected();
+        for (at, row) in expected.iter().enumerate() {
             wanted.push(self.matching(&columns, row).map_err(|error| error.on(format!("row {} of `expect`", at + 1)))?);
         }
         let count = self.warehouse.value("SELECT count(*) FROM temp.actual", &[])?;
@@ -82,7 +86,19 @@ impl Case<'_> {
         if unmatched.is_none() && count == wanted.len() {
             return Ok(None);
         }
-        self.difference(&columns, unmatched, count).map(Some)
+        self.difference(&columns, unmatched.and_then(|at| expected.get(at)), count).map(Some)
+    }
+
+    /// The rows that must come, each with all columns that one of them names: what a row leaves out is NULL, as in fixtures.
+    fn expected(&self) -> Vec<Fixed> {
+        let rows = &self.test.expect;
+        let named: BTreeSet<_> = rows.iter().flat_map(|row| row.keys()).map(|name| name.to_lowercase()).collect();
+        let whole = |row: &Fixed| {
+            let is_there = |name: &&String| row.keys().any(|key| key.eq_ignore_ascii_case(name));
+            let absent = named.iter().filter(|name| !is_there(name)).map(|name| (name.clone(), Value::Null));
+            row.clone().into_iter().chain(absent).collect()
+        };
+        rows.iter().map(whole).collect()
     }
 
     /// The table that a fixture is for.
@@ -96,7 +112,7 @@ impl Case<'_> {
         Ok((table.clone(), self.columns.get(&name.to_lowercase()).cloned().unwrap_or_default()))
     }
 
-    fn insert(&self, table: &Table, columns: &[Named], row: &serde_json::Map<String, Value>) -> Result<()> {
+    fn insert(&self, table: &Table, columns: &[Named], row: &Fixed) -> Result<()> {
         let (mut names, mut values) = (Vec::new(), Vec::new());
         for (name, value) in row {
             let column = self.column(columns, name)?;
@@ -117,8 +133,8 @@ impl Case<'_> {
         find(columns, name).ok_or_else(|| unknown("column", name, &names))
     }
 
-    /// The rows that came and are like an expected one in the columns that it names.
-    fn matching(&self, columns: &[Named], row: &serde_json::Map<String, Value>) -> Result<Vec<usize>> {
+    /// The rows that came and are like an expected one in the columns that any of them names.
+    fn matching(&self, columns: &[Named], row: &Fixed) -> Result<Vec<usize>> {
         let mut same = vec!["true".to_owned()];
         for (name, value) in row {
             let column = self.column(columns, name)?;
@@ -136,7 +152,7 @@ impl Case<'_> {
         Ok(rows.iter().filter_map(|row| usize::try_from(row.get("_row")?.as_u64()?).ok()).collect())
     }
 
-    fn difference(&self, columns: &[Named], unmatched: Option<usize>, count: usize) -> Result<String> {
+    fn difference(&self, columns: &[Named], missing: Option<&Fixed>, count: usize) -> Result<String> {
         let named = |column: &&Named| {
             self.test.expect.iter().any(|row| row.keys().any(|key| key.eq_ignore_ascii_case(&column.name)))
         };
@@ -149,9 +165,8 @@ impl Case<'_> {
             .query(&format!("SELECT {} FROM temp.actual ORDER BY ALL LIMIT 10", shown.join(", ")), &[])?;
         let rows: Vec<_> = rows.into_iter().map(|row| Value::Object(row).to_string()).collect();
         let came = if rows.is_empty() { "no row came".to_owned() } else { format!("there came {}", rows.join(", ")) };
-        let missing = unmatched.and_then(|at| self.test.expect.get(at)).cloned();
         Ok(match missing {
-            Some(row) => format!("no row is {}; {came}", Value::Object(row)),
+            Some(row) => format!("no row is {}; {came}", Value::Object(row.clone())),
             None => format!("{} rows were expected, {count} came: {came}", self.test.expect.len()),
         })
     }
@@ -160,6 +175,7 @@ impl Case<'_> {
 /// A value of TOML as SQL of a column's type.
 fn cast(value: &Value, column: &Named) -> String {
     let text = match value {
+        Value::Null => return "NULL".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
