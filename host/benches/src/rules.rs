@@ -1,5 +1,6 @@
-//! What WebAssembly costs a rule: a chain of four over a million rows, as components run by the host, and the same rules
-//! compiled into this program. Each is run in turn; answers are compared before any time is printed.
+//! What WebAssembly costs a rule: a chain of four over a million rows, as components run by the host, each on a thread of
+//! its own, and the same rules compiled into this program, one after the other. Each is run in turn; answers are compared
+//! before any time is printed.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -7,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use duckdb::arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch, StringArray};
 use duckdb::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
+use host::clean::pipe;
+use host::error::Error;
 use host::plugin::{Grants, RuleRun};
 use plugin_sdk::bindings::source_plugin::elt::plugin::types::{Batch, Column};
 use plugin_sdk::prelude::{Field, Schema};
@@ -52,9 +55,12 @@ fn chain() -> [Link; 4] {
     ]
 }
 
-/// What a pass through the chain took, by rule, and what it came to.
+/// What a pass through the chain took, and what it came to.
 struct Pass {
+    /// In the rules, each by itself.
     times: [Duration; 4],
+    /// From the first batch to the last.
+    time: Duration,
     /// Remarks made, and a hash of the columns.
     facts: (usize, u64),
 }
@@ -65,7 +71,7 @@ pub(crate) fn run(rows: usize) -> Result<()> {
     let (mut components, mut natives) = (Vec::new(), Vec::new());
     for _ in 0..TIMES {
         natives.push(native(&batches)?);
-        components.push(runtime.block_on(component(&batches))?);
+        components.push(component(&runtime, &batches)?);
     }
     for pass in natives.iter().chain(&components) {
         if pass.facts != natives[0].facts {
@@ -83,8 +89,9 @@ pub(crate) fn run(rows: usize) -> Result<()> {
     for (index, (name, ..)) in chain().iter().enumerate() {
         line(name, &|pass| pass.times[index].as_secs_f64());
     }
-    line("all", &|pass| pass.times.iter().sum::<Duration>().as_secs_f64());
-    println!("aim: {AIM} or less of all");
+    line("sum", &|pass| pass.times.iter().sum::<Duration>().as_secs_f64());
+    line("whole chain", &|pass| pass.time.as_secs_f64());
+    println!("aim: {AIM} or less of the whole chain; rules beside each other share this machine's cores");
     Ok(())
 }
 
@@ -107,33 +114,42 @@ fn batches(rows: usize) -> Result<Vec<RecordBatch>> {
 }
 
 /// Through the components, as the host runs them.
-async fn component(batches: &[RecordBatch]) -> Result<Pass> {
+fn component(runtime: &tokio::runtime::Runtime, batches: &[RecordBatch]) -> Result<Pass> {
     let mut runs: Vec<RuleRun> = Vec::new();
     for (plugin, _, config) in chain() {
         let map = (MAP.to_owned(), root().join("sql/seeds/specialty_map.csv"));
         let files = [map].into_iter().filter(|_| plugin == "canonicalize").collect();
-        runs.push(plugins::open(plugin, Grants { files, ..Grants::default() }, &config, &COLUMNS).await?);
+        runs.push(runtime.block_on(plugins::open(plugin, Grants { files, ..Grants::default() }, &config, &COLUMNS))?);
     }
     let (mut times, mut remarks, mut hasher) = ([Duration::ZERO; 4], 0, DefaultHasher::new());
-    for batch in batches {
-        let mut batch = batch.clone();
-        for (run, time) in runs.iter_mut().zip(&mut times) {
+    let started = Instant::now();
+    let workers = runs.iter_mut().zip(&mut times).map(|(run, time)| {
+        move |(batch, remarks): (RecordBatch, usize)| {
             let started = Instant::now();
             let schema = batch.schema();
-            let reads =
-                run.plan.reads.iter().map(|name| schema.index_of(name)).collect::<std::result::Result<Vec<_>, _>>()?;
-            let patch = run.apply(&batch.project(&reads)?).await?;
+            let index = |name: &String| schema.index_of(name).map_err(|cause| Error::internal(cause.to_string()));
+            let reads = run.plan.reads.iter().map(index).collect::<host::error::Result<Vec<_>>>()?;
+            let reads = batch.project(&reads).map_err(|cause| Error::internal(cause.to_string()))?;
+            let patch = runtime.block_on(run.apply(&reads))?;
             let mut columns = batch.columns().to_vec();
             for (name, array) in patch.set {
-                columns[schema.index_of(&name)?] = array;
+                columns[index(&name)?] = array;
             }
-            batch = RecordBatch::try_new(schema, columns)?;
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
             *time += started.elapsed();
-            remarks += patch.notes.len();
+            Ok((batch.map_err(|cause| Error::internal(cause.to_string()))?, remarks + patch.notes.len()))
         }
-        lower(&batch).iter().for_each(|column| hash(column, &mut hasher));
-    }
-    Ok(Pass { times, facts: (remarks, hasher.finish()) })
+    });
+    pipe(
+        workers,
+        |give| batches.iter().try_for_each(|batch| give((batch.clone(), 0))),
+        |(batch, of_batch)| {
+            remarks += of_batch;
+            lower(&batch).iter().for_each(|column| hash(column, &mut hasher));
+            Ok(())
+        },
+    )?;
+    Ok(Pass { times, time: started.elapsed(), facts: (remarks, hasher.finish()) })
 }
 
 /// Through the same rules in this program, from Arrow to Arrow as well: what the components cost beyond it is WebAssembly.
@@ -167,7 +183,7 @@ fn native(batches: &[RecordBatch]) -> Result<Pass> {
         }
         lower(&batch).iter().for_each(|column| hash(column, &mut hasher));
     }
-    Ok(Pass { times, facts: (remarks, hasher.finish()) })
+    Ok(Pass { times, time: times.iter().sum(), facts: (remarks, hasher.finish()) })
 }
 
 /// Text columns as rules have them.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow_array::builder::{Float64Builder, StringBuilder};
-use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch};
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_cast::display::ArrayFormatter;
 use arrow_schema::{DataType, Field, Schema};
 
@@ -90,14 +91,20 @@ impl<'a> Journal<'a> {
         self.append("changes", columns.into(), changes.len(), None)
     }
 
-    /// Rejects or notes; `keys` are those of the whole batch.
-    pub(super) fn remarks(&self, table: &str, rule: &str, keys: &[String], notes: &[Note]) -> Result<()> {
+    /// Rejects or notes; `key_of` knows the key texts of the whole batch.
+    pub(super) fn remarks<'k>(
+        &self,
+        table: &str,
+        rule: &str,
+        key_of: impl Fn(usize) -> Option<&'k str>,
+        notes: &[Note],
+    ) -> Result<()> {
         // A message may quote the value: where the stream has masked columns, only one on another column is kept.
         let is_told = |note: &Note| {
             self.masked.is_empty() || note.column.as_ref().is_some_and(|column| !self.masked.contains(column))
         };
         let columns = [
-            ("key", texts(notes.iter().map(|note| keys.get(note.row).map(String::as_str)))),
+            ("key", texts(notes.iter().map(|note| key_of(note.row)))),
             ("rule", same(rule, notes.len())),
             ("column_name", texts(notes.iter().map(|note| note.column.as_deref()))),
             ("code", texts(notes.iter().map(|note| Some(note.code.as_str())))),
@@ -178,7 +185,6 @@ fn same(value: &str, rows: usize) -> ArrayRef {
 
 /// The values of a column as text.
 pub(super) fn as_text(array: &ArrayRef) -> Result<Vec<Option<String>>> {
-    use arrow_array::cast::AsArray;
     if *array.data_type() == DataType::Utf8 {
         return Ok(array.as_string::<i32>().iter().map(|value| value.map(str::to_owned)).collect());
     }
@@ -191,9 +197,9 @@ pub(super) fn as_text(array: &ArrayRef) -> Result<Vec<Option<String>>> {
 pub(super) const KEY: &str = "_host_key";
 
 /// The key texts of a batch that was read with the column [`KEY`].
-pub(super) fn keys(batch: &RecordBatch) -> Result<Vec<String>> {
-    let column = batch.column_by_name(KEY).ok_or_else(|| Error::internal("a batch lacks its key"))?;
-    Ok(as_text(column)?.into_iter().map(Option::unwrap_or_default).collect())
+pub(super) fn key_column(batch: &RecordBatch) -> Result<StringArray> {
+    let column = batch.column_by_name(KEY).and_then(|column| column.as_string_opt::<i32>());
+    Ok(column.ok_or_else(|| Error::internal("a batch lacks its key"))?.clone())
 }
 
 /// The key texts of keys that a plugin sent, in their order.
@@ -216,7 +222,7 @@ pub(super) fn texts_of(
     let mut texts = Vec::with_capacity(keys.num_rows());
     let sql = format!("SELECT {} AS {KEY} FROM temp.sent_keys ORDER BY _row", key_text(&schema.primary_key));
     warehouse.scan(&sql, &[], |batch| {
-        texts.extend(self::keys(batch)?);
+        texts.extend(key_column(batch)?.iter().map(|text| text.unwrap_or_default().to_owned()));
         Ok(())
     })?;
     Ok(texts)

@@ -4,6 +4,7 @@ mod chain;
 mod flow;
 mod journal;
 mod order;
+mod pipe;
 mod publish;
 mod row_scope;
 mod table_scope;
@@ -23,6 +24,7 @@ use crate::warehouse::{LoadedStream, Step, Table, Warehouse};
 pub use chain::{Chain, merges_schema, open};
 use flow::{Flow, Known};
 use journal::Journal;
+pub use pipe::pipe;
 
 /// What cleaning did to one stream.
 #[derive(Debug, Clone, Default, serde::Serialize)]

@@ -1,16 +1,17 @@
-//! A run of neighbouring row rules: batch by batch from a query into a stage table.
+//! A run of neighbouring row rules: batch by batch from a query into a stage table, each rule on a thread of its own.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow_schema::DataType;
 
 use super::chain::{Chain, Link, Segment, set};
-use super::journal::{Change, Journal, KEY, as_text, keys};
+use super::journal::{Change, Journal, KEY, as_text, key_column};
+use super::pipe::pipe;
 use crate::error::{Error, Result};
-use crate::plugin::Note;
+use crate::plugin::{Note, Patch};
 use crate::schema::{Field, Schema};
 use crate::warehouse::{Table, Warehouse, key_text, quote};
 
@@ -45,39 +46,70 @@ pub(super) fn run(
         links.iter().flat_map(|link| link.run.plan.reads.iter().chain(link.run.plan.sets.iter().map(|f| &f.name)));
     let names: BTreeSet<_> = names.filter(|name| there.iter().any(|field| field.name == **name)).cloned().collect();
     let mut stage = Stage::begin(warehouse, &sets)?;
-    let handle = tokio::runtime::Handle::current();
-    let mut through = |batch: &RecordBatch| {
-        let cleaned = tokio::task::block_in_place(|| handle.block_on(batch_through(links, batch, journal)))?;
-        stage.add(&cleaned)
-    };
-    let (mut rows, mut told) = (0, 0);
-    let mut waiting: Vec<RecordBatch> = Vec::new();
     let columns: String = names.iter().map(|name| format!(", {}", quote(name))).collect();
     let sql =
         format!("SELECT rowid AS {ROW}{columns}, {} AS {KEY} FROM {from}{condition}", key_text(&schema.primary_key));
-    warehouse.another()?.scan(&sql, &[], |batch| {
-        rows += batch.num_rows() as u64;
-        waiting.push(batch.clone());
-        if waiting.iter().map(RecordBatch::num_rows).sum::<usize>() >= BATCH_ROWS {
-            through(&joined(&mut waiting)?)?;
-        }
+    let (reading, handle) = (warehouse.another()?, tokio::runtime::Handle::current());
+    let rules: Vec<_> = links.iter().map(|link| link.counts.rule.clone()).collect();
+    let workers = links.iter_mut().map(|link| {
+        let handle = handle.clone();
+        move |passing| handle.block_on(through(link, passing))
+    });
+    let (mut rows, mut told) = (0, 0);
+    let read = move |give: &mut dyn FnMut(Passing) -> Result<()>| {
+        let mut waiting: Vec<RecordBatch> = Vec::new();
+        reading.scan(&sql, &[], |batch| {
+            waiting.push(batch.clone());
+            let is_full = waiting.iter().map(RecordBatch::num_rows).sum::<usize>() >= BATCH_ROWS;
+            if is_full { give(Passing::begin(&mut waiting)?) } else { Ok(()) }
+        })?;
+        if waiting.is_empty() { Ok(()) } else { give(Passing::begin(&mut waiting)?) }
+    };
+    let keep = |passing: Passing| {
+        rows += passing.rows;
         if rows - told >= TELL_EVERY {
             told = rows;
             tell(rows);
         }
-        Ok(())
-    })?;
-    if !waiting.is_empty() {
-        through(&joined(&mut waiting)?)?;
-    }
+        for (rule, said) in rules.iter().zip(&passing.said) {
+            let key_of = |row: usize| said.keys.is_valid(row).then(|| said.keys.value(row));
+            journal.remarks("rejects", rule, key_of, &said.rejects)?;
+            journal.remarks("notes", rule, key_of, &said.notes)?;
+            journal.changes(rule, &said.changes)?;
+        }
+        stage.add(&passing.batch)
+    };
+    tokio::task::block_in_place(|| pipe(workers, read, keep))?;
     stage.finish(from, target, &there)?;
     Ok(rows)
 }
 
-fn joined(batches: &mut Vec<RecordBatch>) -> Result<RecordBatch> {
-    let joined = arrow_select::concat::concat_batches(&batches[0].schema(), batches.iter());
-    batches.clear();
-    joined.map_err(|cause| Error::internal(cause.to_string()))
+/// Rows on their way through the rules.
+struct Passing {
+    batch: RecordBatch,
+    /// Rows that went in.
+    rows: u64,
+    /// What each rule so far said of them.
+    said: Vec<Said>,
+}
+
+/// What one rule said of a batch, for the journal.
+struct Said {
+    /// The key texts of the rows that the rule saw.
+    keys: StringArray,
+    rejects: Vec<Note>,
+    notes: Vec<Note>,
+    changes: Vec<Change>,
+}
+
+impl Passing {
+    /// All that waits.
+    fn begin(waiting: &mut Vec<RecordBatch>) -> Result<Self> {
+        let batch = arrow_select::concat::concat_batches(&waiting[0].schema(), waiting.iter());
+        waiting.clear();
+        let batch = batch.map_err(|cause| Error::internal(cause.to_string()))?;
+        Ok(Self { rows: batch.num_rows() as u64, batch, said: Vec::new() })
+    }
 }
 
 /// What rules set, row by row, until the target is made of it.
@@ -129,33 +161,30 @@ impl<'a> Stage<'a> {
     }
 }
 
-async fn batch_through(links: &mut [Link], batch: &RecordBatch, journal: &Journal<'_>) -> Result<RecordBatch> {
-    let mut batch = batch.clone();
-    for link in links {
-        let reads = project(&batch, &link.run.plan.reads)?;
-        let patch = link.run.apply(&reads).await?;
-        let keys = keys(&batch)?;
-        let rule = link.counts.rule.clone();
-        link.counts.checked += batch.num_rows() as u64;
-        link.counts.rejected += patch.rejects.len() as u64;
-        link.counts.notes += patch.notes.len() as u64;
-        link.counts.failed += failed(&patch.rejects, &patch.notes);
-        journal.remarks("rejects", &rule, &keys, &patch.rejects)?;
-        journal.remarks("notes", &rule, &keys, &patch.notes)?;
-        for (name, array) in patch.set {
-            let changes = differences(&keys, &name, batch.column_by_name(&name), &array)?;
-            link.counts.changed += changes.len() as u64;
-            journal.changes(&rule, &changes)?;
-            batch = with_column(&batch, &name, array)?;
-        }
-        if !patch.rejects.is_empty() {
-            let mut keep = vec![true; batch.num_rows()];
-            patch.rejects.iter().for_each(|note| keep[note.row] = false);
-            let kept = arrow_select::filter::filter_record_batch(&batch, &BooleanArray::from(keep));
-            batch = kept.map_err(|cause| Error::internal(cause.to_string()))?;
-        }
+/// What a rule makes of a batch.
+async fn through(link: &mut Link, passing: Passing) -> Result<Passing> {
+    let Passing { mut batch, rows, mut said } = passing;
+    let reads = project(&batch, &link.run.plan.reads)?;
+    let Patch { set, rejects, notes } = link.run.apply(&reads).await?;
+    let keys = key_column(&batch)?;
+    let mut changes = Vec::new();
+    for (name, array) in set {
+        changes.extend(differences(&keys, &name, batch.column_by_name(&name), &array)?);
+        batch = with_column(&batch, &name, array)?;
     }
-    Ok(batch)
+    link.counts.checked += batch.num_rows() as u64;
+    link.counts.rejected += rejects.len() as u64;
+    link.counts.notes += notes.len() as u64;
+    link.counts.failed += failed(&rejects, &notes);
+    link.counts.changed += changes.len() as u64;
+    if !rejects.is_empty() {
+        let mut keep = vec![true; batch.num_rows()];
+        rejects.iter().for_each(|note| keep[note.row] = false);
+        let kept = arrow_select::filter::filter_record_batch(&batch, &BooleanArray::from(keep));
+        batch = kept.map_err(|cause| Error::internal(cause.to_string()))?;
+    }
+    said.push(Said { keys, rejects, notes, changes });
+    Ok(Passing { batch, rows, said })
 }
 
 /// The columns of these names, in this order.
@@ -171,10 +200,10 @@ pub(super) fn failed(rejects: &[Note], notes: &[Note]) -> u64 {
 }
 
 /// What a rule changed in one column, value by value.
-fn differences(keys: &[String], column: &str, before: Option<&ArrayRef>, after: &ArrayRef) -> Result<Vec<Change>> {
+fn differences(keys: &StringArray, column: &str, before: Option<&ArrayRef>, after: &ArrayRef) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
     let mut differ = |row: usize, before: Option<String>, after: Option<String>| {
-        changes.push(Change { key: keys[row].clone(), column: column.to_owned(), before, after });
+        changes.push(Change { key: keys.value(row).to_owned(), column: column.to_owned(), before, after });
     };
     let is_text = |array: &ArrayRef| *array.data_type() == DataType::Utf8;
     match before {

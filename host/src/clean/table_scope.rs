@@ -199,10 +199,11 @@ fn apply(
     }
     let rejected: Vec<_> = verdicts.patch.rejects.iter().filter_map(|note| keys_of.get(note.row).cloned()).collect();
     remove(warehouse, stage, &key, rule_name, &rejected)?;
-    journal.remarks("rejects", rule_name, &keys_of, &verdicts.patch.rejects)?;
+    let key_of = |row: usize| keys_of.get(row).map(String::as_str);
+    journal.remarks("rejects", rule_name, key_of, &verdicts.patch.rejects)?;
     let is_of_merge = |note: &Note| verdicts.merged_into.is_some() && note.confidence.is_some();
     let (sure, notes): (Vec<_>, Vec<_>) = verdicts.patch.notes.iter().cloned().partition(is_of_merge);
-    journal.remarks("notes", rule_name, &keys_of, &notes)?;
+    journal.remarks("notes", rule_name, key_of, &notes)?;
     let Some(survivors) = &verdicts.merged_into else { return Ok((changed, 0)) };
     if survivors.columns().iter().any(|column| column.null_count() > 0) {
         return Err(Error::plugin(format!("rule `{rule_name}` merges a record into none")));

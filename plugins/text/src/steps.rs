@@ -90,9 +90,9 @@ fn name_case(text: &str) -> String {
             let mut begins = true;
             for letter in lower.chars() {
                 if begins {
-                    name.extend(letter.to_uppercase())
+                    name.extend(letter.to_uppercase());
                 } else {
-                    name.push(letter)
+                    name.push(letter);
                 }
                 begins = ['-', '\'', '’'].contains(&letter);
             }
