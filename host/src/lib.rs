@@ -19,6 +19,9 @@ pub mod report;
 /// All of the above in order.
 pub mod run;
 
+/// The pipelines and their warehouses on loopback.
+pub mod serve;
+
 /// The commands.
 pub mod cli;
 /// The time and the ids of runs.

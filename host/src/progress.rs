@@ -6,6 +6,20 @@ use std::sync::Arc;
 #[derive(Debug, Clone, serde::Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// A step of a run began.
+    Step {
+        /// `prepare`, `extract`, `clean` or `marts`.
+        step: &'static str,
+    },
+    /// A step failed for a reason that may pass, and is run again.
+    Again {
+        /// The step.
+        step: &'static str,
+        /// Why it failed.
+        why: String,
+        /// Seconds until then.
+        seconds: u64,
+    },
     /// A stream's reading went on.
     Extract {
         /// `source.stream`.
@@ -34,6 +48,8 @@ pub enum Event {
     Model {
         /// `schema.name`.
         model: String,
+        /// Whether it could not be built, or did not hold.
+        failed: bool,
         /// How many are done.
         done: usize,
         /// Of how many.

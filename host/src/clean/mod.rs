@@ -7,6 +7,7 @@ mod order;
 mod pipe;
 mod publish;
 mod row_scope;
+mod sample;
 mod table_scope;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ pub use chain::{Chain, merges_schema, open};
 use flow::{Flow, Known};
 use journal::Journal;
 pub use pipe::pipe;
+pub use sample::{Change, Remark, Sampled, loaded, sample};
 
 /// What cleaning did to one stream.
 #[derive(Debug, Clone, Default, serde::Serialize)]

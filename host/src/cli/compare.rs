@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use super::{Format, Shared, json};
 use crate::error::Result;
 use crate::report::{self, Compared};
-use crate::run::{Context, Options};
+use crate::run::{Context, Given, Options};
 
 /// What the warehouse of the run without rules is called, beside the pipeline's.
 const WITHOUT: &str = "without-rules.duckdb";
@@ -29,7 +29,13 @@ impl Compare {
         let beside =
             std::path::absolute(pipeline.warehouse().with_extension(WITHOUT)).unwrap_or_else(|_| WITHOUT.into());
         pipeline.file.pipeline.warehouse = beside.display().to_string();
-        let without = Context { pipeline: &pipeline, stop: context.stop.clone(), clock: context.clock, ..*context };
+        let without = Context {
+            pipeline: &pipeline,
+            stop: context.stop.clone(),
+            clock: context.clock,
+            given: Given::default(),
+            ..*context
+        };
         let without = without.run(&Options::default()).await?;
         let compared = report::compare(&with, &without.tables);
         if shared.format == Format::Json {

@@ -14,6 +14,7 @@ mod plugin;
 mod progress;
 mod quality;
 mod run;
+mod serve;
 mod test;
 
 use std::io::Write as _;
@@ -28,7 +29,7 @@ use crate::error::{Error, Kind, Result};
 use crate::pipeline::{Environment, Pipeline};
 use crate::plugin::{Engine, Search};
 use crate::progress::Progress;
-use crate::run::Context;
+use crate::run::{Context, Given};
 
 /// Loads HubSpot through WebAssembly plugins into DuckDB, cleans it, and computes LTV:CAC.
 #[derive(Parser)]
@@ -73,6 +74,8 @@ enum Command {
     Init(init::Init),
     /// Loads, cleans, builds and reports.
     Run(run::Run),
+    /// Serves pages, and runs pipelines on their schedules.
+    Serve(serve::Serve),
     /// Shows what a run would do; asks nobody.
     Plan(plan::Plan),
     /// Tries secrets, scopes, plugins, rules and models before a long run; writes nothing.
@@ -156,6 +159,7 @@ fn dispatch(command: &Command, shared: &Shared) -> Result<Output> {
     let text = match command {
         Command::Run(_) => String::new(),
         Command::Init(init) => init.run()?,
+        Command::Serve(serve) => serve.run(shared)?,
         Command::Plan(plan) => on_pipeline(&plan.pipeline, shared, async |context| plan.run(context, shared).await)?,
         Command::Check(check) => {
             on_pipeline(&check.pipeline, shared, async |context| check.run(context, shared).await)?
@@ -190,13 +194,7 @@ fn dispatch(command: &Command, shared: &Shared) -> Result<Output> {
 
 /// Loads a pipeline and runs work on it, which Ctrl-C asks to stop; a second Ctrl-C ends the process at once.
 fn on_pipeline<T>(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<'_>) -> Result<T>) -> Result<T> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let environment = Environment::new(variables(), folder)?;
-    let pipeline = Pipeline::load(path, &environment)?;
-    let call_time = std::time::Duration::from_secs(pipeline.file.pipeline.plugin_seconds.into());
-    let engine = engine()?.with_call_time(call_time);
-    let search = Search::new(shared.plugins.clone(), folder);
+    let (pipeline, engine, search) = opened(path, shared, &engine()?)?;
     let progress =
         if shared.quiet || shared.format == Format::Json { Progress::new(|_| {}) } else { progress::on_terminal() };
     runtime()?.block_on(async {
@@ -212,8 +210,28 @@ fn on_pipeline<T>(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<
             std::future::pending::<()>().await;
         });
         let clock = Clock::system();
-        work(&Context { pipeline: &pipeline, engine: &engine, search: &search, progress: &progress, stop, clock }).await
+        let given = Given::default();
+        let context =
+            Context { pipeline: &pipeline, engine: &engine, search: &search, progress: &progress, stop, clock, given };
+        work(&context).await
     })
+}
+
+/// A pipeline, with what runs and what finds its plugins.
+fn opened(path: &Path, shared: &Shared, engine: &Engine) -> Result<(Pipeline, Engine, Search)> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let environment = Environment::new(variables(), folder)?;
+    let pipeline = Pipeline::load(path, &environment)?;
+    let call_time = std::time::Duration::from_secs(pipeline.file.pipeline.plugin_seconds.into());
+    Ok((pipeline, engine.clone().with_call_time(call_time), Search::new(shared.plugins.clone(), folder)))
+}
+
+/// Writes to standard output at once: some commands take minutes, and show where they are.
+fn say(text: &str) {
+    let mut out = std::io::stdout();
+    // Whoever closed the pipe has read enough.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// The process's variables; one that is not UTF-8 is none of ours.

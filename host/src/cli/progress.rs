@@ -61,10 +61,11 @@ fn moving() -> Progress {
                 let message = format!("{stream}: {rows} rows, {requests} requests, {rate:.0}/s{allowed}");
                 line(format!("extract {stream}"), "extract", message, done, total.map(|total| (rows, total)));
             }
+            Event::Step { .. } | Event::Again { .. } => {}
             Event::Clean { stream, rows, done } => {
                 line(format!("clean {stream}"), "clean", format!("{stream}: {rows} rows"), done, None);
             }
-            Event::Model { model, done, of } => {
+            Event::Model { model, done, of, .. } => {
                 line("marts".to_owned(), "marts", model, done == of, Some((done as u64, of as u64)));
             }
         }

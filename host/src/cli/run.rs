@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Format, Output, Shared, json};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report::{self, Report};
-use crate::run::{Context, Options};
+use crate::run::{Context, Options, instant};
 
 /// Loads, cleans, builds and reports.
 #[derive(Args)]
@@ -37,8 +37,9 @@ pub(super) struct Clean {
 
 impl Run {
     pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<Output> {
-        let since =
-            self.since.as_ref().map(|since| instant(since, &context.pipeline.file.pipeline.timezone)).transpose()?;
+        let zone = &context.pipeline.file.pipeline.timezone;
+        let since = self.since.as_ref().map(|since| instant(since, zone)).transpose();
+        let since = since.map_err(|error| error.on("--since"))?;
         let options = Options { select: self.select.clone(), full_refresh: self.full_refresh, since };
         let report = context.run(&options).await?;
         Ok(Output { text: print(&report, shared)?, is_partial: report.is_partial })
@@ -47,7 +48,7 @@ impl Run {
 
 impl Clean {
     pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
-        print(&context.replay().await?, shared)
+        print(&context.clean(true).await?, shared)
     }
 }
 
@@ -56,17 +57,4 @@ fn print(report: &Report, shared: &Shared) -> Result<String> {
         Format::Json => json(report),
         Format::Text => Ok(report::print(report)),
     }
-}
-
-/// A day, in the pipeline's time zone, or an instant.
-fn instant(text: &str, timezone: &str) -> Result<String> {
-    let wrong = |cause: jiff::Error| {
-        Error::config(format!("`--since {text}`: {cause}"))
-            .hint("write a day such as 2026-10-31 or an instant such as 2026-10-31T12:00:00Z")
-    };
-    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        return Ok(instant.to_string());
-    }
-    let day: jiff::civil::Date = text.parse().map_err(wrong)?;
-    Ok(day.in_tz(timezone).map_err(wrong)?.timestamp().to_string())
 }

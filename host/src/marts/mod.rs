@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::Result;
-use crate::warehouse::Warehouse;
+use crate::warehouse::{Step, Warehouse};
 
 pub use config::{Drill, schema};
 pub use files::{Materialized, Model};
@@ -63,6 +63,16 @@ pub struct BuiltModel {
     pub rows: Option<u64>,
     /// Duration in seconds.
     pub seconds: f64,
+}
+
+impl BuiltModel {
+    /// As a line of the run's story.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        let rows = self.rows.unwrap_or_default();
+        let (name, seconds) = (self.model.clone(), self.seconds);
+        Step { step: "marts", name, rows_read: rows, rows_changed: rows, requests: 0, seconds }
+    }
 }
 
 /// Reads the models of a folder and infers their order, without a row being read.

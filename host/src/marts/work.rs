@@ -163,9 +163,11 @@ impl<'a> Work<'a> {
         }
         for (done, check) in self.checks.iter().enumerate() {
             stop()?;
-            note(check.name(), tester.check(check)?, |tested| &mut tested.checks_passed);
+            let outcome = tester.check(check)?;
+            let failed = !outcome.failures.is_empty();
+            note(check.name(), outcome, |tested| &mut tested.checks_passed);
             let (done, of) = (self.stale.len() + done + 1, self.stale.len() + self.checks.len());
-            progress.tell(Event::Model { model: check.name(), done, of });
+            progress.tell(Event::Model { model: check.name(), failed, done, of });
         }
         Ok(tested)
     }

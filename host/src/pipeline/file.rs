@@ -25,6 +25,9 @@ pub struct File {
     /// Tables that close the report of a run.
     #[serde(default)]
     pub report: Vec<Report>,
+    /// Whom `host serve` tells of what.
+    #[serde(default)]
+    pub alert: Vec<Alert>,
 }
 
 /// A table that closes the report of a run.
@@ -54,8 +57,25 @@ pub struct Settings {
     #[serde(default = "usd")]
     #[schemars(regex(pattern = r"^[A-Z]{3}$"))]
     pub currency: String,
-    /// Cron expression, used by `host serve`.
+    /// When `host serve` runs it: minute, hour, day of the month, month, day of the week, in the time zone.
     pub schedule: Option<String>,
+    /// What `host serve` does about times of the schedule at which it was not there.
+    #[serde(default)]
+    pub missed: Missed,
+    /// What `host serve` does about a run that ended with its process.
+    #[serde(default)]
+    pub interrupted: Interrupted,
+    /// Seconds after which `host serve` stops a run.
+    #[schemars(range(min = 1))]
+    pub timeout_seconds: Option<u32>,
+    /// How often `host serve` runs a step again that failed for a reason that may pass.
+    #[serde(default = "retries")]
+    #[schemars(range(max = 100))]
+    pub retries: u32,
+    /// Seconds before the first of these; each further wait is twice as long.
+    #[serde(default = "retry_wait_seconds")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub retry_wait_seconds: u32,
     /// Memory that DuckDB may use, such as `2GB`; it spills to disk beyond.
     #[serde(default = "memory_limit")]
     #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)? ?([KMG]i?B|[kmg]i?b)$"))]
@@ -68,6 +88,36 @@ pub struct Settings {
     #[serde(default = "plugin_seconds")]
     #[schemars(range(min = 1, max = 86_400))]
     pub plugin_seconds: u32,
+}
+
+/// What becomes of times of a schedule that were missed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Missed {
+    /// One run makes up for all of them.
+    #[default]
+    RunOnce,
+    /// The next time is waited for.
+    Skip,
+}
+
+/// What becomes of a run that ended with its process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Interrupted {
+    /// It is run again: what was committed is not read twice.
+    #[default]
+    Resume,
+    /// It is left.
+    Leave,
+}
+
+fn retries() -> u32 {
+    2
+}
+
+fn retry_wait_seconds() -> u32 {
+    60
 }
 
 fn plugin_seconds() -> u32 {
@@ -165,6 +215,48 @@ pub enum SecretReference {
         /// The file's path.
         file: String,
     },
+}
+
+/// A web hook, and of what it is told.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Alert {
+    /// What it is told of.
+    #[schemars(length(min = 1))]
+    pub on: Vec<AlertOn>,
+    /// `https://…`, or `http://` on loopback, or where that is kept; it gets a POST of JSON.
+    pub url: AlertUrl,
+    /// Seconds without a run that succeeded, after which the pipeline is late.
+    #[schemars(range(min = 1))]
+    pub late_after_seconds: Option<u32>,
+    /// A query on the warehouse that gives one number.
+    pub query: Option<String>,
+    /// The greatest number that is still fine.
+    pub threshold: Option<f64>,
+}
+
+/// What an alert is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertOn {
+    /// A run failed.
+    Failure,
+    /// A run succeeded after one that failed, or late.
+    Recovery,
+    /// No run has succeeded for `late_after_seconds`.
+    Late,
+    /// After a run `query` gave more than `threshold`.
+    Quality,
+}
+
+/// Where an alert goes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AlertUrl {
+    /// To this URL.
+    Plain(String),
+    /// To a URL that is a secret.
+    Secret(SecretReference),
 }
 
 /// At most so many requests in so many seconds.

@@ -3,15 +3,17 @@
 mod environment;
 mod file;
 mod places;
+mod schedule;
 
 use std::path::{Path, PathBuf};
 
 pub use environment::{Environment, Secret};
 pub use file::{
-    Connection, File, InputName, Marts, OAuth, RateLimit, Report, Retry, Rule, SecretReference, Settings, Source,
-    StreamName,
+    Alert, AlertOn, AlertUrl, Connection, File, InputName, Interrupted, Marts, Missed, OAuth, RateLimit, Report, Retry,
+    Rule, SecretReference, Settings, Source, StreamName,
 };
 pub use places::{Places, Step, validator};
+pub use schedule::Schedule;
 
 use crate::error::{Error, Result};
 
@@ -115,8 +117,50 @@ impl Pipeline {
         if let Err(cause) = jiff::tz::TimeZone::get(&self.file.pipeline.timezone) {
             let place = self.places.at(&["pipeline".into(), "timezone".into()]);
             problems.push(Error::config(cause.to_string()).on(place));
+        } else if let Err(error) = self.schedule() {
+            problems.push(error.on(self.places.at(&["pipeline".into(), "schedule".into()])));
+        }
+        for (index, alert) in self.file.alert.iter().enumerate() {
+            let at = |key: &str| self.places.at(&["alert".into(), index.into(), key.into()]);
+            if alert.on.contains(&AlertOn::Late) && alert.late_after_seconds.is_none() {
+                let error = Error::config("an alert on `late` needs `late_after_seconds`");
+                problems.push(error.hint("a day and an hour: `late_after_seconds = 90000`").on(at("on")));
+            }
+            if alert.on.contains(&AlertOn::Quality) && (alert.query.is_none() || alert.threshold.is_none()) {
+                let error = Error::config("an alert on `quality` needs `query` and `threshold`");
+                let hint = "`query = \"SELECT count(*) FROM _host.rejects\"` and `threshold = 100`";
+                problems.push(error.hint(hint).on(at("on")));
+            }
+            if let AlertUrl::Plain(url) = &alert.url
+                && let Err(error) = Self::check_alert_url(url)
+            {
+                problems.push(error.on(at("url")));
+            }
         }
         problems
+    }
+
+    /// When it runs, if it says so.
+    pub fn schedule(&self) -> Result<Option<Schedule>> {
+        let settings = &self.file.pipeline;
+        let zone = jiff::tz::TimeZone::get(&settings.timezone).unwrap_or(jiff::tz::TimeZone::UTC);
+        settings.schedule.as_deref().map(|expression| Schedule::parse(expression, zone)).transpose()
+    }
+
+    /// Refuses what alerts may not be sent to; says nothing of the URL, which may be a secret.
+    pub fn check_alert_url(url: &str) -> Result<()> {
+        let host = url.strip_prefix("http://").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or(rest));
+        let is_loopback = host.is_some_and(|host| {
+            ["127.0.0.1", "localhost", "[::1]"].iter().any(|own| {
+                host.strip_prefix(own).is_some_and(|rest| {
+                    rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+                })
+            })
+        });
+        if is_loopback || url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty()) {
+            return Ok(());
+        }
+        Err(Error::config("the URL of an alert starts with `https://`, or with `http://` on loopback"))
     }
 }
 

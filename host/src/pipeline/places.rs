@@ -111,8 +111,10 @@ impl Places {
                 let name = step.replace("~1", "/").replace("~0", "~");
                 path.push(name.parse().map_or(Step::Key(name), Step::Index));
             }
-            // What stands below `connection` may be a secret that was written in place of its name.
-            let secret = path.first().is_some_and(|step| matches!(step, Step::Key(key) if key == "connection"));
+            // What stands below `connection` may be a secret that was written in place of its name, and a web hook's URL
+            // is one by itself.
+            let key = |step: Option<&Step>, is: &str| matches!(step, Some(Step::Key(key)) if key == is);
+            let secret = key(path.first(), "connection") || (key(path.first(), "alert") && key(path.get(2), "url"));
             let message = if secret { violation.masked().to_string() } else { violation.to_string() };
             let unexpected = message.strip_prefix("Additional properties are not allowed (");
             let unexpected = unexpected.and_then(|rest| rest.split('\'').nth(1)).map(str::to_owned);

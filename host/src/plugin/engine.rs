@@ -94,6 +94,16 @@ pub struct Component {
     pub(crate) compiled: wasmtime::component::Component,
 }
 
+impl Component {
+    /// The contract's version that it was built against: both worlds import the contract's types.
+    #[must_use]
+    pub fn contract_version(&self) -> &str {
+        let mut imports = self.imports.iter();
+        let version = imports.find_map(|import| Some(import.strip_prefix("elt:plugin/")?.split_once('@')?.1));
+        version.unwrap_or("unknown")
+    }
+}
+
 /// Compiles and runs components.
 #[derive(Clone)]
 pub struct Engine {

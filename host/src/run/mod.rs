@@ -1,12 +1,15 @@
 //! One run from end to end: prepare, discover, check, extract, clean, build, report. Nothing is written before all of
 //! the pipeline has been checked.
 
+mod again;
 mod checks;
 mod models;
 
 use std::time::Instant;
 
 use tokio::sync::watch;
+
+pub use again::Retry;
 
 use crate::clean::{self, Cleaned};
 use crate::clock::Clock;
@@ -16,7 +19,7 @@ use crate::marts::{self, Built, Graph};
 use crate::pipeline::Pipeline;
 use crate::plugin::{Engine, Search};
 use crate::prepare::{Prepared, PreparedRule, PreparedSource, Skipped, prepare};
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use crate::report::{self, Report};
 use crate::schema::Stream;
 use crate::warehouse::{Forgotten, Table, Warehouse};
@@ -46,6 +49,19 @@ pub struct Context<'a> {
     pub stop: watch::Receiver<bool>,
     /// Tells the time and makes ids.
     pub clock: Clock,
+    /// What a server has settled before; nothing for a command.
+    pub given: Given<'a>,
+}
+
+/// What a run does not decide itself.
+#[derive(Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// The warehouse, which is open already: one process opens a file once.
+    pub warehouse: Option<&'a Warehouse>,
+    /// The run's id, greater than the last one's.
+    pub load_id: Option<&'a str>,
+    /// How a step is run again that failed for a reason that may pass.
+    pub retry: Retry,
 }
 
 /// A source with its account and its streams.
@@ -101,16 +117,20 @@ impl Context<'_> {
         }
     }
 
-    /// Opens the warehouse.
+    /// Opens the warehouse, or takes a connection to the one that is open.
     pub fn warehouse(&self) -> Result<Warehouse> {
+        if let Some(open) = self.given.warehouse {
+            return open.apart();
+        }
         Warehouse::open(&self.pipeline.warehouse(), &self.pipeline.file.pipeline.memory_limit)
     }
 
     /// The whole way.
     pub async fn run(&self, options: &Options) -> Result<Report> {
         let started = Instant::now();
+        self.progress.tell(Event::Step { step: "prepare" });
         let prepared = self.prepare().await?;
-        let discovered = self.discover(&prepared.sources, false).await?;
+        let discovered = self.again("prepare", async || self.discover(&prepared.sources, false).await).await?;
         let (all, skipped) = self.choose(&discovered, &[])?;
         let (chosen, _) = self.choose(&discovered, &options.select)?;
         self.check_selection(options, &all)?;
@@ -144,10 +164,15 @@ impl Context<'_> {
         };
         let work = async {
             let columns = chosen.iter().flat_map(|(_, streams)| streams).map(|stream| stream.schema.fields.len()).sum();
-            warehouse.load_modestly(columns)?;
-            let extracted = extract::extract(&chosen, &warehouse, &extract_options, self.progress, &self.stop).await;
-            warehouse.work_freely()?;
-            let extracted = extracted?;
+            self.progress.tell(Event::Step { step: "extract" });
+            let extract = async || {
+                warehouse.load_modestly(columns)?;
+                let extracted =
+                    extract::extract(&chosen, &warehouse, &extract_options, self.progress, &self.stop).await;
+                warehouse.work_freely()?;
+                extracted
+            };
+            let extracted = self.again("extract", extract).await?;
             warehouse.record_steps(&load_id, extracted.iter().map(Extracted::step))?;
             self.clean_and_build(&warehouse, &prepared.rules, graph, &load_id, Command::Run)
                 .await
@@ -156,9 +181,10 @@ impl Context<'_> {
         self.finish(&warehouse, &load_id, started, (left, skipped), work.await)
     }
 
-    /// Replays the rules from raw and builds the marts; asks no source.
-    pub async fn replay(&self) -> Result<Report> {
+    /// Cleans what is loaded and builds the marts; asks no source. `all` replays the rules on all rows, whatever changed.
+    pub async fn clean(&self, all: bool) -> Result<Report> {
         let started = Instant::now();
+        self.progress.tell(Event::Step { step: "prepare" });
         let rules = prepare(self.pipeline, self.engine, self.search, false).await?.rules;
         let warehouse = self.warehouse()?;
         let loaded: Vec<_> = warehouse.loaded_streams()?.iter().map(crate::warehouse::LoadedStream::name).collect();
@@ -175,7 +201,8 @@ impl Context<'_> {
         }
         let graph = self.models(&warehouse, &[], &[])?;
         let load_id = self.begin(&warehouse, "clean")?;
-        let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, Command::Clean).await;
+        let command = if all { Command::Clean } else { Command::Run };
+        let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, command).await;
         self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)))
     }
 
@@ -209,7 +236,8 @@ impl Context<'_> {
     /// Notes that a run begins; gives back its id.
     fn begin(&self, warehouse: &Warehouse, command: &str) -> Result<String> {
         warehouse.drop_leftovers()?;
-        let load_id = self.clock.load_id(warehouse.last_load_id()?.as_deref());
+        let fresh = || Ok(self.clock.load_id(warehouse.last_load_id()?.as_deref()));
+        let load_id = self.given.load_id.map_or_else(fresh, |given| Ok(given.to_owned()))?;
         warehouse.begin_run(&load_id, &self.pipeline.file.pipeline.name, command)?;
         Ok(load_id)
     }
@@ -225,7 +253,9 @@ impl Context<'_> {
         let _stopping = warehouse.stop_when(&self.stop);
         let max_rejected = self.pipeline.file.pipeline.max_rejected;
         let options = clean::Options { load_id: load_id.to_owned(), replay: command == Command::Clean, max_rejected };
-        let cleaned = clean::clean(warehouse, rules, &options, self.progress, &self.stop).await?;
+        self.progress.tell(Event::Step { step: "clean" });
+        let clean = async || clean::clean(warehouse, rules, &options, self.progress, &self.stop).await;
+        let cleaned = self.again("clean", clean).await?;
         let changed = cleaned.iter().filter(|stream| !stream.unchanged);
         warehouse.record_steps(load_id, changed.map(Cleaned::step))?;
         report::reconcile(warehouse)?;
@@ -233,7 +263,8 @@ impl Context<'_> {
         // Who is forgotten stays in no row that an incremental model computed earlier.
         let forget = command == Command::Forget;
         let options = marts::Options { full_refresh: forget, forget, ..marts::Options::default() };
-        let built = self.build_models(&graph, warehouse, load_id, &options)?;
+        let build = async || self.build_models(&graph, warehouse, load_id, &options);
+        let built = self.again("marts", build).await?;
         Ok((cleaned, Some(built)))
     }
 
@@ -288,4 +319,17 @@ impl Context<'_> {
             }
         }
     }
+}
+
+/// What `since` means: a day, in the pipeline's time zone, or an instant.
+pub fn instant(text: &str, timezone: &str) -> Result<String> {
+    let wrong = |cause: jiff::Error| {
+        Error::config(format!("`{text}`: {cause}"))
+            .hint("write a day such as 2026-10-31 or an instant such as 2026-10-31T12:00:00Z")
+    };
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        return Ok(instant.to_string());
+    }
+    let day: jiff::civil::Date = text.parse().map_err(wrong)?;
+    Ok(day.in_tz(timezone).map_err(wrong)?.timestamp().to_string())
 }

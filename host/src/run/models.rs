@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Context;
 use crate::error::{Error, Kind, Result};
-use crate::marts::{self, Built, Entry, Graph, Target};
+use crate::marts::{self, Built, BuiltModel, Entry, Graph, Target};
+use crate::progress::Event;
 use crate::warehouse::{Table, Warehouse};
 
 impl Context<'_> {
@@ -70,7 +71,10 @@ impl Context<'_> {
         let stopped = || *self.stop.borrow();
         let (variables, now) = (self.variables(), self.clock.now().to_string());
         let target = Target { warehouse, variables: &variables, load_id, now: &now, progress: self.progress };
-        tokio::task::block_in_place(|| marts::build(graph, &target, options, &stopped))
+        self.progress.tell(Event::Step { step: "marts" });
+        let built = tokio::task::block_in_place(|| marts::build(graph, &target, options, &stopped))?;
+        warehouse.record_steps(load_id, built.models.iter().map(BuiltModel::step))?;
+        Ok(built)
     }
 
     /// What models read from `_host.variables`.

@@ -57,10 +57,13 @@ impl Warehouse {
         self.value("SELECT max(load_id) FROM _host.runs", &[])
     }
 
-    /// Notes that a run began; one that never finished is marked interrupted.
+    /// Notes that a run began; one that never finished is marked interrupted. A server has noted its own before.
     pub fn begin_run(&self, load_id: &str, pipeline: &str, command: &str) -> Result<()> {
-        self.execute("UPDATE _host.runs SET status = 'interrupted' WHERE status = 'running'")?;
-        let sql = "INSERT INTO _host.runs VALUES (?, ?, ?, now(), NULL, 'running', NULL)";
+        self.change("UPDATE _host.runs SET status = 'interrupted' WHERE status = 'running' AND load_id <> ?", &[load_id])?;
+        if self.change("UPDATE _host.runs SET command = ? WHERE load_id = ?", &[command, load_id])? == 1 {
+            return Ok(());
+        }
+        let sql = "INSERT INTO _host.runs (load_id, pipeline, command, started_at, status) VALUES (?, ?, ?, now(), 'running')";
         self.change(sql, &[load_id, pipeline, command]).map(drop)
     }
 

@@ -65,6 +65,15 @@ CREATE TABLE _host.models_aside (
     model_schema VARCHAR, model VARCHAR, fingerprint VARCHAR, status VARCHAR, form VARCHAR, replaced VARCHAR,
     row_count BIGINT, seconds DOUBLE);
 ",
+    "
+ALTER TABLE _host.runs ADD COLUMN cause VARCHAR;
+ALTER TABLE _host.runs ADD COLUMN options VARCHAR;
+ALTER TABLE _host.runs ADD COLUMN hint VARCHAR;
+ALTER TABLE _host.runs ADD COLUMN step VARCHAR;
+ALTER TABLE _host.runs ADD COLUMN nodes VARCHAR;
+ALTER TABLE _host.runs ADD COLUMN report VARCHAR;
+CREATE TABLE _host.log (load_id VARCHAR, line BIGINT, logged_at TIMESTAMPTZ, level VARCHAR, message VARCHAR);
+",
 ];
 
 /// Brings `_host` up to date.

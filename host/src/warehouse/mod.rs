@@ -2,6 +2,7 @@
 //! so keys are kept by `MERGE`, never by constraints.
 
 mod forget;
+mod history;
 mod ledger;
 mod load;
 mod migrations;
@@ -18,9 +19,10 @@ use arrow_array::RecordBatch;
 use duckdb::Connection;
 
 pub use forget::Forgotten;
+pub use history::{Ended, Line};
 pub use ledger::{Cursor, LoadedStream, Step};
 pub use load::{LoadCounts, StreamLoader, Waiting};
-pub use stop::Stopping;
+pub use stop::{Interrupter, Stopping};
 pub use tables::{display_options, displayable};
 
 use crate::error::{Error, Kind, Result};
@@ -76,6 +78,12 @@ impl Warehouse {
     pub fn another(&self) -> Result<Self> {
         let connection = self.connection.try_clone().map_err(|cause| lift(&cause))?;
         Self::new(connection, self.path.clone(), self.memory.clone(), Arc::clone(&self.stop))
+    }
+
+    /// Another connection to the same file, which a stop of this one's work leaves alone.
+    pub fn apart(&self) -> Result<Self> {
+        let connection = self.connection.try_clone().map_err(|cause| lift(&cause))?;
+        Self::new(connection, self.path.clone(), self.memory.clone(), Arc::default())
     }
 
     fn new(connection: Connection, path: PathBuf, memory: String, stop: Arc<stop::Stop>) -> Result<Self> {

@@ -49,7 +49,24 @@ impl Drop for Stopping {
     }
 }
 
+/// Interrupts the statement that one connection is at, from any thread.
+#[derive(Clone)]
+pub struct Interrupter(Arc<InterruptHandle>);
+
+impl Interrupter {
+    /// Ends it with an error; nothing where there is none.
+    pub fn interrupt(&self) {
+        self.0.interrupt();
+    }
+}
+
 impl Warehouse {
+    /// What interrupts this connection.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter(self.connection.interrupt_handle())
+    }
+
     /// Stops work on all connections once the channel says so.
     #[must_use]
     pub fn stop_when(&self, stopped: &watch::Receiver<bool>) -> Stopping {

@@ -9,8 +9,8 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use super::super::{Format, Shared, json, on_pipeline};
-use super::sample::{Sampled, loaded, sample};
 use super::{say, stem};
+use crate::clean::{Sampled, loaded, sample};
 use crate::error::{Error, Result};
 use crate::plugin::build;
 use crate::prepare::prepare;

@@ -7,10 +7,7 @@ use clap::Args;
 use super::super::{Format, Shared, engine, json};
 use super::{described, kind};
 use crate::error::Result;
-use crate::plugin::{Component, Search};
-
-/// What the contract's interfaces are called, before name and version.
-const CONTRACT: &str = "elt:plugin/";
+use crate::plugin::Search;
 
 /// Shows a component. One that was built against another version of the contract is refused with the version needed.
 #[derive(Args)]
@@ -26,7 +23,7 @@ impl Inspect {
         let path = Search::new(shared.plugins.clone(), here).find(&self.plugin, here)?;
         let component = engine.load(&path, None)?;
         let description = described(&engine, &component)?;
-        let version = version(&component);
+        let version = component.contract_version();
         if shared.format == Format::Json {
             return json(&serde_json::json!({
                 "path": path, "sha256": component.sha256, "contract": component.contract, "contract_version": version,
@@ -47,11 +44,4 @@ impl Inspect {
             .push(format!("config   {}", serde_json::to_string_pretty(&description.config_schema).unwrap_or_default()));
         Ok(lines.join("\n") + "\n")
     }
-}
-
-/// The contract's version that a component was built against: both worlds import the contract's types.
-fn version(component: &Component) -> &str {
-    let mut imports = component.imports.iter();
-    let version = imports.find_map(|import| Some(import.strip_prefix(CONTRACT)?.split_once('@')?.1));
-    version.unwrap_or("unknown")
 }

@@ -4,16 +4,14 @@ mod add;
 mod dev;
 mod inspect;
 mod new;
-mod sample;
 mod test;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::{Format, Shared, json, runtime};
+use super::{Format, Shared, json, runtime, say};
 use crate::error::{Error, Result};
 use crate::plugin::{Component, Contract, Description, Engine, Grants, RulePlugin, SourcePlugin, build};
 
@@ -107,11 +105,4 @@ fn config(given: Option<&str>) -> Result<Value> {
     };
     let value: Value = serde_json::from_str(&text).map_err(|cause| Error::config(format!("{what}: {cause}")))?;
     if value.is_object() { Ok(value) } else { Err(Error::config(format!("{what}: a config is a JSON object"))) }
-}
-
-/// Writes to standard output at once: some commands take minutes, and show where they are.
-fn say(text: &str) {
-    let mut out = std::io::stdout();
-    // Whoever closed the pipe has read enough.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -113,7 +113,8 @@ impl Builder<'_> {
                     broken.insert(name.clone());
                 }
             }
-            progress.tell(Event::Model { model: name, done: done + 1, of });
+            let failed = broken.contains(&name);
+            progress.tell(Event::Model { model: name, failed, done: done + 1, of });
         }
         Ok(unbuilt)
     }

@@ -7,7 +7,7 @@ use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch, RecordBatchOp
 use arrow_cast::display::ArrayFormatter;
 use arrow_schema::ArrowError;
 
-use crate::clean::merges_schema;
+use super::merges_schema;
 use crate::error::{Error, Result};
 use crate::pipeline::InputName;
 use crate::plugin::{Input, Note, Patch, RuleRun, Scope, Verdicts};
@@ -22,34 +22,47 @@ const PAGES: usize = 10_000;
 
 /// What a rule did to the sample.
 #[derive(Debug, serde::Serialize)]
-pub(super) struct Sampled {
-    pub(super) rule: String,
-    pub(super) stream: String,
-    pub(super) rows: usize,
-    pub(super) changes: Vec<Change>,
-    pub(super) remarks: Vec<Remark>,
-    pub(super) warnings: Vec<String>,
+pub struct Sampled {
+    /// The rule.
+    pub rule: String,
+    /// `source.stream`.
+    pub stream: String,
+    /// Rows that it was shown.
+    pub rows: usize,
+    /// The fields that it changed.
+    pub changes: Vec<Change>,
+    /// The rows that it refused, merged or remarked on.
+    pub remarks: Vec<Remark>,
+    /// What its plugin warned of.
+    pub warnings: Vec<String>,
 }
 
 /// One field that the rule changed.
 #[derive(Debug, serde::Serialize)]
-pub(super) struct Change {
-    pub(super) key: String,
-    pub(super) column: String,
-    pub(super) before: Option<String>,
-    pub(super) after: Option<String>,
+pub struct Change {
+    /// The row's key.
+    pub key: String,
+    /// The column.
+    pub column: String,
+    /// Its value before; `…` where nobody should read it.
+    pub before: Option<String>,
+    /// Its value after.
+    pub after: Option<String>,
 }
 
 /// A row that it refused, merged or remarked on.
 #[derive(Debug, serde::Serialize)]
-pub(super) struct Remark {
-    pub(super) key: String,
-    pub(super) what: &'static str,
-    pub(super) message: String,
+pub struct Remark {
+    /// The row's key.
+    pub key: String,
+    /// `rejected`, `merged` or `note`.
+    pub what: &'static str,
+    /// Why.
+    pub message: String,
 }
 
 /// Shows the rule at this place the first rows of a stream, after the rules of row scope that come before it.
-pub(super) async fn sample(
+pub async fn sample(
     warehouse: &Warehouse,
     (rules, at): (&[PreparedRule], usize),
     stream: &LoadedStream,
@@ -113,7 +126,7 @@ fn input_schema(warehouse: &Warehouse, name: &str, input: &InputName) -> Result<
 }
 
 /// The stream of this name, if a run has loaded it.
-pub(super) fn loaded(warehouse: &Warehouse, name: &str) -> Result<LoadedStream> {
+pub fn loaded(warehouse: &Warehouse, name: &str) -> Result<LoadedStream> {
     let found = warehouse.loaded_streams()?.into_iter().find(|stream| stream.name() == name);
     found.ok_or_else(|| Error::config(format!("no stream `{name}` is loaded")).hint("`host run PIPELINE` loads it"))
 }
