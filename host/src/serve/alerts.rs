@@ -62,8 +62,7 @@ pub(super) fn hooks(pipeline: &Pipeline) -> Result<Vec<Hook>> {
         Pipeline::check_alert_url(url.expose()).map_err(|error| error.on(place()))?;
         Ok(Hook { alert: alert.clone(), url })
     };
-    let (hooks, problems): (Vec<_>, Vec<_>) =
-        pipeline.file.alert.iter().enumerate().map(hook).partition(Result::is_ok);
+    let (hooks, problems): (Vec<_>, Vec<_>) = pipeline.file.alert.iter().enumerate().map(hook).partition(Result::is_ok);
     let problems = problems.into_iter().filter_map(Result::err).collect();
     Error::all(problems).map_or_else(|| Ok(hooks.into_iter().flatten().collect()), Err)
 }

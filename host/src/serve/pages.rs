@@ -1,12 +1,78 @@
-//! The pages that the binary brings.
+//! The pages, as `make pages` built them into this binary: files by their path, and the document for every other path.
 
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::body::Body;
+use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
+use include_dir::{Dir, File, include_dir};
+use sha2::{Digest as _, Sha256};
 
-/// What `/` says where the pages were not built.
-const NOT_BUILT: &str = "The pages were not built: `make build` builds them into the binary. The API is below /api.\n";
+static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/pages/dist");
+const DOCUMENT: &str = "index.html";
+/// Shown where the binary was built without the pages.
+const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>host</title>\
+    <h1>The pages were not built into this binary</h1>\
+    <p><code>make pages</code> builds them, with Node.js 20.19 or newer; then build host again. \
+    The figures are there without them: <a href=\"/api/dashboard\">/api/dashboard</a>.</p></html>";
 
-/// The page of a path.
-pub(super) async fn page() -> impl IntoResponse {
-    (StatusCode::OK, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], NOT_BUILT)
+/// Answers a path that is no part of the API: with its file, or with the document, whose script shows the page of the path.
+pub(super) async fn page(uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let path = uri.path().trim_start_matches('/');
+    let file = PAGES.get_file(path);
+    // A file that is gone after an update is no page: its importer would take the document for a script.
+    if file.is_none() && path.starts_with("assets/") {
+        return answer(
+            StatusCode::NOT_FOUND,
+            "text/plain; charset=utf-8",
+            "no-store",
+            None,
+            "this file is not there any more: load the page again\n".as_bytes(),
+        );
+    }
+    let Some(file) = file.or_else(|| PAGES.get_file(DOCUMENT)) else {
+        return answer(StatusCode::OK, "text/html; charset=utf-8", "no-store", None, NOT_BUILT.as_bytes());
+    };
+    let tag = tag(file);
+    let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let (status, body) = if is_known { (StatusCode::NOT_MODIFIED, &[][..]) } else { (StatusCode::OK, file.contents()) };
+    answer(status, content_type(file), caching(file), Some(&tag), body)
+}
+
+/// The text's hash: the same file has the same.
+fn tag(file: &File<'_>) -> String {
+    let hash = Sha256::digest(file.contents());
+    format!("\"{}\"", hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// Assets have their hash in their name and never change; the others are asked for anew each time.
+fn caching(file: &File<'_>) -> &'static str {
+    if file.path().starts_with("assets") { "public, max-age=31536000, immutable" } else { "no-cache" }
+}
+
+fn content_type(file: &File<'_>) -> &'static str {
+    match file.path().extension().and_then(|extension| extension.to_str()) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("json") => "application/json",
+        Some("txt") => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+fn answer(
+    status: StatusCode,
+    content_type: &'static str,
+    caching: &'static str,
+    tag: Option<&str>,
+    body: &'static [u8],
+) -> Response<Body> {
+    let mut answer = Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, content_type)
+        .header(header::CACHE_CONTROL, caching);
+    if let Some(tag) = tag {
+        answer = answer.header(header::ETAG, tag);
+    }
+    // The parts are constants and a hash in hexadecimal, which a header always takes.
+    answer.body(Body::from(body)).unwrap_or_default()
 }

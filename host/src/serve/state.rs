@@ -101,9 +101,7 @@ impl Server {
     ) -> Result<T> {
         let (served, clock, stop) = (Arc::clone(served), self.clock, self.closing.clone());
         let warehouse = Arc::clone(&served.warehouse);
-        let work = move |warehouse: &Warehouse| {
-            work(&served.context(warehouse, &Progress::new(|_| {}), stop, clock))
-        };
+        let work = move |warehouse: &Warehouse| work(&served.context(warehouse, &Progress::new(|_| {}), stop, clock));
         warehouse.read(work).await
     }
 

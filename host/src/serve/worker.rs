@@ -140,7 +140,8 @@ fn ended(live: &Live, served: &Served, done: &Result<Outcome>) -> Ended {
     match done {
         Ok(Outcome { is_partial, report }) => {
             let status = if *is_partial { "partial" } else { "ok" };
-            let message = report.get("skipped").map(|skipped| format!("skipped {}", names(skipped))).unwrap_or_default();
+            let message =
+                report.get("skipped").map(|skipped| format!("skipped {}", names(skipped))).unwrap_or_default();
             Ended { status, message, report: report.to_string(), ..Ended::default() }
         }
         Err(error) => {

@@ -42,7 +42,8 @@ impl Warehouse {
         let sql = "INSERT INTO _host.runs (load_id, pipeline, command, started_at, status, cause, options) \
                    VALUES (?, ?, 'run', now(), 'running', ?, ?)";
         self.change(sql, &[load_id, pipeline, cause, options])?;
-        let old = "DELETE FROM _host.log WHERE load_id NOT IN (SELECT load_id FROM _host.runs ORDER BY load_id DESC LIMIT ?)";
+        let old =
+            "DELETE FROM _host.log WHERE load_id NOT IN (SELECT load_id FROM _host.runs ORDER BY load_id DESC LIMIT ?)";
         self.change(&old.replace('?', &LOGGED_RUNS.to_string()), &[]).map(drop)
     }
 

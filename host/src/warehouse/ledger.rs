@@ -59,7 +59,10 @@ impl Warehouse {
 
     /// Notes that a run began; one that never finished is marked interrupted. A server has noted its own before.
     pub fn begin_run(&self, load_id: &str, pipeline: &str, command: &str) -> Result<()> {
-        self.change("UPDATE _host.runs SET status = 'interrupted' WHERE status = 'running' AND load_id <> ?", &[load_id])?;
+        self.change(
+            "UPDATE _host.runs SET status = 'interrupted' WHERE status = 'running' AND load_id <> ?",
+            &[load_id],
+        )?;
         if self.change("UPDATE _host.runs SET command = ? WHERE load_id = ?", &[command, load_id])? == 1 {
             return Ok(());
         }

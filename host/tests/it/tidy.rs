@@ -54,16 +54,20 @@ const CRATES: &[(&str, &[&str])] = &[
 ];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
+    files(folder, "rs")
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
-        if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
+        if path.is_dir() && path.file_name().is_some_and(|name| name != "target" && name != "node_modules") {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
         }
     }
-    files
+    found
 }
 
 #[test]
@@ -104,6 +108,19 @@ fn files_are_short_and_say_what_they_are_for() {
             let text = std::fs::read_to_string(&path).expect("a source file");
             assert!(text.starts_with("//!"), "{}: no first `//!` line", path.display());
             assert!(text.lines().count() <= 600, "{}: over 600 lines", path.display());
+        }
+    }
+}
+
+#[test]
+fn scripts_of_the_pages_are_short_and_say_what_they_are_for() {
+    for folder in ["host/pages/src", "host/pages/tests"] {
+        for path in files(&root().join(folder), "ts") {
+            let text = std::fs::read_to_string(&path).expect("a source file");
+            assert!(text.starts_with("// "), "{}: no first `//` line", path.display());
+            assert!(text.lines().count() <= 300, "{}: over 300 lines", path.display());
+            // Data is text, never markup.
+            assert!(!text.contains("innerHTML"), "{}: names innerHTML", path.display());
         }
     }
 }

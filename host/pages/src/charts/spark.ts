@@ -1,0 +1,29 @@
+// A line of a figure's past, small enough to stand beside the figure.
+import { svg } from "../dom.ts";
+
+const WIDTH = 120;
+const HEIGHT = 34;
+const EDGE = 3;
+
+/** The line of `values`, of which missing ones leave a gap; nothing where there are fewer than two. */
+export function sparkline(values: (number | null)[]): SVGSVGElement | null {
+  const known = values.filter((value) => value !== null);
+  if (known.length < 2) return null;
+  const least = Math.min(...known);
+  const span = Math.max(...known) - least || 1;
+  const x = (at: number): number => EDGE + (at / (values.length - 1)) * (WIDTH - 2 * EDGE);
+  const y = (value: number): number => HEIGHT - EDGE - ((value - least) / span) * (HEIGHT - 2 * EDGE);
+  let path = "";
+  let isDrawing = false;
+  values.forEach((value, at) => {
+    if (value !== null) path += `${isDrawing ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`;
+    isDrawing = value !== null;
+  });
+  const end = values.findLastIndex((value) => value !== null);
+  return svg(
+    "svg",
+    { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, width: WIDTH, height: HEIGHT, class: "spark", "aria-hidden": "true" },
+    svg("path", { d: path, class: "spark-line" }),
+    svg("circle", { cx: x(end), cy: y(values[end] ?? least), r: 2.5, class: "spark-end" }),
+  );
+}

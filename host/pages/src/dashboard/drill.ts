@@ -1,0 +1,125 @@
+// The panel behind a figure or a mark: the mart's drills as tabs, their rows, the repairs of each record.
+import { address, get } from "../api.ts";
+import { openDialog, step } from "../dialog.ts";
+import { button, fill, h, prose } from "../dom.ts";
+import { fileName, save } from "../download.ts";
+import { formatCell, formatCount } from "../format.ts";
+import { plural, t, words } from "../i18n.ts";
+import { settle } from "../states.ts";
+import { pager, type Row, table, tabs } from "../table.ts";
+import type { Drill, DrillRows, Item, Repair, Rows } from "../types.ts";
+import { recordStory, repairLine } from "./record.ts";
+
+/** The column of repairs, beside those of the drill. */
+const REPAIRS = "_repairs";
+
+function repairCell(made: Repair[]): HTMLElement {
+  if (made.length === 0) return h("span", { class: "muted" }, "–");
+  const count = h("span", { class: "badge accent" }, plural("repairs", made.length, formatCount(made.length)));
+  return h(
+    "details",
+    { class: "repair-cell" },
+    h("summary", {}, count),
+    h("ul", { class: "repairs" }, made.map(repairLine)),
+  );
+}
+
+/** The key of a drill as the item's row has it. */
+function keyOf(drill: Drill, data: Rows, row: Row): Record<string, string> {
+  const key: Record<string, string> = {};
+  for (const name of drill.key) {
+    const value = row[data.columns.findIndex((column) => column.name === name)];
+    if (value !== null && value !== undefined) key[name] = String(value);
+  }
+  return key;
+}
+
+/** Opens the rows behind `row` of an item. */
+export function openDrills(item: Item, title: string, data: Rows, row: Row): void {
+  const drills = item.drills ?? [];
+  const names = new Set(drills.flatMap((drill) => drill.key));
+  const facts = data.columns
+    .map((column, at) => ({ column, value: row[at] }))
+    .filter(({ column }) => names.has(column.name))
+    .map(({ column, value }) => `${words(column.name)}: ${formatCell(value, column)}`);
+  const dialog = openDialog(
+    title,
+    "side",
+    facts.length > 0 ? h("p", { class: "muted drill-key" }, facts.join(" · ")) : null,
+  );
+  const draw = (name: string, panel: HTMLElement): void => {
+    const drill = drills.find((one) => one.name === name);
+    if (drill) drillRows(item.mart ?? "", drill, keyOf(drill, data, row), panel, dialog.body, dialog.signal);
+  };
+  dialog.body.append(
+    tabs(
+      t("drills"),
+      drills.map((drill) => [drill.name, words(drill.name)]),
+      draw,
+    ),
+  );
+}
+
+function drillRows(
+  mart: string,
+  drill: Drill,
+  key: Record<string, string>,
+  panel: HTMLElement,
+  body: HTMLElement,
+  signal: AbortSignal,
+): void {
+  const path = `/api/drills/${encodeURIComponent(mart)}/${encodeURIComponent(drill.name)}`;
+  const list = h("div", {});
+  fill(
+    panel,
+    h(
+      "div",
+      { class: "drill-head" },
+      drill.description ? h("p", { class: "muted" }, prose(drill.description)) : null,
+      button("CSV", () => save(address(`${path}.csv`, key), fileName(drill.name, "csv")), {
+        "aria-label": t("csv_of", { what: words(drill.name) }),
+      }),
+    ),
+    list,
+  );
+  const read = (page: number): void => {
+    void settle(list, signal, async () => {
+      const found = await get<DrillRows>(path, { ...key, page }, signal);
+      const at = found.columns.findIndex((column) => column.name === found.record);
+      const hasRecords = Boolean(found.stream && at >= 0);
+      const repairs = new Map(found.rows.map((row, place) => [row, found.repairs?.[place] ?? []]));
+      if (hasRecords) {
+        found.columns.push({ name: REPAIRS, type: "VARCHAR" });
+        for (const [row, made] of repairs) row.push(made.length);
+      }
+      const open = (row: Row): void => {
+        if (found.stream) step(body, t("back_to_rows"), recordStory(found.stream, String(row[at]), signal));
+      };
+      const size = found.page_size ?? 100;
+      return [
+        table({
+          columns: found.columns,
+          rows: found.rows,
+          caption: words(drill.name),
+          // The record leads and its repairs follow; the key is the same in every row.
+          lead: [found.record ?? "", REPAIRS],
+          hidden: drill.key,
+          labels: { [REPAIRS]: t("repairs") },
+          ...(hasRecords
+            ? { open: { label: t("story_of_record"), run: open, can: (row: Row) => (row[at] ?? null) !== null } }
+            : {}),
+          cell: (column, _value, row) => (column.name === REPAIRS ? repairCell(repairs.get(row) ?? []) : undefined),
+        }),
+        pager(
+          page,
+          found.total !== null && found.total !== undefined ? page * size < found.total : found.rows.length === size,
+          read,
+          found.total !== null && found.total !== undefined
+            ? plural("rows", found.total, formatCount(found.total))
+            : undefined,
+        ) ?? h("span", {}),
+      ];
+    });
+  };
+  read(1);
+}

@@ -1,0 +1,148 @@
+// Numbers, money, months and times as the reader's language writes them.
+import { locale } from "./i18n.ts";
+
+/** How a number of a figure or a column is to be read. */
+export type Format = "ratio" | "money" | "percent" | "integer" | "months" | "decimal";
+
+export interface Column {
+  name: string;
+  type: string;
+}
+
+let currency = "USD";
+/** The home currency of the figures, as ISO 4217 has it. */
+export function setCurrency(code: string | null | undefined): void {
+  if (code) currency = code;
+}
+
+const made = new Map<string, Intl.NumberFormat>();
+function number(options: Intl.NumberFormatOptions): Intl.NumberFormat {
+  const key = JSON.stringify(options);
+  let format = made.get(key);
+  if (!format) {
+    format = new Intl.NumberFormat(locale(), options);
+    made.set(key, format);
+  }
+  return format;
+}
+
+/** A number where there is one: decimals come as text, so that no digit is lost on the way. */
+export function toNumber(value: unknown): number | null {
+  if (typeof value === "number") return Number.isFinite(value) ? value : null;
+  if (typeof value !== "string" || value.trim() === "") return null;
+  const parsed = Number(value);
+  return Number.isFinite(parsed) ? parsed : null;
+}
+
+/** A number in a format; `short` is for axes: `R$ 1,2 mil`. */
+export function formatNumber(value: number, format: Format, short = false): string {
+  const compact: Intl.NumberFormatOptions =
+    short && Math.abs(value) >= 10_000 ? { notation: "compact", maximumFractionDigits: 1 } : {};
+  switch (format) {
+    case "money": {
+      const digits = short ? 0 : Math.abs(value) >= 100_000 ? 0 : 2;
+      const small = short && Math.abs(value) < 10 && value % 1 !== 0 ? 2 : digits;
+      return number({
+        style: "currency",
+        currency,
+        currencyDisplay: "narrowSymbol",
+        minimumFractionDigits: compact.notation ? 0 : small,
+        maximumFractionDigits: small,
+        ...compact,
+      }).format(value);
+    }
+    case "percent":
+      return number({ style: "percent", maximumFractionDigits: short ? 0 : 1 }).format(value);
+    case "integer":
+      return number({ maximumFractionDigits: 0, ...compact }).format(value);
+    case "months":
+      return number({
+        style: "unit",
+        unit: "month",
+        unitDisplay: short ? "short" : "long",
+        maximumFractionDigits: 1,
+      }).format(value);
+    case "ratio":
+      return number({ minimumFractionDigits: short ? 0 : 2, maximumFractionDigits: 2 }).format(value);
+    case "decimal":
+      return number({ maximumFractionDigits: 2, ...compact }).format(value);
+  }
+}
+
+export function isNumeric(type: string): boolean {
+  return /^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL|DOUBLE|FLOAT|REAL)/i.test(type);
+}
+
+const PLAIN_DATE = /^(\d{4})-(\d{2})-(\d{2})$/;
+
+/** A day, or, of a first day of a month that `asMonth` asks for, the month: no time zone moves it. */
+export function formatDate(text: string, asMonth = false): string {
+  const parts = PLAIN_DATE.exec(text);
+  if (!parts) return text;
+  const date = new Date(Date.UTC(Number(parts[1]), Number(parts[2]) - 1, Number(parts[3])));
+  const options: Intl.DateTimeFormatOptions = asMonth
+    ? { month: "short", year: "numeric", timeZone: "UTC" }
+    : { dateStyle: "medium", timeZone: "UTC" };
+  return new Intl.DateTimeFormat(locale(), options).format(date);
+}
+
+/** A month, `2026-10`, in words. */
+export function formatMonth(text: string): string {
+  return formatDate(`${text.slice(0, 7)}-01`, true);
+}
+
+/** An instant in the reader's own time zone. */
+export function formatTime(text: string): string {
+  const date = new Date(text.includes(" ") && !text.includes("T") ? text.replace(" ", "T") : text);
+  if (Number.isNaN(date.getTime())) return text;
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(date);
+}
+
+/** How far an instant is from now: `2 hours ago`, `in 3 days`. */
+export function formatAgo(text: string, now = Date.now()): string {
+  const seconds = (new Date(text).getTime() - now) / 1000;
+  if (Number.isNaN(seconds)) return text;
+  const relative = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
+  for (const [unit, length] of [
+    ["day", 86_400],
+    ["hour", 3_600],
+    ["minute", 60],
+  ] as const) {
+    if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
+  }
+  return relative.format(Math.trunc(seconds), "second");
+}
+
+/** A duration: `0.3 s`, `2 min 05 s`. */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 60) return `${number({ maximumFractionDigits: 1, minimumFractionDigits: 1 }).format(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  const rest = Math.floor(seconds % 60)
+    .toString()
+    .padStart(2, "0");
+  if (minutes < 60) return `${minutes} min ${rest} s`;
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+}
+
+export function formatCount(value: number): string {
+  return formatNumber(value, "integer");
+}
+
+/** A cell of a table. Columns of days that are all first ones of a month are months (`asMonth`). */
+export function formatCell(value: unknown, column: Column, asMonth = false, format?: Format): string {
+  if (value === null || value === undefined) return "–";
+  if (typeof value === "boolean") return value ? "✓" : "–";
+  if (isNumeric(column.type) && typeof value !== "object") {
+    const parsed = toNumber(value);
+    if (parsed === null) return String(value);
+    if (format) return formatNumber(parsed, format);
+    if (/INT/i.test(column.type)) return formatNumber(parsed, "integer");
+    // Decimals are sums of money or shares of them: two places, under each other.
+    return /^DECIMAL/i.test(column.type) ? formatNumber(parsed, "ratio") : formatNumber(parsed, "decimal");
+  }
+  if (Array.isArray(value)) return value.length > 0 ? value.join(", ") : "–";
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (/^DATE$/i.test(column.type)) return formatDate(text, asMonth);
+  if (/^TIMESTAMP/i.test(column.type)) return formatTime(text);
+  return text;
+}

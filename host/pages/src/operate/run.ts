@@ -1,0 +1,190 @@
+// One run: how it goes or went, its steps, its log, and why it failed with what to do.
+import { get } from "../api.ts";
+import { fill, h, link, prose } from "../dom.ts";
+import { listen, onBack } from "../events.ts";
+import { formatCount, formatSeconds, formatTime } from "../format.ts";
+import { t } from "../i18n.ts";
+import type { Page, Visit } from "../router.ts";
+import { announce } from "../shell.ts";
+import { background } from "../states.ts";
+import { table } from "../table.ts";
+import type { LogLine, ProgressEvent, RunDetail, RunEvent, RunStep } from "../types.ts";
+import { cancelButton } from "./form.ts";
+import { isActive, stateBadge, stateText } from "./state.ts";
+
+/** Lines of the log that are kept on the page. */
+const MOST_LINES = 2000;
+
+function failure(detail: RunDetail): HTMLElement | null {
+  const error =
+    detail.error ??
+    (["failed", "interrupted"].includes(detail.state) && detail.message
+      ? { message: detail.message, hint: null }
+      : null);
+  if (!error) return null;
+  return h(
+    "div",
+    { class: "problem", role: "alert" },
+    h("p", { class: "problem-message" }, prose(error.message)),
+    error.hint ? h("p", { class: "problem-hint" }, h("strong", {}, `${t("hint")}: `), prose(error.hint)) : null,
+  );
+}
+
+function head(detail: RunDetail): HTMLElement[] {
+  const facts = [
+    h("dt", {}, t("pipeline")),
+    h("dd", {}, link(`/pipelines/${encodeURIComponent(detail.pipeline)}`, detail.pipeline)),
+    detail.started_at ? [h("dt", {}, t("started")), h("dd", {}, formatTime(detail.started_at))] : null,
+    detail.finished_at ? [h("dt", {}, t("finished")), h("dd", {}, formatTime(detail.finished_at))] : null,
+    detail.seconds !== null && detail.seconds !== undefined
+      ? [h("dt", {}, t("duration")), h("dd", { class: "run-seconds" }, formatSeconds(detail.seconds))]
+      : null,
+    detail.trigger ? [h("dt", {}, t("trigger")), h("dd", {}, stateText(detail.trigger))] : null,
+  ];
+  return [
+    h(
+      "div",
+      { class: "page-head" },
+      h(
+        "div",
+        { class: "title-line" },
+        h("h1", {}, t("run_of", { pipeline: detail.pipeline })),
+        stateBadge(detail.state),
+      ),
+      h("div", { class: "actions" }, isActive(detail.state) ? cancelButton(detail.id) : null),
+    ),
+    h("dl", { class: "facts card" }, facts),
+  ];
+}
+
+function steps(list: RunStep[]): HTMLElement {
+  return table({
+    caption: t("steps"),
+    columns: [
+      { name: "step", type: "VARCHAR" },
+      { name: "name", type: "VARCHAR" },
+      { name: "state", type: "VARCHAR" },
+      { name: "rows_read", type: "BIGINT" },
+      { name: "rows_changed", type: "BIGINT" },
+      { name: "requests", type: "BIGINT" },
+      { name: "seconds", type: "DOUBLE" },
+    ],
+    rows: list.map((step) => [
+      step.step,
+      step.name,
+      step.state ?? null,
+      step.rows_read,
+      step.rows_changed,
+      step.requests,
+      step.seconds,
+    ]),
+    cell: (column, value) => {
+      if (column.name === "state" && value) return stateBadge(String(value));
+      if (column.name === "seconds" && typeof value === "number") return formatSeconds(value);
+      return undefined;
+    },
+  });
+}
+
+function line(entry: LogLine): HTMLElement {
+  const time = entry.at ? new Date(entry.at).toLocaleTimeString() : "";
+  return h("div", { class: `log-line ${entry.level ?? ""}` }, h("span", { class: "muted" }, time), " ", entry.message);
+}
+
+/** Progress by stream and model, as it is told. */
+function progress(): { node: HTMLElement; take: (event: ProgressEvent) => void } {
+  const rows = new Map<string, HTMLElement>();
+  const list = h("ul", { class: "progress" });
+  const take = (event: ProgressEvent): void => {
+    const name = event.event === "model" ? t("models") : `${event.stream}`;
+    const key = `${event.event} ${name}`;
+    let row = rows.get(key);
+    if (!row) {
+      row = h("li", {});
+      rows.set(key, row);
+      list.append(row);
+    }
+    const isModel = event.event === "model";
+    const value = isModel ? Number(event.done ?? 0) : (event.rows ?? 0);
+    const total = isModel ? event.of : event.total;
+    const isDone = isModel ? value === total : event.done === true;
+    fill(
+      row,
+      h("span", { class: "code" }, `${t(`step_${event.event}`)} ${name}`),
+      h("progress", isDone ? { max: 1, value: 1 } : total ? { max: total, value: Math.min(value, total) } : {}),
+      h(
+        "span",
+        { class: "number" },
+        total && !isDone ? `${formatCount(value)} / ${formatCount(total)}` : formatCount(value),
+        isModel && !isDone ? ` · ${event.model}` : "",
+      ),
+    );
+    row.querySelector("progress")?.setAttribute("aria-label", key);
+  };
+  return { node: h("section", { class: "section live", "aria-label": t("live") }, h("h2", {}, t("live")), list), take };
+}
+
+export async function run({ params, signal }: Visit): Promise<Page> {
+  const id = params.id ?? "";
+  const read = (): Promise<RunDetail> => get<RunDetail>(`/api/runs/${encodeURIComponent(id)}`, {}, signal);
+  let detail = await read();
+  const top = h("div", { class: "stack" });
+  const why = h("div", {});
+  const stepPlace = h("div", {});
+  const log = h("div", { class: "log code", role: "log", tabindex: 0, "aria-label": t("log") });
+  const live = progress();
+  const show = (): void => {
+    fill(top, head(detail));
+    fill(why, failure(detail));
+    fill(stepPlace, detail.steps.length > 0 ? steps(detail.steps) : h("p", { class: "empty" }, t("no_steps")));
+    live.node.hidden = !isActive(detail.state);
+    fill(log, detail.log.slice(-MOST_LINES).map(line));
+    if (detail.log.length === 0) log.append(h("p", { class: "muted" }, t("no_log")));
+    log.scrollTop = log.scrollHeight;
+  };
+  show();
+  const anew = async (): Promise<void> => {
+    detail = await read();
+    show();
+  };
+  listen<RunEvent>(
+    "run",
+    (event) => {
+      if (event.run !== id) return;
+      announce(t("run_is", { pipeline: event.pipeline, state: stateText(event.state) }));
+      background(anew(), signal);
+    },
+    signal,
+  );
+  listen<ProgressEvent>(
+    "progress",
+    (event) => {
+      if (event.run !== undefined && event.run !== id) return;
+      live.take(event);
+    },
+    signal,
+  );
+  listen<LogLine>(
+    "log",
+    (entry) => {
+      if (entry.run !== undefined && entry.run !== id) return;
+      const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+      if (detail.log.length === 0 && !log.querySelector(".log-line")) log.replaceChildren();
+      log.append(line(entry));
+      if (log.childElementCount > MOST_LINES) log.firstElementChild?.remove();
+      if (isAtEnd) log.scrollTop = log.scrollHeight;
+    },
+    signal,
+  );
+  onBack(() => background(anew(), signal), signal);
+  const node = h(
+    "div",
+    { class: "stack" },
+    top,
+    why,
+    live.node,
+    h("section", { class: "section" }, h("h2", {}, t("steps")), stepPlace),
+    h("section", { class: "section" }, h("h2", {}, t("log")), log),
+  );
+  return { title: t("run_of", { pipeline: detail.pipeline }), node };
+}

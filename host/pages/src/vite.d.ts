@@ -1,0 +1,2 @@
+// What Vite knows of the files that scripts import.
+/// <reference types="vite/client" />
