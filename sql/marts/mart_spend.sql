@@ -1,0 +1,9 @@
+SELECT
+    spend.month,
+    spend.channel,
+    coalesce(datediff('month', spend.month, any_value(settings.last_complete_month)) + 1, 0) AS months_complete,
+    coalesce(sum(spend.amount_home) FILTER (WHERE spend.is_paid), 0) AS spend_paid,
+    sum(spend.amount_home) AS spend_loaded
+FROM core.fct_spend AS spend
+CROSS JOIN core.settings AS settings
+GROUP BY spend.month, spend.channel
