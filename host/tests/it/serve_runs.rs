@@ -82,7 +82,8 @@ fn one_run_at_a_time_which_is_cancelled_and_asked_for_again() {
 
 #[test]
 fn a_step_is_tried_again_and_a_run_ends_in_its_time() {
-    let faults = (0..8).map(|_| Fault::answer("/objects/2026-03/companies", 503, "")).collect();
+    // More than the connection tries by itself.
+    let faults = (0..12).map(|_| Fault::answer("/objects/2026-03/companies", 503, "")).collect();
     let project = Project::with(20, ServerOptions { faults, ..ServerOptions::default() });
     let settings = "retries = 3\nretry_wait_seconds = 1\ntimeout_seconds = 20";
     let serving = Serving::start(&project, &companies(&project, settings), &[]);
