@@ -6,9 +6,10 @@ use crate::error::Result;
 /// Runs whose log is kept, newest first.
 const LOGGED_RUNS: u32 = 200;
 
-/// When a run began and ended, RFC 3339.
-const STARTED: &str = "strftime(started_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS started_at";
-const FINISHED: &str = "strftime(finished_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS finished_at";
+/// When a run began and ended, RFC 3339, and its seconds; nobody knows those of one that ended with its process.
+const TIMES: &str = "strftime(started_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS started_at, \
+                     strftime(finished_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS finished_at, \
+                     date_part('epoch', if(status = 'running', now(), finished_at) - started_at) AS seconds";
 
 /// A line of a run's log.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -71,8 +72,7 @@ impl Warehouse {
     /// Runs, the newest first, of a pipeline and of a status where these are not empty.
     pub fn runs(&self, pipeline: &str, status: &str, limit: u32, offset: u32) -> Result<Vec<Row>> {
         let sql = format!(
-            "SELECT load_id AS run, pipeline, command, cause, {STARTED}, {FINISHED}, status, message, step, \
-             date_part('epoch', coalesce(finished_at, now()) - started_at) AS seconds \
+            "SELECT load_id AS run, pipeline, command, cause, {TIMES}, status, message, step \
              FROM _host.runs WHERE (?1 = '' OR pipeline = ?1) AND (?2 = '' OR status = ?2) \
              ORDER BY load_id DESC LIMIT {limit} OFFSET {offset}"
         );
@@ -89,8 +89,7 @@ impl Warehouse {
     /// One run with all that is known of it; none where there is no such run.
     pub fn run(&self, load_id: &str) -> Result<Option<Row>> {
         let sql = format!(
-            "SELECT load_id AS run, * EXCLUDE (load_id, started_at, finished_at), {STARTED}, {FINISHED}, \
-             date_part('epoch', coalesce(finished_at, now()) - started_at) AS seconds \
+            "SELECT load_id AS run, * EXCLUDE (load_id, started_at, finished_at), {TIMES} \
              FROM _host.runs WHERE load_id = ?"
         );
         Ok(self.query(&sql, &[load_id])?.into_iter().next())

@@ -21,6 +21,7 @@ mod models_tests;
 mod pipeline_run;
 mod raw_truth;
 mod recompute;
+mod serve_again;
 mod serve_alerts;
 mod serve_bad_input;
 mod serve_runs;

@@ -1,5 +1,8 @@
 //! Alerts of `host serve`: failure, recovery, lateness, quality; a hook that hangs; a URL that is a secret.
 
+use sandbox::{Fault, TOKEN};
+use serde_json::json;
+
 use crate::serve_support::{Hook, Serving};
 use crate::support::{Project, people};
 
@@ -54,5 +57,28 @@ threshold = 1
     shown.extend([told, quality, late].map(|body| body.to_string()));
     for text in shown {
         assert!(!text.contains("secret-of-the-hook") && !text.contains(&hook.url), "{text}");
+    }
+}
+
+#[test]
+fn a_source_that_repeats_its_token_puts_it_into_no_alert_no_log_and_no_page() {
+    let project = Project::new(1);
+    let hook = Hook::start("/hook", false);
+    let pipeline = project.hubspot(&["owners"], "");
+    let text = std::fs::read_to_string(&pipeline).expect("a pipeline");
+    let alert = format!("[[alert]]\non = [\"failure\"]\nurl = \"{}\"\n", hook.url);
+    std::fs::write(&pipeline, text + &alert).expect("a pipeline");
+    let body = json!({ "status": "error", "message": format!("no such token: {TOKEN}") }).to_string();
+    project.server.configure(|options| options.faults = vec![Fault::answer("/owners", 401, &body)]);
+    let serving = Serving::start(&project, &pipeline, &[]);
+    let mut events = serving.listen();
+    let run = serving.run("hubspot", "");
+    assert_eq!(events.end_of(&run), "failed");
+    let told = hook.until("failure");
+    assert!(told["message"].as_str().is_some_and(|message| message.contains("no such token: ***")), "{told}");
+    let mut shown = vec![told, json!(events.heard), serving.get(&format!("/api/runs/{run}"))];
+    shown.extend(["/api/runs", "/api/pipelines", "/api/plugins"].map(|path| serving.get(path)));
+    for shown in shown {
+        assert!(!shown.to_string().contains(TOKEN), "{shown:#}");
     }
 }

@@ -1,5 +1,6 @@
 //! A `host serve` of one's own, asked over plain HTTP, and a web hook that hears what it is told.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
@@ -154,6 +155,8 @@ impl Events {
 pub(crate) struct Hook {
     pub(crate) url: String,
     told: Receiver<String>,
+    /// What was told before what a test waited for: alerts of one run come in any order.
+    early: RefCell<Vec<Value>>,
 }
 
 impl Hook {
@@ -188,7 +191,7 @@ impl Hook {
                 });
             }
         });
-        Self { url, told }
+        Self { url, told, early: RefCell::default() }
     }
 
     /// What it is told next, as text.
@@ -198,11 +201,16 @@ impl Hook {
 
     /// Waits for an alert of this kind.
     pub(crate) fn until(&self, alert: &str) -> Value {
+        let mut early = self.early.borrow_mut();
+        if let Some(at) = early.iter().position(|told| told["alert"] == alert) {
+            return early.remove(at);
+        }
         loop {
             let told: Value = serde_json::from_str(&self.next()).expect("JSON");
             if told["alert"] == alert {
                 return told;
             }
+            early.push(told);
         }
     }
 }
