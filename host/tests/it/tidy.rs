@@ -18,12 +18,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("clean", &["pipeline", "plugin", "prepare", "progress", "warehouse"]),
     ("marts", &["pipeline", "progress", "warehouse"]),
     ("explain", &["marts", "warehouse"]),
+    ("dashboard", &["explain", "marts", "pipeline", "warehouse"]),
     ("report", &["clean", "extract", "marts", "pipeline", "prepare", "warehouse"]),
     (
         "run",
         &["clean", "clock", "extract", "marts", "pipeline", "plugin", "prepare", "progress", "report", "warehouse"],
     ),
-    ("serve", &["clean", "clock", "marts", "pipeline", "plugin", "prepare", "progress", "report", "run", "warehouse"]),
+    ("serve", &["clean", "clock", "dashboard", "explain", "marts", "pipeline", "plugin", "prepare", "progress", "report", "run", "warehouse"]),
     (
         "cli",
         &[
