@@ -27,6 +27,12 @@ function open(): void {
     retry = 0;
     say(false);
   });
+  // The first tells all as it is, which was just read; a further one, that some was not heard.
+  let isFirst = true;
+  mine.addEventListener("snapshot", () => {
+    if (!isFirst) for (const listener of back) listener();
+    isFirst = false;
+  });
   mine.addEventListener("error", () => {
     if (mine !== source || document.hidden) return;
     say(true);

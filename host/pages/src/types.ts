@@ -111,19 +111,22 @@ export interface Freshness {
   failing_tests?: unknown[];
 }
 
-// ---- operating
+// ---- operating: the names of a run are those of the columns of `_host.runs`
 
-export type RunState = "queued" | "running" | "succeeded" | "partial" | "failed" | "cancelled" | "interrupted" | string;
+/** `queued`, `running` and `stopping` while it lives; `ok`, `partial`, `failed`, `cancelled` or `interrupted` afterwards. */
+export type Status = string;
 
-export interface RunSummary {
-  id: string;
+export interface Run {
+  run: string;
   pipeline: string;
-  state: RunState;
-  trigger?: string | null;
+  status: Status;
+  /** `asked`, `schedule` or `resume`; none of a run of the command line. */
+  cause?: string | null;
   started_at?: string | null;
   finished_at?: string | null;
   seconds?: number | null;
   message?: string | null;
+  hint?: string | null;
 }
 
 export interface PipelineEntry {
@@ -132,19 +135,30 @@ export interface PipelineEntry {
   schedule?: string | null;
   timezone?: string | null;
   next_run?: string | null;
-  state: RunState;
-  last_run?: RunSummary | null;
-  alerts?: { on: string[]; url?: string }[];
-  streams?: string[];
+  /** Of the run that lives, or of the last; none before the first. */
+  status: Status | null;
+  /** The last run that began. */
+  last_run: Run | null;
+  /** The run that lives. */
+  live: Run | null;
+  alerts: { on: string[]; late_after_seconds?: number | null; threshold?: number | null }[];
 }
 
-export interface GraphNode {
+/** What became of a stream or a model in a run. */
+export interface NodeState {
+  /** `running`, `done`, `failed` or `stopped`. */
+  state?: string | null;
+  rows?: number | null;
+  total?: number | null;
+  seconds?: number | null;
+}
+
+export interface GraphNode extends NodeState {
   id: string;
   kind: "source" | "stream" | "rule" | "model" | "seed" | "check" | string;
   name: string;
-  state?: RunState | null;
-  seconds?: number | null;
-  rows?: number | null;
+  /** What progress calls it: the rules of a stream share one. */
+  step?: string;
   description?: string | null;
   stream?: string | null;
 }
@@ -157,54 +171,55 @@ export interface Graph {
 export interface RunStep {
   step: string;
   name: string;
-  state?: RunState;
   rows_read?: number | null;
   rows_changed?: number | null;
   requests?: number | null;
   seconds?: number | null;
-  attempts?: number | null;
 }
 
 export interface LogLine {
-  run?: string;
-  at?: string;
-  level?: string;
+  line: number;
+  at: string;
+  level: string;
   message: string;
 }
 
-export interface RunDetail extends RunSummary {
+export interface RunDetail {
+  run: Run;
   steps: RunStep[];
   log: LogLine[];
-  error?: { kind?: string; message: string; hint?: string | null } | null;
-  report?: Record<string, unknown> | null;
 }
 
-export interface RunEvent {
+export interface LogEvent {
   run: string;
   pipeline: string;
-  state: RunState;
-  message?: string | null;
+  line: LogLine;
 }
 
 export interface ProgressEvent {
-  run?: string;
-  pipeline?: string;
-  event: "extract" | "clean" | "model";
-  stream?: string;
-  model?: string;
-  rows?: number;
-  total?: number | null;
-  requests?: number;
-  done?: boolean | number;
-  of?: number;
+  run: string;
+  pipeline: string;
+  /** The step of the nodes that it is about. */
+  id: string;
+  node: NodeState;
+  progress: {
+    event: "extract" | "clean" | "model";
+    stream?: string;
+    model?: string;
+    rows?: number;
+    total?: number | null;
+    /** Whether the stream is, or how many models are. */
+    done: boolean | number;
+    of?: number;
+  };
 }
 
 export interface RunList {
-  runs: RunSummary[];
-  total?: number | null;
-  page?: number;
-  page_size?: number;
-  has_more?: boolean;
+  runs: Run[];
+  /** From 1 on. */
+  page: number;
+  page_size: number;
+  total: number;
 }
 
 export interface Preview {
@@ -213,7 +228,7 @@ export interface Preview {
   rows: number;
   changes: { key: string; column: string; before: string | null; after: string | null }[];
   remarks: { key: string; what: string; message: string }[];
-  warnings?: string[];
+  warnings: string[];
 }
 
 // ---- browsing
@@ -235,7 +250,7 @@ export interface Model {
   }[];
   tests: { name: string; severity: string }[];
   unit_tests: string[];
-  drills: (string | { name: string })[];
+  drills: string[];
   is_modified?: boolean;
   rows?: number | null;
   built_at?: string | null;
@@ -243,13 +258,21 @@ export interface Model {
 
 export interface PluginEntry {
   name: string;
-  plugin?: string;
+  plugin: string;
   version?: string | null;
-  kind?: string;
-  streams?: string[];
-  needs?: { kind: string; name: string; details?: unknown; granted?: unknown }[];
-  grants?: Record<string, unknown>;
+  /** `source` or `rule`. */
+  contract?: string;
+  streams?: string[] | null;
+  needs?: { kind: string; name: string; details?: unknown }[];
+  /** What it is granted, a line each; none where the pipeline could not be prepared. */
+  granted: string[] | null;
   error?: { message: string; hint?: string | null } | null;
+}
+
+export interface Plugins {
+  plugins: PluginEntry[];
+  /** Why they cannot run together. */
+  error: { message: string; hint?: string | null } | null;
 }
 
 /** Rows of the journal, page by page. */

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::shared::Shared;
@@ -194,6 +194,12 @@ async fn post(client: &reqwest::Client, url: &Secret, body: String) -> Result<()
 }
 
 impl Hook {
+    /// As pages see it: all but where it goes.
+    pub(super) fn shown(&self) -> Value {
+        let Alert { on, late_after_seconds, query, threshold, .. } = &self.alert;
+        json!({ "on": on, "late_after_seconds": late_after_seconds, "query": query, "threshold": threshold })
+    }
+
     /// What is wrong with the quality, if anything is.
     fn quality(&self, warehouse: &Warehouse) -> Result<Option<String>> {
         let (Some(query), Some(threshold)) = (&self.alert.query, self.alert.threshold) else { return Ok(None) };

@@ -64,7 +64,7 @@ impl Drawing {
         };
         let state = now.and_then(|now| now.get("state")).cloned();
         let mut node = json!({
-            "id": id, "kind": kind, "name": name, "state": state, "rows": figure("rows", "rows"),
+            "id": id, "kind": kind, "name": name, "step": step, "state": state, "rows": figure("rows", "rows"),
             "total": figure("total", ""), "changed": done.and_then(|done| done.get("changed")),
             "seconds": figure("seconds", "seconds"), "last_run": done.and_then(|done| done.get("run")),
         });

@@ -103,6 +103,16 @@ struct Inside {
     written: usize,
 }
 
+impl Inside {
+    fn status(&self) -> &'static str {
+        match (self.started_at, self.why) {
+            (_, Some(_)) => "stopping",
+            (None, None) => "queued",
+            (Some(_), None) => "running",
+        }
+    }
+}
+
 /// A stream or model, as far as the run is with it.
 #[derive(Clone, serde::Serialize)]
 struct Node {
@@ -160,16 +170,17 @@ impl Live {
         self.tell();
     }
 
+    /// `queued`, `running` or `stopping`.
+    pub(super) fn status(&self) -> &'static str {
+        self.inside().status()
+    }
+
     /// As pages see it.
     pub(super) fn shown(&self) -> Value {
         let inside = self.inside();
-        let state = match (inside.started_at, inside.why) {
-            (_, Some(_)) => "stopping",
-            (None, None) => "queued",
-            (Some(_), None) => "running",
-        };
+        let status = inside.status();
         json!({
-            "run": self.run, "pipeline": self.pipeline, "status": state, "cause": self.cause, "options": self.asked,
+            "run": self.run, "pipeline": self.pipeline, "status": status, "cause": self.cause, "options": self.asked,
             "started_at": inside.started_at.map(|at| at.to_string()), "step": inside.step, "nodes": inside.nodes,
         })
     }

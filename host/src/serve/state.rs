@@ -141,9 +141,10 @@ impl Server {
                 "schedule": settings.schedule,
                 "timezone": settings.timezone,
                 "next_run": next.map(|next| next.to_string()),
-                "state": live.as_ref().map_or_else(|| status(&last), status),
+                "status": live.as_ref().map_or_else(|| status(&last), status),
                 "last_run": last,
                 "live": live,
+                "alerts": served.hooks.iter().map(Hook::shown).collect::<Vec<_>>(),
             }));
         }
         Ok(json!({ "pipelines": pipelines }))

@@ -35,19 +35,19 @@ struct Outcome {
 pub(super) fn work(jobs: &mpsc::Receiver<Job>, board: &Arc<Board>) {
     for Job { served, live } in jobs {
         // Without a warehouse nothing can be noted; whoever listens hears of it.
-        if let Err(error) = one(&served, &live, board) {
+        let status = one(&served, &live, board).unwrap_or_else(|error| {
             live.say("error", error.to_string());
-        }
+            "failed"
+        });
         board.done(&live);
         let mut shown = live.shown();
-        if let Some(status) = shown.get_mut("status") {
-            *status = Value::String("ended".to_owned());
-        }
+        shown["status"] = Value::from(status);
         board.events.tell("run", &shown);
     }
 }
 
-fn one(served: &Arc<Served>, live: &Arc<Live>, board: &Arc<Board>) -> Result<()> {
+/// Does it and notes it; gives back how it ended.
+fn one(served: &Arc<Served>, live: &Arc<Live>, board: &Arc<Board>) -> Result<&'static str> {
     let notes = served.warehouse.connect()?;
     let options = serde_json::to_string(&live.asked).unwrap_or_default();
     notes.open_run(&live.run, &live.pipeline, live.cause.name(), &options)?;
@@ -70,7 +70,7 @@ fn one(served: &Arc<Served>, live: &Arc<Live>, board: &Arc<Board>) -> Result<()>
     notes.close_run(&live.run, &ended)?;
     notes.write_log(&live.run, &live.unwritten())?;
     board.alerts.after(served, &live.run, &ended, before.as_deref(), &notes, board.clock.now());
-    Ok(())
+    Ok(ended.status)
 }
 
 /// Runs it on a thread of its own, which may panic, and writes its log meanwhile.

@@ -75,6 +75,13 @@ impl Warehouse {
         self.query(&sql, &[pipeline, status])
     }
 
+    /// How many runs there are, of a pipeline and of a status where these are not empty.
+    pub fn count_runs(&self, pipeline: &str, status: &str) -> Result<u64> {
+        let sql = "SELECT count(*) FROM _host.runs WHERE (?1 = '' OR pipeline = ?1) AND (?2 = '' OR status = ?2)";
+        let count = self.value(sql, &[pipeline, status])?;
+        Ok(count.and_then(|count| count.parse().ok()).unwrap_or_default())
+    }
+
     /// One run with all that is known of it; none where there is no such run.
     pub fn run(&self, load_id: &str) -> Result<Option<Row>> {
         let sql = "SELECT load_id AS run, * EXCLUDE (load_id), \

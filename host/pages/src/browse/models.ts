@@ -112,15 +112,7 @@ function openModel(model: Model, models: Model[]): void {
             ),
           ),
     ),
-    model.drills.length > 0
-      ? h(
-          "p",
-          {},
-          t("drills"),
-          ": ",
-          model.drills.map((drill) => (typeof drill === "string" ? drill : drill.name)).join(", "),
-        )
-      : null,
+    model.drills.length > 0 ? h("p", {}, t("drills"), ": ", model.drills.join(", ")) : null,
   );
   dialog.body.addEventListener("click", (event) => {
     if (event.target instanceof HTMLAnchorElement) dialog.close();
@@ -128,8 +120,7 @@ function openModel(model: Model, models: Model[]): void {
 }
 
 export async function models({ query, signal }: Visit): Promise<Page> {
-  const found = await get<Model[] | { models: Model[] }>("/api/models", {}, signal);
-  const list = Array.isArray(found) ? found : found.models;
+  const { models: list } = await get<{ models: Model[] }>("/api/models", {}, signal);
   const open = (name: string): void => {
     const model = list.find((one) => one.model === name);
     if (model) openModel(model, list);

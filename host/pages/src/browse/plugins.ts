@@ -1,17 +1,26 @@
 // The plugins of each pipeline: what each asks for, and what the pipeline grants it.
 
 import { get } from "../api.ts";
-import { h } from "../dom.ts";
+import { h, prose } from "../dom.ts";
 import { t } from "../i18n.ts";
 import { servedPipelines } from "../operate/served.ts";
 import { stateText } from "../operate/state.ts";
 import type { Page, Visit } from "../router.ts";
 import { empty, problem, settle } from "../states.ts";
-import type { PluginEntry } from "../types.ts";
+import type { PluginEntry, Plugins } from "../types.ts";
 
 function text(value: unknown): string {
   if (value === null || value === undefined || value === "") return "";
   return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+function refused(error: { message: string; hint?: string | null }): HTMLElement {
+  return h(
+    "div",
+    { class: "problem" },
+    h("p", { class: "problem-message" }, prose(error.message)),
+    error.hint ? h("p", {}, prose(error.hint)) : null,
+  );
 }
 
 function card(plugin: PluginEntry): HTMLElement {
@@ -23,18 +32,11 @@ function card(plugin: PluginEntry): HTMLElement {
     h(
       "p",
       { class: "muted small" },
-      plugin.kind ? `${stateText(plugin.kind)} ` : "",
-      plugin.plugin && plugin.plugin !== plugin.name ? h("span", { class: "code" }, plugin.plugin) : null,
+      plugin.contract ? `${stateText(plugin.contract)} ` : "",
+      plugin.plugin !== plugin.name ? h("span", { class: "code" }, plugin.plugin) : null,
       plugin.streams?.length ? ` · ${plugin.streams.join(", ")}` : "",
     ),
-    plugin.error
-      ? h(
-          "div",
-          { class: "problem" },
-          h("p", { class: "problem-message" }, plugin.error.message),
-          plugin.error.hint ? h("p", {}, plugin.error.hint) : null,
-        )
-      : null,
+    plugin.error ? refused(plugin.error) : null,
     needs.length === 0
       ? h("p", { class: "muted" }, t("needs_nothing"))
       : h(
@@ -49,7 +51,7 @@ function card(plugin: PluginEntry): HTMLElement {
               h(
                 "tr",
                 {},
-                [t("needs"), t("name"), t("granted")].map((name) => h("th", { scope: "col" }, name)),
+                [t("needs"), t("name"), t("about")].map((name) => h("th", { scope: "col" }, name)),
               ),
             ),
             h(
@@ -61,15 +63,21 @@ function card(plugin: PluginEntry): HTMLElement {
                   {},
                   h("th", { scope: "row" }, stateText(need.kind)),
                   h("td", { class: "code" }, need.name),
-                  h(
-                    "td",
-                    { class: "code" },
-                    text(need.granted ?? need.details) || h("span", { class: "muted" }, t("not_granted")),
-                  ),
+                  h("td", { class: "code" }, text(need.details)),
                 ),
               ),
             ),
           ),
+        ),
+    needs.length === 0
+      ? null
+      : h(
+          "p",
+          {},
+          `${t("granted")}: `,
+          plugin.granted?.length
+            ? h("span", { class: "code" }, plugin.granted.join(", "))
+            : h("span", { class: "muted" }, t("not_granted")),
         ),
   );
 }
@@ -79,13 +87,9 @@ export async function plugins({ signal }: Visit): Promise<Page> {
   const sections = all.map((entry) => {
     const place = h("div", { class: "plugins" });
     void settle(place, signal, async () => {
-      const found = await get<PluginEntry[] | { plugins: PluginEntry[] }>(
-        "/api/plugins",
-        { pipeline: entry.name },
-        signal,
-      );
-      const list = Array.isArray(found) ? found : found.plugins;
-      return list.length > 0 ? list.map(card) : [empty(t("no_plugins"))];
+      const { plugins: list, error } = await get<Plugins>("/api/plugins", { pipeline: entry.name }, signal);
+      const cards = list.length > 0 ? list.map(card) : [empty(t("no_plugins"))];
+      return error ? [refused(error), ...cards] : cards;
     });
     return h("section", { class: "section", "aria-label": entry.name }, h("h2", {}, entry.name), place);
   });

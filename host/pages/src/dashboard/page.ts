@@ -5,10 +5,11 @@ import { listen, onBack } from "../events.ts";
 import { filterQuery } from "../filters.ts";
 import { setCurrency } from "../format.ts";
 import { named, t } from "../i18n.ts";
+import { isActive } from "../operate/state.ts";
 import type { Page, Visit } from "../router.ts";
 import { announce } from "../shell.ts";
 import { background, empty } from "../states.ts";
-import type { Declaration, RunEvent } from "../types.ts";
+import type { Declaration, Run } from "../types.ts";
 import { chartCard } from "./chart.ts";
 import { type Card, figureCard } from "./figure.ts";
 import { filterbar } from "./filterbar.ts";
@@ -75,10 +76,10 @@ export async function dashboard(visit: Visit): Promise<Page> {
     await refresh(new URLSearchParams(location.search));
   };
   // A run that ended may have published other figures.
-  listen<RunEvent>(
+  listen<Run>(
     "run",
     (event) => {
-      if (event.state === "running" || event.state === "queued") return;
+      if (isActive(event.status)) return;
       background(
         anew().then(() => announce(t("figures_new"))),
         signal,

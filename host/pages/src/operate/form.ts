@@ -33,10 +33,9 @@ function requestOf(form: HTMLFormElement): RunRequest {
 }
 
 async function streamsOf(entry: PipelineEntry): Promise<string[]> {
-  if (entry.streams) return entry.streams;
   try {
     const graph = await get<Graph>(`/api/pipelines/${encodeURIComponent(entry.name)}/graph`);
-    return graph.nodes.filter((node) => node.kind === "stream").map((node) => node.stream ?? node.name);
+    return graph.nodes.filter((node) => node.kind === "stream").map((node) => node.name);
   } catch {
     return [];
   }
@@ -120,7 +119,7 @@ function open(entry: PipelineEntry): void {
 
 /** `Run now…`, which opens the window; not while the pipeline runs. */
 export function runForm(entry: PipelineEntry): HTMLButtonElement {
-  return button(t("run_now"), () => open(entry), { class: "button primary", disabled: isActive(entry.state) });
+  return button(t("run_now"), () => open(entry), { class: "button primary", disabled: isActive(entry.status) });
 }
 
 /** Stops a run after asking. */

@@ -36,7 +36,7 @@ function details(node: GraphNode): string {
 /** The state in words, or, where all is well, a tick that is read out as those. */
 function stateMark(state: string): HTMLElement | null {
   if (!state) return null;
-  if (!["succeeded", "done", "ok"].includes(state)) return h("span", { class: "node-state" }, stateText(state));
+  if (state !== "done") return h("span", { class: "node-state" }, stateText(state));
   return h(
     "span",
     { class: "node-state good" },

@@ -9,7 +9,7 @@ import { t } from "../i18n.ts";
 import type { Page, Visit } from "../router.ts";
 import { announce } from "../shell.ts";
 import { background, settle } from "../states.ts";
-import type { Graph, GraphNode, PipelineEntry, RunEvent } from "../types.ts";
+import type { Graph, GraphNode, PipelineEntry, Run } from "../types.ts";
 import { cancelButton, runForm } from "./form.ts";
 import { drawGraph } from "./graph.ts";
 import { followGraph } from "./live.ts";
@@ -33,18 +33,18 @@ async function find(name: string, signal: AbortSignal): Promise<PipelineEntry> {
 
 function head(entry: PipelineEntry): (HTMLElement | null)[] {
   const last = entry.last_run;
-  const running = isActive(entry.state) ? last : null;
+  const live = entry.live;
   return [
     h(
       "div",
       { class: "page-head" },
-      h("div", { class: "title-line" }, h("h1", {}, entry.name), stateBadge(entry.state)),
+      h("div", { class: "title-line" }, h("h1", {}, entry.name), stateBadge(entry.status ?? "never")),
       h(
         "div",
         { class: "actions" },
         runForm(entry),
-        running ? link(`/runs/${encodeURIComponent(running.id)}`, t("watch"), { class: "button" }) : null,
-        running ? cancelButton(running.id) : null,
+        live ? link(`/runs/${encodeURIComponent(live.run)}`, t("watch"), { class: "button" }) : null,
+        live ? cancelButton(live.run) : null,
       ),
     ),
     h(
@@ -69,8 +69,8 @@ function head(entry: PipelineEntry): (HTMLElement | null)[] {
         {},
         last
           ? [
-              link(`/runs/${encodeURIComponent(last.id)}`, last.started_at ? formatTime(last.started_at) : last.id),
-              ` ${stateText(last.state)}`,
+              link(`/runs/${encodeURIComponent(last.run)}`, last.started_at ? formatTime(last.started_at) : last.run),
+              ` ${stateText(last.status)}`,
               last.seconds ? ` · ${formatSeconds(last.seconds)}` : "",
             ]
           : t("never"),
@@ -79,15 +79,8 @@ function head(entry: PipelineEntry): (HTMLElement | null)[] {
       h(
         "dd",
         {},
-        entry.alerts?.length
-          ? entry.alerts.map((alert) =>
-              h(
-                "div",
-                {},
-                alert.on.map((on) => stateText(on)).join(", "),
-                alert.url ? h("span", { class: "muted" }, ` → ${alert.url}`) : null,
-              ),
-            )
+        entry.alerts.length > 0
+          ? entry.alerts.map((alert) => h("div", {}, alert.on.map((on) => stateText(on)).join(", ")))
           : t("no_alerts"),
       ),
     ),
@@ -158,13 +151,14 @@ export async function pipeline({ params, signal }: Visit): Promise<Page> {
   };
   void drawAnew();
   void settle(runs, signal, () => runTable(name, signal));
-  listen<RunEvent>(
+  listen<Run>(
     "run",
     (event) => {
       if (event.pipeline !== name) return;
-      announce(t("run_is", { pipeline: name, state: stateText(event.state) }));
+      const isNews = event.status !== (entry.live?.status ?? entry.status);
+      if (isNews) announce(t("run_is", { pipeline: name, state: stateText(event.status) }));
       background(anew(), signal);
-      if (!isActive(event.state)) void drawAnew();
+      if (!isActive(event.status)) void drawAnew();
     },
     signal,
   );

@@ -7,11 +7,11 @@ import { t } from "../i18n.ts";
 import type { Page, Visit } from "../router.ts";
 import { announce } from "../shell.ts";
 import { empty, settle } from "../states.ts";
-import type { PipelineEntry, RunEvent } from "../types.ts";
+import type { PipelineEntry, Run } from "../types.ts";
 import { runForm } from "./form.ts";
 import { runTable } from "./runs.ts";
 import { servedPipelines } from "./served.ts";
-import { isActive, stateBadge, stateText } from "./state.ts";
+import { stateBadge, stateText } from "./state.ts";
 
 function card(entry: PipelineEntry): HTMLElement {
   const last = entry.last_run;
@@ -22,7 +22,7 @@ function card(entry: PipelineEntry): HTMLElement {
       "div",
       { class: "pipeline-head" },
       h("h2", {}, link(`/pipelines/${encodeURIComponent(entry.name)}`, entry.name)),
-      stateBadge(entry.state),
+      stateBadge(entry.status ?? "never"),
     ),
     h("p", { class: "code muted small" }, entry.path),
     h(
@@ -34,9 +34,9 @@ function card(entry: PipelineEntry): HTMLElement {
         {},
         last
           ? [
-              link(`/runs/${encodeURIComponent(last.id)}`, last.started_at ? formatAgo(last.started_at) : last.id),
+              link(`/runs/${encodeURIComponent(last.run)}`, last.started_at ? formatAgo(last.started_at) : last.run),
               " ",
-              stateText(last.state),
+              stateText(last.status),
               last.seconds ? ` · ${formatSeconds(last.seconds)}` : "",
             ]
           : t("never"),
@@ -67,9 +67,7 @@ function card(entry: PipelineEntry): HTMLElement {
       "div",
       { class: "actions" },
       runForm(entry),
-      isActive(entry.state) && last
-        ? link(`/runs/${encodeURIComponent(last.id)}`, t("watch"), { class: "button" })
-        : null,
+      entry.live ? link(`/runs/${encodeURIComponent(entry.live.run)}`, t("watch"), { class: "button" }) : null,
     ),
   );
 }
@@ -87,10 +85,14 @@ export async function pipelines({ signal }: Visit): Promise<Page> {
   };
   list.append(...(await read()));
   void settle(runs, signal, () => runTable(null, signal));
-  listen<RunEvent>(
+  // A run tells of each of its steps; what it is stays the same meanwhile.
+  const told = new Map<string, string>();
+  listen<Run>(
     "run",
     (event) => {
-      announce(t("run_is", { pipeline: event.pipeline, state: stateText(event.state) }));
+      if (told.get(event.pipeline) !== event.status)
+        announce(t("run_is", { pipeline: event.pipeline, state: stateText(event.status) }));
+      told.set(event.pipeline, event.status);
       anew();
     },
     signal,

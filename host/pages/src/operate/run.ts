@@ -8,50 +8,40 @@ import type { Page, Visit } from "../router.ts";
 import { announce } from "../shell.ts";
 import { background } from "../states.ts";
 import { table } from "../table.ts";
-import type { LogLine, ProgressEvent, RunDetail, RunEvent, RunStep } from "../types.ts";
+import type { LogEvent, LogLine, ProgressEvent, Run, RunDetail, RunStep } from "../types.ts";
 import { cancelButton } from "./form.ts";
 import { isActive, stateBadge, stateText } from "./state.ts";
 
 /** Lines of the log that are kept on the page. */
 const MOST_LINES = 2000;
 
-function failure(detail: RunDetail): HTMLElement | null {
-  const error =
-    detail.error ??
-    (["failed", "interrupted"].includes(detail.state) && detail.message
-      ? { message: detail.message, hint: null }
-      : null);
-  if (!error) return null;
+function failure({ status, message, hint }: Run): HTMLElement | null {
+  if (!["failed", "interrupted"].includes(status) || !message) return null;
   return h(
     "div",
     { class: "problem", role: "alert" },
-    h("p", { class: "problem-message" }, prose(error.message)),
-    error.hint ? h("p", { class: "problem-hint" }, h("strong", {}, `${t("hint")}: `), prose(error.hint)) : null,
+    h("p", { class: "problem-message" }, prose(message)),
+    hint ? h("p", { class: "problem-hint" }, h("strong", {}, `${t("hint")}: `), prose(hint)) : null,
   );
 }
 
-function head(detail: RunDetail): HTMLElement[] {
+function head(one: Run): HTMLElement[] {
   const facts = [
     h("dt", {}, t("pipeline")),
-    h("dd", {}, link(`/pipelines/${encodeURIComponent(detail.pipeline)}`, detail.pipeline)),
-    detail.started_at ? [h("dt", {}, t("started")), h("dd", {}, formatTime(detail.started_at))] : null,
-    detail.finished_at ? [h("dt", {}, t("finished")), h("dd", {}, formatTime(detail.finished_at))] : null,
-    detail.seconds !== null && detail.seconds !== undefined
-      ? [h("dt", {}, t("duration")), h("dd", { class: "run-seconds" }, formatSeconds(detail.seconds))]
+    h("dd", {}, link(`/pipelines/${encodeURIComponent(one.pipeline)}`, one.pipeline)),
+    one.started_at ? [h("dt", {}, t("started")), h("dd", {}, formatTime(one.started_at))] : null,
+    one.finished_at ? [h("dt", {}, t("finished")), h("dd", {}, formatTime(one.finished_at))] : null,
+    one.seconds !== null && one.seconds !== undefined
+      ? [h("dt", {}, t("duration")), h("dd", { class: "run-seconds" }, formatSeconds(one.seconds))]
       : null,
-    detail.trigger ? [h("dt", {}, t("trigger")), h("dd", {}, stateText(detail.trigger))] : null,
+    one.cause ? [h("dt", {}, t("cause")), h("dd", {}, stateText(one.cause))] : null,
   ];
   return [
     h(
       "div",
       { class: "page-head" },
-      h(
-        "div",
-        { class: "title-line" },
-        h("h1", {}, t("run_of", { pipeline: detail.pipeline })),
-        stateBadge(detail.state),
-      ),
-      h("div", { class: "actions" }, isActive(detail.state) ? cancelButton(detail.id) : null),
+      h("div", { class: "title-line" }, h("h1", {}, t("run_of", { pipeline: one.pipeline })), stateBadge(one.status)),
+      h("div", { class: "actions" }, isActive(one.status) ? cancelButton(one.run) : null),
     ),
     h("dl", { class: "facts card" }, facts),
   ];
@@ -63,23 +53,13 @@ function steps(list: RunStep[]): HTMLElement {
     columns: [
       { name: "step", type: "VARCHAR" },
       { name: "name", type: "VARCHAR" },
-      { name: "state", type: "VARCHAR" },
       { name: "rows_read", type: "BIGINT" },
       { name: "rows_changed", type: "BIGINT" },
       { name: "requests", type: "BIGINT" },
       { name: "seconds", type: "DOUBLE" },
     ],
-    rows: list.map((step) => [
-      step.step,
-      step.name,
-      step.state ?? null,
-      step.rows_read,
-      step.rows_changed,
-      step.requests,
-      step.seconds,
-    ]),
+    rows: list.map((step) => [step.step, step.name, step.rows_read, step.rows_changed, step.requests, step.seconds]),
     cell: (column, value) => {
-      if (column.name === "state" && value) return stateBadge(String(value));
       if (column.name === "seconds" && typeof value === "number") return formatSeconds(value);
       return undefined;
     },
@@ -87,36 +67,36 @@ function steps(list: RunStep[]): HTMLElement {
 }
 
 function line(entry: LogLine): HTMLElement {
-  const time = entry.at ? new Date(entry.at).toLocaleTimeString() : "";
-  return h("div", { class: `log-line ${entry.level ?? ""}` }, h("span", { class: "muted" }, time), " ", entry.message);
+  const time = new Date(entry.at).toLocaleTimeString();
+  return h("div", { class: `log-line ${entry.level}` }, h("span", { class: "muted" }, time), " ", entry.message);
 }
 
 /** Progress by stream and model, as it is told. */
 function progress(): { node: HTMLElement; take: (event: ProgressEvent) => void } {
   const rows = new Map<string, HTMLElement>();
   const list = h("ul", { class: "progress" });
-  const take = (event: ProgressEvent): void => {
-    const name = event.event === "model" ? t("models") : `${event.stream}`;
-    const key = `${event.event} ${name}`;
+  const take = ({ progress: { event, stream, model, rows: read, total: whole, done, of } }: ProgressEvent): void => {
+    const isModel = event === "model";
+    const name = isModel ? t("models") : `${stream}`;
+    const key = `${t(`step_${event}`)} ${name}`;
     let row = rows.get(key);
     if (!row) {
       row = h("li", {});
       rows.set(key, row);
       list.append(row);
     }
-    const isModel = event.event === "model";
-    const value = isModel ? Number(event.done ?? 0) : (event.rows ?? 0);
-    const total = isModel ? event.of : event.total;
-    const isDone = isModel ? value === total : event.done === true;
+    const value = isModel ? Number(done) : (read ?? 0);
+    const total = isModel ? of : whole;
+    const isDone = isModel ? value === total : done === true;
     fill(
       row,
-      h("span", { class: "code" }, `${t(`step_${event.event}`)} ${name}`),
+      h("span", { class: "code" }, key),
       h("progress", isDone ? { max: 1, value: 1 } : total ? { max: total, value: Math.min(value, total) } : {}),
       h(
         "span",
         { class: "number" },
         total && !isDone ? `${formatCount(value)} / ${formatCount(total)}` : formatCount(value),
-        isModel && !isDone ? ` · ${event.model}` : "",
+        isModel && !isDone ? ` · ${model}` : "",
       ),
     );
     row.querySelector("progress")?.setAttribute("aria-label", key);
@@ -134,10 +114,10 @@ export async function run({ params, signal }: Visit): Promise<Page> {
   const log = h("div", { class: "log code", role: "log", tabindex: 0, "aria-label": t("log") });
   const live = progress();
   const show = (): void => {
-    fill(top, head(detail));
-    fill(why, failure(detail));
+    fill(top, head(detail.run));
+    fill(why, failure(detail.run));
     fill(stepPlace, detail.steps.length > 0 ? steps(detail.steps) : h("p", { class: "empty" }, t("no_steps")));
-    live.node.hidden = !isActive(detail.state);
+    live.node.hidden = !isActive(detail.run.status);
     fill(log, detail.log.slice(-MOST_LINES).map(line));
     if (detail.log.length === 0) log.append(h("p", { class: "muted" }, t("no_log")));
     log.scrollTop = log.scrollHeight;
@@ -147,11 +127,12 @@ export async function run({ params, signal }: Visit): Promise<Page> {
     detail = await read();
     show();
   };
-  listen<RunEvent>(
+  listen<Run>(
     "run",
     (event) => {
       if (event.run !== id) return;
-      announce(t("run_is", { pipeline: event.pipeline, state: stateText(event.state) }));
+      if (event.status !== detail.run.status)
+        announce(t("run_is", { pipeline: event.pipeline, state: stateText(event.status) }));
       background(anew(), signal);
     },
     signal,
@@ -159,18 +140,18 @@ export async function run({ params, signal }: Visit): Promise<Page> {
   listen<ProgressEvent>(
     "progress",
     (event) => {
-      if (event.run !== undefined && event.run !== id) return;
+      if (event.run !== id) return;
       live.take(event);
     },
     signal,
   );
-  listen<LogLine>(
+  listen<LogEvent>(
     "log",
-    (entry) => {
-      if (entry.run !== undefined && entry.run !== id) return;
+    (event) => {
+      if (event.run !== id) return;
       const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
       if (detail.log.length === 0 && !log.querySelector(".log-line")) log.replaceChildren();
-      log.append(line(entry));
+      log.append(line(event.line));
       if (log.childElementCount > MOST_LINES) log.firstElementChild?.remove();
       if (isAtEnd) log.scrollTop = log.scrollHeight;
     },
@@ -186,5 +167,5 @@ export async function run({ params, signal }: Visit): Promise<Page> {
     h("section", { class: "section" }, h("h2", {}, t("steps")), stepPlace),
     h("section", { class: "section" }, h("h2", {}, t("log")), log),
   );
-  return { title: t("run_of", { pipeline: detail.pipeline }), node };
+  return { title: t("run_of", { pipeline: detail.run.pipeline }), node };
 }

@@ -1,12 +1,12 @@
 // The runs of a pipeline or of all, newest first, page by page.
 import { get } from "../api.ts";
 import { h, link } from "../dom.ts";
-import { formatSeconds, formatTime } from "../format.ts";
-import { t } from "../i18n.ts";
+import { formatCount, formatSeconds, formatTime } from "../format.ts";
+import { plural, t } from "../i18n.ts";
 import { settle } from "../states.ts";
 import { pager, table } from "../table.ts";
 import type { RunList } from "../types.ts";
-import { stateBadge } from "./state.ts";
+import { stateBadge, stateText } from "./state.ts";
 
 /** A table of runs, with its pages. */
 export async function runTable(pipeline: string | null, signal: AbortSignal, page = 1): Promise<HTMLElement> {
@@ -16,11 +16,11 @@ export async function runTable(pipeline: string | null, signal: AbortSignal, pag
   const rows = found.runs.map((run) => [
     run.started_at ?? null,
     run.pipeline,
-    run.state,
-    run.trigger ?? null,
+    run.status,
+    run.cause ?? null,
     run.seconds ?? null,
     run.message ?? null,
-    run.id,
+    run.run,
   ]);
   place.append(
     table({
@@ -28,29 +28,25 @@ export async function runTable(pipeline: string | null, signal: AbortSignal, pag
       columns: [
         { name: "started_at", type: "TIMESTAMP" },
         { name: "pipeline", type: "VARCHAR" },
-        { name: "state", type: "VARCHAR" },
-        { name: "trigger", type: "VARCHAR" },
+        { name: "status", type: "VARCHAR" },
+        { name: "cause", type: "VARCHAR" },
         { name: "seconds", type: "DOUBLE" },
         { name: "message", type: "VARCHAR" },
-        { name: "id", type: "VARCHAR" },
+        { name: "run", type: "VARCHAR" },
       ],
-      hidden: pipeline ? ["pipeline", "id"] : ["id"],
+      hidden: pipeline ? ["pipeline", "run"] : ["run"],
       rows,
       cell: (column, value, row) => {
-        if (column.name === "state") return stateBadge(String(value));
+        if (column.name === "status") return stateBadge(String(value));
         if (column.name === "seconds" && typeof value === "number") return formatSeconds(value);
+        if (column.name === "cause" && value) return stateText(String(value));
         if (column.name === "message") return h("span", { class: "clip" }, value ? String(value) : "");
         if (column.name !== "started_at") return undefined;
         const text = value ? undefined : t("queued");
         return link(`/runs/${encodeURIComponent(String(row[6]))}`, text ?? formatTime(String(value)));
       },
     }),
-    pager(
-      page,
-      found.has_more ??
-        (found.total !== undefined && found.total !== null && page * (found.page_size ?? 50) < found.total),
-      go,
-    ) ?? "",
+    pager(page, page * found.page_size < found.total, go, plural("runs", found.total, formatCount(found.total))) ?? "",
   );
   return place;
 }

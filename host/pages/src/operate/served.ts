@@ -4,7 +4,5 @@ import type { PipelineEntry } from "../types.ts";
 
 /** All of them, in the server's order. */
 export async function servedPipelines(signal: AbortSignal): Promise<PipelineEntry[]> {
-  const found = await get<PipelineEntry[] | { pipelines: PipelineEntry[] }>("/api/pipelines", {}, signal);
-  const list = Array.isArray(found) ? found : found.pipelines;
-  return list.map((entry) => ({ ...entry, state: entry.state ?? (entry.last_run ? "idle" : "never") }));
+  return (await get<{ pipelines: PipelineEntry[] }>("/api/pipelines", {}, signal)).pipelines;
 }

@@ -1,16 +1,17 @@
-// The state of a run or a step, in words and with a colour that the words do not depend on.
+// The status of a run or the state of a node, in words and with a colour that the words do not depend on.
 import { h } from "../dom.ts";
 import { has, t } from "../i18n.ts";
 
 const TONES: Record<string, string> = {
   running: "accent",
   queued: "accent",
-  succeeded: "good",
+  stopping: "warn",
+  ok: "good",
   done: "good",
   partial: "warn",
   interrupted: "warn",
   cancelled: "warn",
-  skipped: "warn",
+  stopped: "warn",
   failed: "bad",
 };
 
@@ -23,7 +24,7 @@ export function stateBadge(state: string): HTMLElement {
   return h("span", { class: `badge ${TONES[state] ?? ""}`, "data-state": state }, stateText(state));
 }
 
-/** Whether the run goes on. */
-export function isActive(state: string | null | undefined): boolean {
-  return state === "running" || state === "queued" || state === "cancelling" || state === "waiting";
+/** Whether a run of this status lives. */
+export function isActive(status: string | null): boolean {
+  return status === "queued" || status === "running" || status === "stopping";
 }

@@ -12,7 +12,7 @@ use super::Asked;
 use crate::error::Result;
 use crate::run::instant;
 use crate::serve::failure::{Answer, Failure};
-use crate::serve::live::{Ask, Cause, From, Why};
+use crate::serve::live::{Ask, Cause, From, Live, Why};
 use crate::serve::shared::Shared;
 use crate::serve::state::{Served, Server};
 use crate::warehouse::Row;
@@ -82,6 +82,7 @@ struct Which {
     pipeline: String,
     #[serde(default)]
     status: String,
+    /// From 1 on.
     #[serde(default)]
     page: u32,
 }
@@ -90,23 +91,39 @@ async fn list(State(server): State<Arc<Server>>, Asked(which): Asked<Which>) -> 
     if !which.pipeline.is_empty() {
         server.pipeline(Some(&which.pipeline))?;
     }
-    let page = which.page.min(10_000);
+    let page = which.page.clamp(1, 10_000);
     // Of several warehouses each gives all up to the end of the page.
-    let mut runs: Vec<Row> = Vec::new();
+    let (mut runs, mut total): (Vec<Row>, u64) = Default::default();
     for warehouse in warehouses(&server) {
         let (pipeline, status) = (which.pipeline.clone(), which.status.clone());
-        let of_it = warehouse.read(move |warehouse| warehouse.runs(&pipeline, &status, (page + 1) * PAGE + 1, 0));
-        runs.extend(of_it.await?);
+        let of_it = warehouse.read(move |warehouse| -> Result<_> {
+            Ok((warehouse.runs(&pipeline, &status, page * PAGE, 0)?, warehouse.count_runs(&pipeline, &status)?))
+        });
+        let (of_it, count) = of_it.await?;
+        runs.extend(of_it);
+        total += count;
     }
     let id = |run: &Row| run.get("run").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let live = server.runs.live();
+    let is_it = |one: &Live| {
+        let fits = |asked: &str, value: &str| asked.is_empty() || asked == value;
+        fits(&which.pipeline, &one.pipeline) && fits(&which.status, one.status())
+    };
+    // What waits is noted once it begins; what stops is noted as running.
+    for one in live.values() {
+        match runs.iter_mut().find(|run| id(run) == one.run) {
+            Some(run) => drop(run.insert("status".to_owned(), one.status().into())),
+            None if one.status() == "queued" && is_it(one) => {
+                runs.extend(one.shown().as_object().cloned());
+                total += 1;
+            }
+            None => {}
+        }
+    }
     runs.sort_by_key(|run| std::cmp::Reverse(id(run)));
-    let (start, live) = ((page * PAGE) as usize, server.runs.live());
-    let has_more = runs.len() > start + PAGE as usize;
+    let start = ((page - 1) * PAGE) as usize;
     let runs: Vec<_> = runs.into_iter().skip(start).take(PAGE as usize).collect();
-    let is_it = |pipeline: &str| which.pipeline.is_empty() || which.pipeline == pipeline;
-    let waiting = live.values().filter(|live| is_it(&live.pipeline) && !runs.iter().any(|run| id(run) == live.run));
-    let waiting: Vec<_> = waiting.map(|live| live.shown()).collect();
-    Ok(Json(json!({ "runs": runs, "waiting": waiting, "page": page, "has_more": has_more })))
+    Ok(Json(json!({ "runs": runs, "page": page, "page_size": PAGE, "total": total })))
 }
 
 /// The warehouses, each once.
