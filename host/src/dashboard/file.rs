@@ -165,7 +165,7 @@ pub(super) struct Item {
     #[serde(default)]
     pub without: Vec<String>,
     /// Column → the filter that a click on its mark sets.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub filter_on_click: BTreeMap<String, String>,
     /// Views whose marts' drills say what is behind it.
     #[serde(default)]
