@@ -22,7 +22,8 @@ test("run now, and watch it live on the run's page and on the graph", async ({ p
   await page.getByRole("dialog").getByRole("button", { name: "Run", exact: true }).click();
   await expect(page).toHaveURL(/\/runs\//);
   await expect(page.locator("h1 + .badge")).toHaveText("running");
-  await expect(page.locator(".progress li").first()).toContainText("load hubspot.");
+  // Which stream tells first is nobody's promise.
+  await expect(page.locator(".progress li", { hasText: "load hubspot." }).first()).toBeVisible();
   await expect(graph.locator('.node[data-state="running"]').first()).toBeVisible();
   await expect(page.getByRole("button", { name: "Cancel the run" })).toBeVisible();
   // No reload: what happens arrives by itself.
