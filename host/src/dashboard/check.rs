@@ -90,8 +90,7 @@ impl Check<'_> {
         for name in item.filter_on_click.values() {
             self.known("filter", name, &filters, path("filter_on_click"));
         }
-        let marts: Vec<_> =
-            file.view.iter().filter(|view| view.mart.is_some()).map(|view| view.name.clone()).collect();
+        let marts: Vec<_> = file.view.iter().filter(|view| view.mart.is_some()).map(|view| view.name.clone()).collect();
         let mut drills = BTreeSet::new();
         for name in &item.behind {
             self.known("view with a mart", name, &marts, path("behind"));

@@ -83,10 +83,7 @@ fn one(filter: &Filter, given: &[&str], warehouse: &Warehouse) -> Result<Value> 
         return Err(Error::config(format!("{} values are over {MOST_VALUES}", given.len())));
     }
     if let Some(value) = given.iter().find(|value| value.chars().count() > LONGEST_VALUE) {
-        return Err(Error::config(format!(
-            "a value of {} characters is over {LONGEST_VALUE}",
-            value.chars().count()
-        )));
+        return Err(Error::config(format!("a value of {} characters is over {LONGEST_VALUE}", value.chars().count())));
     }
     if filter.kind == FilterKind::Period {
         return match given {

@@ -127,7 +127,10 @@ async fn drill(
                 return Err(error.hint("narrow the filters, or read the warehouse with DuckDB"));
             }
             let rows = drilling.rows(Page { offset: 0, rows: None })?;
-            return Ok(Shown::File(csv(&names, rows.iter().map(|row| names.iter().filter_map(|name| row.row.get(*name))))?));
+            return Ok(Shown::File(csv(
+                &names,
+                rows.iter().map(|row| names.iter().filter_map(|name| row.row.get(*name))),
+            )?));
         }
         let rows = drilling.rows(Page { offset: (query.page - 1) * PAGE, rows: Some(PAGE) })?;
         let values = |row: &Row| names.iter().map(|name| row.get(*name).cloned().unwrap_or_default()).collect();
@@ -158,7 +161,10 @@ impl Shown {
             Self::Json(value) => Json(value).into_response(),
             Self::File(bytes) => {
                 let attached = format!("attachment; filename=\"{name}\"");
-                let about = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, attached)];
+                let about = [
+                    (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+                    (header::CONTENT_DISPOSITION, attached),
+                ];
                 (about, bytes).into_response()
             }
         }
