@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result, nearest};
 use crate::explain::Drilling;
-use crate::marts::Graph;
+use crate::marts::{Drill, Graph, Model};
 use crate::pipeline::Places;
 use crate::warehouse::{Answer, Row, Warehouse};
 use file::{File, Filter, FilterKind, Item, View};
@@ -103,23 +103,35 @@ impl Dashboard {
 
     /// The rows behind an item, or behind one of its rows by `key`, as a drill of its marts gives them.
     pub fn behind<'a>(
-        &self,
+        &'a self,
         (graph, warehouse): (&'a Graph, &'a Warehouse),
         (item, drill): (&str, &str),
         chosen: Chosen,
         key: Row,
     ) -> Result<Drilling<'a>> {
         let item = self.item(item)?;
+        let (view, model, drill) = self.drill(graph, item, drill)?;
+        let narrowed: Vec<_> = item.drill_key.iter().filter(|name| key.contains_key(*name)).cloned().collect();
+        let columns = crate::warehouse::quote_all(drill.key.iter().map(String::as_str), "");
+        let row = chosen::is_row(&narrowed);
+        let wanted = format!("{} SELECT DISTINCT {columns} FROM {} WHERE {row}", self.with(), view.name);
+        let parameter = chosen.without(&self.file.filter, &item.without).of_row(key).parameter();
+        Ok(Drilling::of(warehouse, model, drill, wanted, parameter))
+    }
+
+    /// Whether there is such an item, and such a drill of it; an error says what there is.
+    pub fn known(&self, graph: &Graph, item: &str, drill: Option<&str>) -> Result<()> {
+        let item = self.item(item)?;
+        drill.map_or(Ok(()), |drill| self.drill(graph, item, drill).map(drop))
+    }
+
+    /// The view, the mart and the drill behind an item that are meant.
+    fn drill<'a>(&'a self, graph: &'a Graph, item: &'a Item, drill: &str) -> Result<(&'a View, &'a Model, &'a Drill)> {
         let mut names = Vec::new();
         for (view, mart) in self.marts(item) {
             let Some(model) = graph.model(mart) else { continue };
             if let Some(found) = model.config.drill.iter().find(|known| known.name == drill) {
-                let narrowed: Vec<_> = item.drill_key.iter().filter(|name| key.contains_key(*name)).cloned().collect();
-                let columns = crate::warehouse::quote_all(found.key.iter().map(String::as_str), "");
-                let row = chosen::is_row(&narrowed);
-                let wanted = format!("{} SELECT DISTINCT {columns} FROM {} WHERE {row}", self.with(), view.name);
-                let parameter = chosen.without(&self.file.filter, &item.without).of_row(key).parameter();
-                return Ok(Drilling::of(warehouse, model, found, wanted, parameter));
+                return Ok((view, model, found));
             }
             names.extend(model.config.drill.iter().map(|drill| drill.name.as_str()));
         }
@@ -128,11 +140,6 @@ impl Dashboard {
             [] => "it has none".to_owned(),
             names => format!("there are {}", names.join(", ")),
         })))
-    }
-
-    /// The columns that narrow an item to one of its rows.
-    pub fn drill_key(&self, item: &str) -> Result<&[String]> {
-        Ok(&self.item(item)?.drill_key)
     }
 
     fn item(&self, name: &str) -> Result<&Item> {

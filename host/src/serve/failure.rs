@@ -32,6 +32,14 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, "not_found", Error::config(message))
     }
 
+    /// What is named is not there, as the error says; any other error as it is.
+    pub(super) fn missing(error: Error) -> Self {
+        match error.kind {
+            Kind::Config => Self::new(StatusCode::NOT_FOUND, "not_found", error),
+            _ => error.into(),
+        }
+    }
+
     /// It cannot be done now.
     pub(super) fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", Error::config(message))

@@ -21,6 +21,8 @@ mod models_tests;
 mod pipeline_run;
 mod raw_truth;
 mod recompute;
+mod serve_dashboard;
+mod serve_support;
 mod soak;
 mod support;
 mod tidy;

@@ -14,7 +14,7 @@ use crate::dashboard::{Chosen, Dashboard};
 use crate::error::{Error, Result};
 use crate::explain::Page;
 use crate::marts::Graph;
-use crate::serve::failure::Answer;
+use crate::serve::failure::{Answer, Failure};
 use crate::serve::models::Models;
 use crate::serve::state::{Served, Server};
 use crate::warehouse::{Row, Warehouse};
@@ -84,6 +84,16 @@ fn asked<'a>(
     }
 }
 
+/// What is not declared is not found.
+async fn known(server: &Server, served: &Arc<Served>, item: &str, drill: Option<&str>) -> Answer<()> {
+    let (item, drill) = (item.to_owned(), drill.map(str::to_owned));
+    let known = server.ask(served, move |models, _| match (&models.dashboard, &models.graph) {
+        (Some(dashboard), Some(graph)) => Ok(dashboard.known(graph, &item, drill.as_deref())),
+        _ => Ok(Ok(())),
+    });
+    known.await?.map_err(Failure::missing)
+}
+
 async fn item(
     State(server): State<Arc<Server>>,
     Path(name): Path<String>,
@@ -92,6 +102,7 @@ async fn item(
     let query = Query::parse(query.as_deref());
     let served = server.pipeline(query.pipeline.as_deref())?;
     let (item, is_file) = file(&name);
+    known(&server, served, &item, None).await?;
     let shown = server.ask(served, move |models, warehouse| {
         let (dashboard, _, chosen) = asked(models, warehouse, &query.filters)?;
         let rows = dashboard.rows(warehouse, &item, chosen)?;
@@ -115,6 +126,7 @@ async fn drill(
     let query = Query::parse(query.as_deref());
     let served: &Arc<Served> = server.pipeline(query.pipeline.as_deref())?;
     let (drill, is_file) = file(&name);
+    known(&server, served, &item, Some(&drill)).await?;
     let shown = server.ask(served, move |models, warehouse| {
         let (dashboard, graph, chosen) = asked(models, warehouse, &query.filters)?;
         let drilling = dashboard.behind((graph, warehouse), (&item, &drill), chosen, query.row)?;

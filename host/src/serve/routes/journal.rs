@@ -73,7 +73,7 @@ async fn record(
 ) -> Answer<Json<Value>> {
     let served = server.pipeline(asked.pipeline.as_deref())?;
     let story = served.warehouse.read(move |warehouse| report::record(warehouse, &format!("{stream}/{key}")));
-    Ok(Json(json!(story.await?)))
+    Ok(Json(json!(story.await.map_err(Failure::missing)?)))
 }
 
 async fn freshness(State(server): State<Arc<Server>>, Asked(asked): Asked<OfPipeline>) -> Answer<Json<Value>> {

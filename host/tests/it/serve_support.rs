@@ -1,0 +1,208 @@
+//! A `host serve` of one's own, asked over plain HTTP, and a web hook that hears what it is told.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::Project;
+
+/// How long anything may take that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server, killed at its end.
+pub(crate) struct Serving {
+    pub(crate) child: Child,
+    pub(crate) address: String,
+}
+
+impl Serving {
+    /// Serves a pipeline on a free port; these variables are set besides.
+    pub(crate) fn start(project: &Project, pipeline: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut command = project.command(&["serve", pipeline.to_str().expect("a path in UTF-8"), "--port", "0"]);
+        command.envs(variables.iter().copied()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary runs");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let Some(address) = line.trim().strip_prefix("http://") else {
+            let mut said = String::new();
+            child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
+            unreachable!("host serve said `{line}` and {said}");
+        };
+        Self { address: address.to_owned(), child }
+    }
+
+    /// Sends a request; HTTP/1.0, so that answers come in one piece.
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+        let mut request = format!("{method} {path} HTTP/1.0\r\ncontent-length: {}\r\n", body.len());
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        stream.write_all(format!("{request}\r\n{body}").as_bytes()).expect("a request");
+        stream
+    }
+
+    /// Asks with these headers and no others; the status and the answer.
+    pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+        let mut answer = String::new();
+        self.send(method, path, headers, body).read_to_string(&mut answer).expect("an answer");
+        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        (status, serde_json::from_str(body).unwrap_or_else(|_| Value::from(body)))
+    }
+
+    /// Reads as a page does, and expects an answer.
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let (status, answer) = self.ask("GET", path, &[("host", &self.address)], "");
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer
+    }
+
+    /// Changes something as a page does.
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, Value) {
+        self.ask("POST", path, &[("host", &self.address), ("x-requested-with", "host")], body)
+    }
+
+    /// Starts a run and expects that it may; gives back its id.
+    pub(crate) fn run(&self, pipeline: &str, body: &str) -> String {
+        let (status, answer) = self.post(&format!("/api/pipelines/{pipeline}/runs"), body);
+        assert_eq!(status, 200, "{answer}");
+        answer["run"].as_str().expect("an id").to_owned()
+    }
+
+    /// Hears all events from now on.
+    pub(crate) fn listen(&self) -> Events {
+        let stream = self.send("GET", "/api/events", &[("host", &self.address)], "");
+        let mut events = Events { lines: BufReader::new(stream), heard: Vec::new() };
+        assert_eq!(events.next().0, "snapshot", "all as it is comes first");
+        events
+    }
+
+    /// Starts a run, waits for its end and gives back all that is known of it.
+    pub(crate) fn run_to_end(&self, pipeline: &str, body: &str) -> Value {
+        let mut events = self.listen();
+        let run = self.run(pipeline, body);
+        events.end_of(&run);
+        self.get(&format!("/api/runs/{run}"))
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Events as they come.
+pub(crate) struct Events {
+    lines: BufReader<TcpStream>,
+    pub(crate) heard: Vec<(String, Value)>,
+}
+
+impl Events {
+    /// The next one.
+    pub(crate) fn next(&mut self) -> (String, Value) {
+        let mut name = String::new();
+        loop {
+            let mut line = String::new();
+            let length = self.lines.read_line(&mut line).expect("an event in time");
+            assert!(length > 0, "the stream ended after {:#?}", self.heard);
+            if let Some(event) = line.strip_prefix("event: ") {
+                event.trim().clone_into(&mut name);
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                let event = (name, serde_json::from_str(data).expect("JSON"));
+                self.heard.push(event.clone());
+                return event;
+            }
+        }
+    }
+
+    /// The first that is as wanted.
+    pub(crate) fn until(&mut self, is_it: impl Fn(&str, &Value) -> bool) -> Value {
+        loop {
+            let (name, data) = self.next();
+            if is_it(&name, &data) {
+                return data;
+            }
+        }
+    }
+
+    /// How a run ended.
+    pub(crate) fn end_of(&mut self, run: &str) -> String {
+        let is_end =
+            |data: &Value| !["queued", "running", "stopping"].contains(&data["status"].as_str().expect("a status"));
+        let end = self.until(|name, data| name == "run" && data["run"] == run && is_end(data));
+        end["status"].as_str().expect("a status").to_owned()
+    }
+}
+
+/// A web hook.
+pub(crate) struct Hook {
+    pub(crate) url: String,
+    told: Receiver<String>,
+}
+
+impl Hook {
+    /// Hears alerts; one that hangs takes them, never answers, and hears `gone` when its caller gives up.
+    pub(crate) fn start(path: &str, hangs: bool) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let url = format!("http://{}{path}", listener.local_addr().expect("an address"));
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let tell = tell.clone();
+                std::thread::spawn(move || {
+                    let mut stream = BufReader::new(stream.expect("a connection"));
+                    let (mut length, mut line) = (0, String::new());
+                    while stream.read_line(&mut line).is_ok_and(|read| read > 2) {
+                        if let Some((_, value)) = line.to_lowercase().split_once("content-length:") {
+                            length = value.trim().parse().expect("a length");
+                        }
+                        line.clear();
+                    }
+                    let mut body = vec![0; length];
+                    stream.read_exact(&mut body).expect("a body");
+                    // The test may be over.
+                    let _ = tell.send(String::from_utf8(body).expect("UTF-8"));
+                    if hangs {
+                        let _ = stream.read(&mut [0]);
+                        let _ = tell.send("gone".to_owned());
+                    } else {
+                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                        stream.get_mut().write_all(answer).expect("an answer");
+                    }
+                });
+            }
+        });
+        Self { url, told }
+    }
+
+    /// What it is told next, as text.
+    pub(crate) fn next(&self) -> String {
+        self.told.recv_timeout(PATIENCE).expect("an alert in time")
+    }
+
+    /// Waits for an alert of this kind.
+    pub(crate) fn until(&self, alert: &str) -> Value {
+        loop {
+            let told: Value = serde_json::from_str(&self.next()).expect("JSON");
+            if told["alert"] == alert {
+                return told;
+            }
+        }
+    }
+}
