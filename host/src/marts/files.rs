@@ -83,7 +83,18 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Model>> {
     for schema in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
         let paths = entries(&schema)?;
         for path in &paths {
-            match path.extension().and_then(|extension| extension.to_str()) {
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            match extension {
+                _ if path.is_dir() => {
+                    if entries(path)?.iter().any(|inner| inner.extension().is_some_and(|it| it == "sql" || it == "csv"))
+                    {
+                        let error =
+                            Error::config(format!("{}: models in a schema's subfolder are not read", path.display()));
+                        problems.push(
+                            error.hint(format!("a schema is one folder: move its files to {}", schema.display())),
+                        );
+                    }
+                }
                 Some("sql" | "csv") => match model(&schema, path) {
                     Ok(model) => models.push(model),
                     Err(error) => problems.push(error),

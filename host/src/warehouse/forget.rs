@@ -66,8 +66,9 @@ impl Warehouse {
             let seen = format!("DELETE FROM _host.seen WHERE source = ? AND stream = ? AND key IN ({keys})");
             self.change(&seen, &[&stream.source, &stream.stream])?;
             let note = format!(
-                "INSERT INTO _host.forgotten SELECT {}, sha256(key), now() FROM (SELECT unnest([{keys}]) AS key)",
-                literal(&name)
+                "INSERT INTO _host.forgotten SELECT {name}, sha256(key), now() FROM (SELECT unnest([{keys}]) AS key) \
+                 WHERE sha256(key) NOT IN (SELECT key_sha256 FROM _host.forgotten WHERE stream = {name})",
+                name = literal(&name)
             );
             self.change(&note, &[])?;
             forgotten.rows.retain(|(_, count)| *count > 0);

@@ -30,6 +30,11 @@ fn files_beside_models_are_read_strictly() {
     check(&[sql, ("core/a.toml", "tags = \n")], 2, &["sql/core/a.toml:1:"]);
     check(&[sql, ("core/b.toml", "")], 2, &["sql/core/b.toml: no model stands beside it"]);
     check(
+        &[sql, ("core/sub/a.sql", "SELECT 2 AS id")],
+        2,
+        &["sql/core/sub: models in a schema's subfolder are not read"],
+    );
+    check(
         &[sql, ("core/a.toml", "materialized = \"incremental\"\n")],
         2,
         &["sql/core/a.toml:1:1", "`[incremental]` go together"],
