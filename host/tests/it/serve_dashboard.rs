@@ -73,7 +73,7 @@ fn figures_are_those_of_the_marts_and_of_what_is_behind_them() {
     let own = ("host", serving.address.as_str());
     let long = format!("/api/items/ltv?channel={}", "x".repeat(300));
     for (status, path, part) in [
-        (404, "/api/items/lvt", "did you mean `ltv`"),
+        (404, "/api/items/ltvs", "did you mean `ltv`"),
         (404, "/api/items/ltv/drills/pacientes", "did you mean `patients`"),
         (404, "/api/records/hubspot.contacts/none", "no record `none`"),
         (400, "/api/items/ltv?horizon=7", "there are 3, 6, 12, 24"),
