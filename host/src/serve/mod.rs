@@ -120,7 +120,8 @@ fn open(pipelines: Vec<Loaded>, hooks: Vec<Vec<Hook>>) -> Result<Vec<Arc<Served>
                 open
             }
         };
-        served.push(Arc::new(Served { loaded, schedule, hooks, warehouse }));
+        let secrets = loaded.pipeline.secrets();
+        served.push(Arc::new(Served { loaded, schedule, hooks, secrets, warehouse }));
     }
     Ok(served)
 }

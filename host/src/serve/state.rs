@@ -13,7 +13,7 @@ use super::runs::Runs;
 use super::shared::Shared;
 use crate::clock::Clock;
 use crate::error::{Result, nearest};
-use crate::pipeline::{Pipeline, Schedule};
+use crate::pipeline::{Pipeline, Schedule, Secret};
 use crate::plugin::{Engine, Search};
 use crate::progress::Progress;
 use crate::run::{Context, Given};
@@ -39,6 +39,8 @@ pub(super) struct Served {
     pub(super) schedule: Option<Schedule>,
     /// Whom it tells of what.
     pub(super) hooks: Vec<Hook>,
+    /// What no log, no alert and no page shows, though a source repeats it.
+    pub(super) secrets: Vec<Secret>,
     /// Its warehouse; others may have the same.
     pub(super) warehouse: Arc<Shared>,
 }
