@@ -24,6 +24,12 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// A text without it. What is shorter than eight bytes is as likely a word, and stays.
+    #[must_use]
+    pub fn hide(&self, text: &str) -> String {
+        if self.0.len() < 8 { text.to_owned() } else { text.replace(&self.0, "***") }
+    }
 }
 
 impl fmt::Debug for Secret {

@@ -147,6 +147,23 @@ impl Pipeline {
         settings.schedule.as_deref().map(|expression| Schedule::parse(expression, zone)).transpose()
     }
 
+    /// The secrets that it names; one that is unset or cannot be read is in no text either.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<Secret> {
+        let of_connection = |connection: &Connection| {
+            let oauth =
+                connection.oauth.clone().map(|oauth| [oauth.client_id, oauth.client_secret, oauth.refresh_token]);
+            connection.token.clone().into_iter().chain(oauth.into_iter().flatten()).collect::<Vec<_>>()
+        };
+        let of_alert = |alert: &Alert| match &alert.url {
+            AlertUrl::Secret(reference) => Some(reference.clone()),
+            AlertUrl::Plain(_) => None,
+        };
+        let references = self.file.connection.values().flat_map(of_connection);
+        let references = references.chain(self.file.alert.iter().filter_map(of_alert));
+        references.filter_map(|reference| self.environment.secret(&reference, self).ok()?).collect()
+    }
+
     /// Refuses what alerts may not be sent to; says nothing of the URL, which may be a secret.
     pub fn check_alert_url(url: &str) -> Result<()> {
         let host = url.strip_prefix("http://").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or(rest));

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::events::Events;
+use super::state::Served;
 use crate::clock::Clock;
+use crate::pipeline::Secret;
 use crate::progress;
 use crate::warehouse::Line;
 
@@ -86,6 +88,7 @@ pub(super) struct Live {
     pub(super) pipeline: String,
     pub(super) cause: Cause,
     pub(super) asked: Ask,
+    secrets: Vec<Secret>,
     clock: Clock,
     events: Events,
     stop: watch::Sender<bool>,
@@ -129,13 +132,14 @@ struct Node {
 impl Live {
     pub(super) fn new(
         run: String,
-        pipeline: String,
+        served: &Served,
         (cause, asked): (Cause, Ask),
         clock: Clock,
         events: Events,
     ) -> Self {
         let (stop, inside) = (watch::Sender::new(false), Mutex::default());
-        Self { run, pipeline, cause, asked, clock, events, stop, inside }
+        let (pipeline, secrets) = (served.name().to_owned(), served.secrets.clone());
+        Self { run, pipeline, cause, asked, secrets, clock, events, stop, inside }
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -189,6 +193,11 @@ impl Live {
         self.events.tell("run", &self.shown());
     }
 
+    /// A text without the pipeline's secrets.
+    pub(super) fn hide(&self, text: impl Into<String>) -> String {
+        self.secrets.iter().fold(text.into(), |text, secret| secret.hide(&text))
+    }
+
     /// The streams and models.
     pub(super) fn nodes(&self) -> Value {
         serde_json::to_value(&self.inside().nodes).unwrap_or_default()
@@ -212,9 +221,9 @@ impl Live {
         let mut inside = self.inside();
         let line = inside.lines.len() as u64;
         let message = match line.cmp(&LOG_LINES) {
-            std::cmp::Ordering::Less => message.into(),
+            std::cmp::Ordering::Less => self.hide(message),
             std::cmp::Ordering::Equal => "further lines are left out".to_owned(),
-            std::cmp::Ordering::Greater if level == "error" => message.into(),
+            std::cmp::Ordering::Greater if level == "error" => self.hide(message),
             std::cmp::Ordering::Greater => return,
         };
         let line = Line { line, at: self.clock.now().to_string(), level, message };

@@ -124,7 +124,9 @@ fn open(pipelines: Vec<Loaded>, hooks: Vec<Vec<Hook>>) -> Result<Vec<Arc<Served>
                 open
             }
         };
-        served.push(Arc::new(Served { loaded, schedule, hooks, warehouse, models: models::Cached::default() }));
+        let secrets = loaded.pipeline.secrets();
+        let models = models::Cached::default();
+        served.push(Arc::new(Served { loaded, schedule, hooks, secrets, warehouse, models }));
     }
     Ok(served)
 }

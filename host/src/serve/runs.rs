@@ -91,7 +91,7 @@ impl Runs {
         }
         let run = self.board.clock.load_id(active.last.as_deref());
         let (clock, events) = (self.board.clock, self.board.events.clone());
-        let live = Arc::new(Live::new(run.clone(), served.name().to_owned(), (cause, asked), clock, events.clone()));
+        let live = Arc::new(Live::new(run.clone(), served, (cause, asked), clock, events.clone()));
         events.tell("run", &live.shown());
         let job = Job { served: Arc::clone(served), live: Arc::clone(&live) };
         worker.jobs.send(job).map_err(|_| Error::internal("the thread of runs is gone"))?;

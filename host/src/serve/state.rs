@@ -14,7 +14,7 @@ use super::runs::Runs;
 use super::shared::Shared;
 use crate::clock::Clock;
 use crate::error::{Error, Result, nearest};
-use crate::pipeline::{Pipeline, Schedule};
+use crate::pipeline::{Pipeline, Schedule, Secret};
 use crate::plugin::{Engine, Search};
 use crate::progress::Progress;
 use crate::run::{Context, Given};
@@ -40,6 +40,8 @@ pub(super) struct Served {
     pub(super) schedule: Option<Schedule>,
     /// Whom it tells of what.
     pub(super) hooks: Vec<Hook>,
+    /// What no log, no alert and no page shows, though a source repeats it.
+    pub(super) secrets: Vec<Secret>,
     /// Its warehouse; others may have the same.
     pub(super) warehouse: Arc<Shared>,
     /// Its models and its first page, as their files are.

@@ -142,7 +142,8 @@ fn ended(live: &Live, served: &Served, done: &Result<Outcome>) -> Ended {
             let status = if *is_partial { "partial" } else { "ok" };
             let message =
                 report.get("skipped").map(|skipped| format!("skipped {}", names(skipped))).unwrap_or_default();
-            Ended { status, message, report: report.to_string(), ..Ended::default() }
+            let report = live.hide(report.to_string());
+            Ended { status, message, report, ..Ended::default() }
         }
         Err(error) => {
             let (status, message) = match live.why().filter(|_| error.kind == Kind::Interrupted) {
@@ -152,9 +153,15 @@ fn ended(live: &Live, served: &Served, done: &Result<Outcome>) -> Ended {
                     let seconds = served.loaded.pipeline.file.pipeline.timeout_seconds.unwrap_or_default();
                     ("failed", format!("it took more than {seconds} s (`timeout_seconds`)"))
                 }
-                None => ("failed", error.message.clone()),
+                None => ("failed", live.hide(&error.message)),
             };
-            Ended { status, message, hint: error.hint.clone().unwrap_or_default(), step, ..Ended::default() }
+            Ended {
+                status,
+                message,
+                hint: live.hide(error.hint.as_deref().unwrap_or_default()),
+                step,
+                ..Ended::default()
+            }
         }
     }
 }

@@ -6,6 +6,10 @@ use crate::error::Result;
 /// Runs whose log is kept, newest first.
 const LOGGED_RUNS: u32 = 200;
 
+/// When a run began and ended, RFC 3339.
+const STARTED: &str = "strftime(started_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS started_at";
+const FINISHED: &str = "strftime(finished_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS finished_at";
+
 /// A line of a run's log.
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Line {
@@ -67,7 +71,7 @@ impl Warehouse {
     /// Runs, the newest first, of a pipeline and of a status where these are not empty.
     pub fn runs(&self, pipeline: &str, status: &str, limit: u32, offset: u32) -> Result<Vec<Row>> {
         let sql = format!(
-            "SELECT load_id AS run, pipeline, command, cause, started_at, finished_at, status, message, step, \
+            "SELECT load_id AS run, pipeline, command, cause, {STARTED}, {FINISHED}, status, message, step, \
              date_part('epoch', coalesce(finished_at, now()) - started_at) AS seconds \
              FROM _host.runs WHERE (?1 = '' OR pipeline = ?1) AND (?2 = '' OR status = ?2) \
              ORDER BY load_id DESC LIMIT {limit} OFFSET {offset}"
@@ -84,10 +88,12 @@ impl Warehouse {
 
     /// One run with all that is known of it; none where there is no such run.
     pub fn run(&self, load_id: &str) -> Result<Option<Row>> {
-        let sql = "SELECT load_id AS run, * EXCLUDE (load_id), \
-                   date_part('epoch', coalesce(finished_at, now()) - started_at) AS seconds \
-                   FROM _host.runs WHERE load_id = ?";
-        Ok(self.query(sql, &[load_id])?.into_iter().next())
+        let sql = format!(
+            "SELECT load_id AS run, * EXCLUDE (load_id, started_at, finished_at), {STARTED}, {FINISHED}, \
+             date_part('epoch', coalesce(finished_at, now()) - started_at) AS seconds \
+             FROM _host.runs WHERE load_id = ?"
+        );
+        Ok(self.query(&sql, &[load_id])?.into_iter().next())
     }
 
     /// The steps of a run, in the order in which they were noted.
@@ -117,7 +123,8 @@ impl Warehouse {
 
     /// A run's log.
     pub fn read_log(&self, load_id: &str) -> Result<Vec<Row>> {
-        let sql = "SELECT line, logged_at AS at, level, message FROM _host.log WHERE load_id = ? ORDER BY line";
+        let sql = "SELECT line, strftime(logged_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS at, level, message FROM _host.log \
+                   WHERE load_id = ? ORDER BY line";
         self.query(sql, &[load_id])
     }
 

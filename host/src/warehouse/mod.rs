@@ -383,7 +383,9 @@ fn lift_text(text: &str) -> Error {
     let text = text.trim_end_matches('.');
     if text.contains("Could not set lock") || text.contains("lock on file") {
         let error = Error::unavailable(format!("another process has it open: {text}"));
-        return error.hint("close the other program (a running `host`, the DuckDB shell, a BI tool), then run again");
+        let hint = "where it is `host serve`, its pages run the pipeline; close any other (a running `host`, the DuckDB \
+                    shell, a BI tool), then run again";
+        return error.hint(hint);
     }
     if text.contains("No space left") || text.contains("could not write") || text.contains("Could not write") {
         return Error::config(text.to_owned())

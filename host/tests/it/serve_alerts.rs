@@ -1,0 +1,58 @@
+//! Alerts of `host serve`: failure, recovery, lateness, quality; a hook that hangs; a URL that is a secret.
+
+use crate::serve_support::{Hook, Serving};
+use crate::support::{Project, people};
+
+#[test]
+fn hooks_hear_of_it_and_one_that_hangs_holds_nothing_up() {
+    let project = Project::new(20);
+    let hook = Hook::start("/services/secret-of-the-hook", false);
+    let hanging = Hook::start("/hangs", true);
+    let alerts = format!(
+        r#"
+[[alert]]
+on = ["failure"]
+url = "{}"
+[[alert]]
+on = ["failure", "recovery", "late"]
+url = {{ secret = "HOOK" }}
+late_after_seconds = 1
+[[alert]]
+on = ["quality"]
+url = {{ secret = "HOOK" }}
+query = "SELECT count(*) FROM raw_people.people"
+threshold = 1
+"#,
+        hanging.url
+    );
+    project.write("people.csv", "id,wrong\n1,Ana\n");
+    let pipeline = project.write("people.toml", &people("retries = 0", &["id", "name"], &alerts));
+    let serving = Serving::start(&project, &pipeline, &[("HOOK", &hook.url)]);
+
+    let failed = serving.run_to_end("people", "");
+    assert_eq!(failed["run"]["status"], "failed", "{failed:#}");
+    let told = hook.until("failure");
+    assert_eq!((&told["pipeline"], &told["run"]), (&"people".into(), &failed["run"]["run"]));
+    assert_eq!(told["message"], failed["run"]["message"]);
+    assert!(hanging.next().contains("\"failure\""));
+
+    // The other hook hangs still.
+    project.write("people.csv", "id,name\n1,Ana\n2,Rui\n");
+    let done = serving.run_to_end("people", "");
+    assert_eq!(done["run"]["status"], "ok", "{done:#}");
+    assert_eq!(hook.until("recovery")["run"], done["run"]["run"]);
+    let quality = hook.until("quality");
+    assert!(quality["message"].as_str().is_some_and(|message| message.contains("2 is over 1")), "{quality}");
+    let late = hook.until("late");
+    assert_eq!(late["message"], "no run has succeeded for more than 1 s");
+    assert_eq!(hanging.next(), "gone", "a hook that hangs is not cut off");
+
+    let run = |detail: &serde_json::Value| format!("/api/runs/{}", detail["run"]["run"].as_str().expect("an id"));
+    let pages = [run(&failed), run(&done), "/api/pipelines".to_owned(), "/api/plugins".to_owned()];
+    let mut shown: Vec<_> = pages.iter().map(|path| serving.get(path).to_string()).collect();
+    assert!(shown[2].contains("\"late_after_seconds\":1"), "{}", shown[2]);
+    shown.extend([told, quality, late].map(|body| body.to_string()));
+    for text in shown {
+        assert!(!text.contains("secret-of-the-hook") && !text.contains(&hook.url), "{text}");
+    }
+}
