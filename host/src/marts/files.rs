@@ -86,13 +86,11 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Model>> {
             let extension = path.extension().and_then(|extension| extension.to_str());
             match extension {
                 _ if path.is_dir() => {
-                    if entries(path)?.iter().any(|inner| inner.extension().is_some_and(|it| it == "sql" || it == "csv"))
-                    {
-                        let error =
-                            Error::config(format!("{}: models in a schema's subfolder are not read", path.display()));
-                        problems.push(
-                            error.hint(format!("a schema is one folder: move its files to {}", schema.display())),
-                        );
+                    let is_model = |inner: &PathBuf| inner.extension().is_some_and(|it| it == "sql" || it == "csv");
+                    if entries(path)?.iter().any(is_model) {
+                        let message = format!("{}: models in a schema's subfolder are not read", path.display());
+                        let hint = format!("a schema is one folder: move its files to {}", schema.display());
+                        problems.push(Error::config(message).hint(hint));
                     }
                 }
                 Some("sql" | "csv") => match model(&schema, path) {
