@@ -105,6 +105,11 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Model>> {
             }
         }
     }
+    let is_model = |path: &PathBuf| path.extension().is_some_and(|it| it == "sql" || it == "csv");
+    problems.extend(entries(folder)?.into_iter().filter(is_model).map(|path| {
+        let error = Error::config(format!("{}: a model stands in a folder, which is its schema", path.display()));
+        error.hint("move it into one, such as `marts`")
+    }));
     if models.is_empty() && problems.is_empty() {
         return Err(Error::config(format!("{}: no models below this folder", folder.display())));
     }
