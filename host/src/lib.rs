@@ -2,6 +2,7 @@
 
 /// Raw tables → rules → clean tables.
 pub mod clean;
+pub mod dashboard;
 /// A mart's figure → the rows behind it and their repairs.
 pub mod explain;
 /// Sources → raw tables.

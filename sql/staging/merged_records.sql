@@ -14,15 +14,34 @@ steps AS (
     UNION
     SELECT object, trim(loser_id), winner_id FROM in_hubspot WHERE trim(loser_id) <> winner_id
 ),
-chains AS (
-    SELECT object, loser_id, winner_id, 1 AS depth FROM steps
-    UNION ALL
-    SELECT chains.object, chains.loser_id, steps.winner_id, chains.depth + 1
-    FROM chains
-    JOIN steps ON steps.object = chains.object AND steps.loser_id = chains.winner_id
-    -- Whatever a portal says: no circle.
-    WHERE chains.depth < 20 AND steps.winner_id <> chains.loser_id
+reached AS (
+    SELECT object, loser_id, winner_id FROM steps
+    -- UNION keeps what is new: a circle, whatever a portal says, comes to an end.
+    UNION
+    SELECT reached.object, reached.loser_id, steps.winner_id
+    FROM reached
+    JOIN steps ON steps.object = reached.object AND steps.loser_id = reached.winner_id
+),
+ends AS (
+    SELECT
+        reached.object,
+        reached.loser_id,
+        reached.winner_id,
+        steps.loser_id IS NOT NULL AS is_in_circle
+    FROM reached
+    LEFT JOIN (SELECT DISTINCT object, loser_id FROM steps) AS steps
+        ON steps.object = reached.object AND steps.loser_id = reached.winner_id
+    WHERE steps.loser_id IS NULL
+        OR (reached.object, reached.winner_id) IN (SELECT (object, loser_id) FROM reached WHERE loser_id = winner_id)
+),
+chosen AS (
+    -- Of a circle the lowest id stays (ids are numbers in text: the shorter is the lower).
+    SELECT object, loser_id, winner_id, is_in_circle
+    FROM ends
+    QUALIFY row_number() OVER (
+        PARTITION BY object, loser_id ORDER BY is_in_circle, length(winner_id), winner_id
+    ) = 1
 )
-SELECT object, loser_id, max_by(winner_id, depth) AS winner_id
-FROM chains
-GROUP BY object, loser_id
+SELECT object, loser_id, winner_id, is_in_circle
+FROM chosen
+WHERE loser_id <> winner_id

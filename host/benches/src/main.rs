@@ -2,11 +2,11 @@
 //! pages with plain `reqwest` to disk and loads the same columns, typed, with DuckDB. Rows and sums are compared
 //! before any time is printed. Then how extract grows with records, how right cleaning is about who is who, how much of a
 //! rate limit extract uses, what WebAssembly costs rules, what columns cost that a rule does not read, what dedupe
-//! does with one group of ten million, and what models cost beside DuckDB alone.
+//! does with one group of ten million, what models cost beside DuckDB alone, and how soon pages answer.
 //!
 //! `make bench`, or after it `cargo run --release -p bench -- --patients 10000`, `-- growth`, `-- identity`, `-- limited`,
 //! `-- rules`, `-- columns`, `-- groups`, the last three with `--rows 100000` if need be, `-- models
-//! --deals 100000`; HOST_PLUGINS names the folder of components. The host is the one beside this program.
+//! --deals 100000`, `-- pages --patients 42000`; HOST_PLUGINS names the folder of components. The host is the one beside this program.
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 mod columns;
@@ -17,6 +17,7 @@ mod identity;
 mod limited;
 mod measure;
 mod models;
+mod pages;
 mod plugins;
 mod rules;
 
@@ -49,6 +50,7 @@ fn main() -> Result<()> {
         Some("groups") => groups(),
         Some("--by-hand") => models::by_hand(Path::new(&arguments[1])),
         Some("models") => models::run(given("--deals", 1_000_000)),
+        Some("pages") => pages::run(given("--patients", 420_000)),
         _ => {
             whole(given("--patients", 100_000))?;
             growth::run()?;
@@ -57,7 +59,8 @@ fn main() -> Result<()> {
             rules()?;
             columns()?;
             groups()?;
-            models::run(1_000_000)
+            models::run(1_000_000)?;
+            pages::run(420_000)
         }
     }
 }

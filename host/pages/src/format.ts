@@ -91,16 +91,21 @@ export function formatMonth(text: string): string {
   return formatDate(`${text.slice(0, 7)}-01`, true);
 }
 
+/** An instant as DuckDB writes it, `2026-10-01 08:30:00+00`, or as RFC 3339 does. */
+function instant(text: string): Date {
+  return new Date(text.includes(":") ? text.replace(" ", "T").replace(/([+-]\d{2})$/, "$1:00") : text);
+}
+
 /** An instant in the reader's own time zone. */
 export function formatTime(text: string): string {
-  const date = new Date(text.includes(" ") && !text.includes("T") ? text.replace(" ", "T") : text);
+  const date = instant(text);
   if (Number.isNaN(date.getTime())) return text;
   return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(date);
 }
 
 /** How far an instant is from now: `2 hours ago`, `in 3 days`. */
 export function formatAgo(text: string, now = Date.now()): string {
-  const seconds = (new Date(text).getTime() - now) / 1000;
+  const seconds = (instant(text).getTime() - now) / 1000;
   if (Number.isNaN(seconds)) return text;
   const relative = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
   for (const [unit, length] of [

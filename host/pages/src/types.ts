@@ -20,25 +20,27 @@ export interface Filter {
 
 export interface Drill {
   name: string;
-  description: string;
-  key: string[];
+  description?: string | null;
 }
 
-export interface Item {
+interface Item_ {
   name: string;
   label: Named;
   description?: Named | null;
-  /** The declaration's name of the mart, where the item can be drilled. */
-  mart?: string | null;
-  drills?: Drill[];
+  drills: Drill[];
+  /** Columns that narrow what is behind the item to one of its rows. */
+  drill_key: string[];
+  /** Filters that do not narrow it. */
+  without: string[];
 }
 
-export interface Figure extends Item {
+export interface Figure extends Item_ {
+  kind: "figure";
   format: Format;
   good?: "up" | "down" | null;
 }
 
-export interface Chart extends Item {
+export interface Chart extends Item_ {
   kind: "bar" | "line" | "curves" | "table";
   x?: string | null;
   y: string[];
@@ -48,16 +50,15 @@ export interface Chart extends Item {
   labels?: Record<string, Named>;
   /** Column → filter. */
   filter_on_click?: Record<string, string>;
-  drill_key?: string[];
 }
+
+export type Item = Figure | Chart;
 
 export interface Declaration {
   title: Named;
   currency: string;
   filters: Filter[];
-  figures: Figure[];
-  charts: Chart[];
-  sections: { label: Named; items: string[] }[];
+  sections: { label: Named; items: Item[] }[];
 }
 
 export interface ItemRows extends Rows {
@@ -83,6 +84,8 @@ export interface Repair {
 
 export interface DrillRows extends Rows {
   description?: string | null;
+  /** The drill's columns that say which rows of the mart they belong to. */
+  key: string[];
   /** The column with the record's id, and its stream. */
   record?: string | null;
   stream?: string | null;

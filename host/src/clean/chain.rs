@@ -74,6 +74,11 @@ pub(super) fn set(fields: &mut Vec<Field>, field: &Field) {
 }
 
 impl Chain {
+    /// The columns that each rule sets, in the order of the rules.
+    pub fn sets(&self) -> impl Iterator<Item = Vec<String>> + '_ {
+        self.rules.iter().map(|link| link.run.plan.sets.iter().map(|field| field.name.clone()).collect())
+    }
+
     /// The names of a segment's rules.
     pub(super) fn names(&self, segment: &Segment) -> Vec<String> {
         self.rules[segment.rules.clone()].iter().map(|link| link.counts.rule.clone()).collect()

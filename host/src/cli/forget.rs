@@ -9,7 +9,9 @@ use crate::error::Result;
 use crate::run::Context;
 
 /// Erases a record, those that are the same person, and what refers to them, from raw, clean, the journal and the marts;
-/// later loads leave them out. What stays is a hash of each key. The source itself is not asked: erase there as well.
+/// later loads leave them out. The warehouse's file is written anew, so that no byte of them is left in it. What stays is a
+/// hash of each key, and what other records say in words, such as a deal's name: leave such columns out of the pipeline. The
+/// source itself is not asked: erase there as well.
 #[derive(Args)]
 pub(super) struct Forget {
     /// The pipeline file.

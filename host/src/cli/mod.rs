@@ -112,6 +112,8 @@ enum Schema {
     Pipeline,
     /// Of the file beside a model.
     Model,
+    /// Of the first page of `host serve`, `dashboard.toml`.
+    Dashboard,
 }
 
 /// Runs a command, prints what it gives, and says how it ended.
@@ -187,6 +189,7 @@ fn dispatch(command: &Command, shared: &Shared) -> Result<Output> {
         }
         Command::Schema(Schema::Pipeline) => json(&crate::pipeline::schema())?,
         Command::Schema(Schema::Model) => json(&crate::marts::schema())?,
+        Command::Schema(Schema::Dashboard) => json(&crate::dashboard::schema())?,
         Command::Plugin(plugin) => plugin.run(shared)?,
     };
     Ok(text.into())

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::error::{Error, Kind, Result, nearest};
-use crate::marts::{Model, parsed};
+use crate::marts::{Model, NO_QUERY, parsed};
 use crate::warehouse::{Named as Column, Warehouse, quote};
 
 /// What a condition is.
@@ -129,7 +129,7 @@ fn expression(warehouse: &Warehouse, text: &str) -> Result<Value> {
     }
     // What a bare expression gives when it is selected from nothing; whatever else the text brings differs from that.
     let mut bare = select(warehouse, "true")?;
-    let mut found = select(warehouse, text).map_err(|error| match error.message.starts_with("Only SELECT") {
+    let mut found = select(warehouse, text).map_err(|error| match error.message.starts_with(NO_QUERY) {
         true => Error::config("it is not one expression"),
         false => error,
     })?;
@@ -227,5 +227,5 @@ fn unbound(named: &BTreeSet<String>, columns: &[Column]) -> Option<Error> {
     let error = Error::config(format!("the mart has no column `{name}`"));
     let near = nearest(name, columns.iter().map(|column| column.name.as_str()));
     let all = || columns.iter().map(|column| format!("`{}`", column.name)).collect::<Vec<_>>().join(", ");
-    Some(error.hint(near.unwrap_or_else(|| format!("there are {}", all()))))
+    Some(error.hint(near.unwrap_or_else(|| format!("there are {}; a text stands in single quotes: '{name}'", all()))))
 }

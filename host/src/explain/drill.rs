@@ -51,7 +51,7 @@ pub struct Drilling<'a> {
     warehouse: &'a Warehouse,
     model: &'a Model,
     drill: &'a Drill,
-    /// The keys' values as a JSON array of arrays: parameter 1 of every query here.
+    /// Parameter 1 of every query here: the keys' values as a JSON array of arrays, or what `wanted` reads.
     keys: String,
     /// A query of the keys, in the types of the mart's columns.
     wanted: String,
@@ -89,6 +89,23 @@ impl<'a> Drilling<'a> {
                 .hint("a key has the types of the mart's columns")
         })?;
         Ok(Self { warehouse, model, drill, keys, wanted })
+    }
+
+    /// A drill of a mart for the keys that a query gives: the drill's `key` columns, from a parameter that it names `?1`.
+    #[must_use]
+    pub fn of(warehouse: &'a Warehouse, model: &'a Model, drill: &'a Drill, wanted: String, parameter: String) -> Self {
+        Self { warehouse, model, drill, keys: parameter, wanted }
+    }
+
+    /// The drill.
+    #[must_use]
+    pub fn drill(&self) -> &'a Drill {
+        self.drill
+    }
+
+    /// Its columns.
+    pub fn columns(&self) -> Result<Vec<Named>> {
+        self.warehouse.describe(&format!("FROM ({}\n)", self.drill.sql.trim().trim_end_matches(';')))
     }
 
     /// The rows behind the keys, with the repairs of each one's record; always in the same order.

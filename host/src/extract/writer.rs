@@ -63,7 +63,10 @@ impl Writer {
             self.checkpoint(false)?;
         }
         let miscounted = match expected.filter(|_| is_done) {
-            Some(expected) => Some((expected, self.loader.live_rows()?)).filter(|(expected, found)| expected != found),
+            Some(expected) => {
+                let live = self.loader.live_rows()?;
+                (!live.contains(&expected)).then(|| (expected, *live.start()))
+            }
             None => None,
         };
         Ok(Written { counts: self.counts, miscounted })

@@ -88,6 +88,9 @@ impl Query {
     }
 }
 
+/// What is said of a statement that is not a query.
+pub const NO_QUERY: &str = "it is no SELECT, and nothing else may stand here";
+
 pub(super) fn tree(sql: &str, warehouse: &Warehouse) -> Result<Value, Syntax> {
     let text = warehouse.value("SELECT json_serialize_sql(?::VARCHAR)", &[sql])?.unwrap_or_default();
     let tree: Value = serde_json::from_str(&text).map_err(|cause| Error::internal(cause.to_string()))?;
@@ -100,7 +103,10 @@ pub(super) fn tree(sql: &str, warehouse: &Warehouse) -> Result<Value, Syntax> {
     }
     let message = tree.get("error_message").and_then(Value::as_str).unwrap_or("it does not parse");
     let position = tree.get("position").and_then(|at| at.as_str().map_or_else(|| at.as_u64(), |at| at.parse().ok()));
-    let message = message.lines().next().unwrap_or(message).trim_end_matches('!');
+    let message = match message.lines().next().unwrap_or(message).trim_end_matches('!') {
+        message if message.starts_with("Only SELECT") => NO_QUERY,
+        message => message,
+    };
     let line = position.and_then(|at| line_at(sql, usize::try_from(at).ok()?));
     Err(Syntax { line, error: Error::config(message.to_owned()) })
 }

@@ -83,7 +83,16 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Model>> {
     for schema in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
         let paths = entries(&schema)?;
         for path in &paths {
-            match path.extension().and_then(|extension| extension.to_str()) {
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            match extension {
+                _ if path.is_dir() => {
+                    let is_model = |inner: &PathBuf| inner.extension().is_some_and(|it| it == "sql" || it == "csv");
+                    if entries(path)?.iter().any(is_model) {
+                        let message = format!("{}: models in a schema's subfolder are not read", path.display());
+                        let hint = format!("a schema is one folder: move its files to {}", schema.display());
+                        problems.push(Error::config(message).hint(hint));
+                    }
+                }
                 Some("sql" | "csv") => match model(&schema, path) {
                     Ok(model) => models.push(model),
                     Err(error) => problems.push(error),
@@ -96,6 +105,11 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Model>> {
             }
         }
     }
+    let is_model = |path: &PathBuf| path.extension().is_some_and(|it| it == "sql" || it == "csv");
+    problems.extend(entries(folder)?.into_iter().filter(is_model).map(|path| {
+        let error = Error::config(format!("{}: a model stands in a folder, which is its schema", path.display()));
+        error.hint("move it into one, such as `marts`")
+    }));
     if models.is_empty() && problems.is_empty() {
         return Err(Error::config(format!("{}: no models below this folder", folder.display())));
     }

@@ -23,6 +23,7 @@ use std::path::Path;
 use crate::error::Result;
 use crate::warehouse::{Step, Warehouse};
 
+pub use ast::NO_QUERY;
 pub use config::{Drill, schema};
 pub use files::{Materialized, Model};
 pub use graph::{Exists, Graph};

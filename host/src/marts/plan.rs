@@ -124,6 +124,7 @@ pub fn build(graph: &Graph, target: &Target<'_>, options: &Options, stopped: &dy
         touched: work.touched(&outcome.warned).collect(),
         fingerprint: is_complete.then_some(overall),
         load_id: target.load_id,
+        warnings: &outcome.warnings,
     };
     publish(&builder, &publication)?;
     Ok(Built {

@@ -7,6 +7,7 @@ use super::Graph;
 use super::build::on_model;
 use super::files::{Materialized, Model};
 use super::seed;
+use super::testing::{Changes, upstream};
 use crate::error::{Error, Result};
 use crate::warehouse::{Named, Table, Warehouse, quote};
 
@@ -36,7 +37,7 @@ impl Shadow {
                 continue;
             }
             if let Err(error) = shadow.model(graph, model, catalog) {
-                problems.push(error);
+                problems.push(shadow.blamed(graph, &name, catalog, error));
                 broken.insert(name);
             }
         }
@@ -68,6 +69,16 @@ impl Shadow {
                 self.warehouse.execute(&sql).map_err(on)
             }
         }
+    }
+
+    /// The error with what changed in the tables that the model reads since they were published.
+    fn blamed(&self, graph: &Graph, name: &str, catalog: &BTreeMap<String, Vec<Named>>, error: Error) -> Error {
+        let Ok(columns) = self.warehouse.catalog() else { return error };
+        let before = |name: &str| catalog.get(&name.to_lowercase()).cloned();
+        let now = |name: &str| columns.get(&name.to_lowercase()).cloned();
+        let Some(upstream) = upstream(graph, name, &Changes { before: &before, now: &now }) else { return error };
+        let hint = error.hint.iter().cloned().chain([upstream]).collect::<Vec<_>>().join("\n      ");
+        error.hint(hint)
     }
 
     /// Makes an empty table of the warehouse's columns, where there is none yet.

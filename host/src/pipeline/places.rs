@@ -173,7 +173,11 @@ fn words(kind: &ValidationErrorKind) -> Option<Vec<String>> {
         ValidationErrorKind::Enum { options } => options.as_array()?.iter().map(text).collect(),
         ValidationErrorKind::Constant { expected_value } => Some(vec![text(expected_value)?]),
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
-            let branches = context.iter().flatten().map(|violation| words(violation.kind()));
+            // Of what may be left out one branch is null, which a word is not.
+            let branches = context.iter().flatten().map(|violation| match violation.kind() {
+                ValidationErrorKind::Type { .. } => Some(Vec::new()),
+                kind => words(kind),
+            });
             Some(branches.collect::<Option<Vec<_>>>()?.concat())
         }
         _ => None,

@@ -273,7 +273,11 @@ fn contract(exports: &[String]) -> Result<Contract> {
         return Ok(contract);
     }
     let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
-    Err(Error::plugin(format!("it exports {exports}, but neither a source nor a rule of `elt:plugin@{VERSION}`")))
+    let error =
+        Error::plugin(format!("it exports {exports}, but neither a source nor a rule of `elt:plugin@{VERSION}`"));
+    Err(error.hint(
+        "a crate exports its type at the end of `lib.rs`: `export_rule!(MyRule);` or `export_source!(MySource);`",
+    ))
 }
 
 /// Whether this user alone may write into a folder.

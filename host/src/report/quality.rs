@@ -52,8 +52,10 @@ pub struct RuleQuality {
 /// What the rules of every stream did, with so many examples each.
 pub fn quality(warehouse: &Warehouse, examples: usize) -> Result<Vec<StreamQuality>> {
     let reconciled = super::reconcile(warehouse)?;
+    let loaded = warehouse.loaded_streams()?;
     let mut streams = Vec::new();
-    for (stream, rows) in warehouse.loaded_streams()?.iter().zip(reconciled) {
+    for rows in reconciled {
+        let Some(stream) = loaded.iter().find(|stream| stream.name() == rows.stream) else { continue };
         // Of all its rows, whichever run cleaned them: a run may see a few, and a rule none.
         let rules = warehouse.query(
             "WITH last AS (SELECT rule, position FROM _host.rule_runs WHERE stream = ?1 AND load_id = \

@@ -219,7 +219,7 @@ impl Context<'_> {
         let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, Command::Forget).await;
         let report =
             self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)))?;
-        warehouse.execute("CHECKPOINT")?;
+        warehouse.rewrite()?;
         Ok((forgotten, report))
     }
 

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind};
 #[derive(Debug)]
 pub(super) struct Failure {
     status: StatusCode,
-    kind: serde_json::Value,
+    kind: String,
     error: Error,
 }
 
@@ -19,7 +19,7 @@ pub(super) type Answer<T> = Result<T, Failure>;
 
 impl Failure {
     fn new(status: StatusCode, kind: &str, error: Error) -> Self {
-        Self { status, kind: kind.into(), error }
+        Self { status, kind: kind.to_owned(), error }
     }
 
     /// What the request asks is not as it must be.
@@ -30,6 +30,14 @@ impl Failure {
     /// There is no such thing.
     pub(super) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", Error::config(message))
+    }
+
+    /// What is named is not there, as the error says; any other error as it is.
+    pub(super) fn missing(error: Error) -> Self {
+        match error.kind {
+            Kind::Config => Self::new(StatusCode::NOT_FOUND, "not_found", error),
+            _ => error.into(),
+        }
     }
 
     /// It cannot be done now.
@@ -68,7 +76,8 @@ impl From<Error> for Failure {
             Kind::Unavailable | Kind::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Plugin | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self { status, kind: serde_json::to_value(error.kind).unwrap_or_default(), error }
+        let kind = serde_json::to_value(error.kind).unwrap_or_default();
+        Self::new(status, kind.as_str().unwrap_or_default(), error)
     }
 }
 

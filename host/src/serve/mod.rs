@@ -5,6 +5,7 @@ mod events;
 mod failure;
 mod graph;
 mod live;
+mod models;
 mod pages;
 mod routes;
 mod runs;
@@ -55,6 +56,9 @@ pub async fn serve(
     let runs = Runs::new(&pipelines, clock, Events::new(), alerts)?;
     runs.resume(&pipelines)?;
     let server = Arc::new(Server { pipelines, runs, address, clock, closing: closed });
+    for served in &server.pipelines {
+        server.ask(served, |_, _| Ok(())).await?;
+    }
     let schedules = tokio::spawn(schedule::keep(Arc::clone(&server)));
     listening(address);
     let mut closed = server.closing.clone();
@@ -121,7 +125,8 @@ fn open(pipelines: Vec<Loaded>, hooks: Vec<Vec<Hook>>) -> Result<Vec<Arc<Served>
             }
         };
         let secrets = loaded.pipeline.secrets();
-        served.push(Arc::new(Served { loaded, schedule, hooks, secrets, warehouse }));
+        let models = models::Cached::default();
+        served.push(Arc::new(Served { loaded, schedule, hooks, secrets, warehouse, models }));
     }
     Ok(served)
 }

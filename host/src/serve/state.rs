@@ -9,10 +9,11 @@ use tokio::sync::watch;
 
 use super::alerts::Hook;
 use super::failure::{Answer, Failure};
+use super::models::{Cached, Models};
 use super::runs::Runs;
 use super::shared::Shared;
 use crate::clock::Clock;
-use crate::error::{Result, nearest};
+use crate::error::{Error, Result, nearest};
 use crate::pipeline::{Pipeline, Schedule, Secret};
 use crate::plugin::{Engine, Search};
 use crate::progress::Progress;
@@ -43,6 +44,8 @@ pub(super) struct Served {
     pub(super) secrets: Vec<Secret>,
     /// Its warehouse; others may have the same.
     pub(super) warehouse: Arc<Shared>,
+    /// Its models and its first page, as their files are.
+    pub(super) models: Cached,
 }
 
 /// The server.
@@ -105,6 +108,20 @@ impl Server {
         let warehouse = Arc::clone(&served.warehouse);
         let work = move |warehouse: &Warehouse| work(&served.context(warehouse, &Progress::new(|_| {}), stop, clock));
         warehouse.read(work).await
+    }
+
+    /// Reads a pipeline's warehouse with its models and its first page.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        served: &Arc<Served>,
+        work: impl FnOnce(&Models, &Warehouse) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let asked = Arc::clone(served);
+        self.look(served, move |context| {
+            let models = asked.models.get(context)?;
+            work(&models, context.given.warehouse.ok_or_else(|| Error::internal("no warehouse is open"))?)
+        })
+        .await
     }
 
     /// Each pipeline with its state, its last run and its next.

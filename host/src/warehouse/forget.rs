@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{LoadedStream, Row, StreamLoader, Table, Warehouse, key_text, literal, quote};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::schema::Stream;
 
 /// What was erased.
@@ -66,13 +66,42 @@ impl Warehouse {
             let seen = format!("DELETE FROM _host.seen WHERE source = ? AND stream = ? AND key IN ({keys})");
             self.change(&seen, &[&stream.source, &stream.stream])?;
             let note = format!(
-                "INSERT INTO _host.forgotten SELECT {}, sha256(key), now() FROM (SELECT unnest([{keys}]) AS key)",
-                literal(&name)
+                "INSERT INTO _host.forgotten SELECT {name}, sha256(key), now() FROM (SELECT unnest([{keys}]) AS key) \
+                 WHERE sha256(key) NOT IN (SELECT key_sha256 FROM _host.forgotten WHERE stream = {name})",
+                name = literal(&name)
             );
             self.change(&note, &[])?;
             forgotten.rows.retain(|(_, count)| *count > 0);
             Ok(forgotten)
         })
+    }
+}
+
+impl Warehouse {
+    /// Writes the file anew and closes it: DuckDB leaves what was deleted in free blocks until they are used again. The
+    /// new file takes the old one's place whole.
+    pub fn rewrite(self) -> Result<()> {
+        let path = self.path.clone();
+        let mut next = path.clone().into_os_string();
+        next.push(".next");
+        let next = std::path::PathBuf::from(next);
+        let on = |error: Error| {
+            let error = error.on(format!("{}, the warehouse without what was erased", next.display()));
+            error.hint("the rows are gone, but their bytes are still in free blocks of the warehouse: the same command again writes it anew")
+        };
+        let broken = |cause: std::io::Error| on(Error::config(cause.to_string()));
+        if next.exists() {
+            std::fs::remove_file(&next).map_err(broken)?;
+        }
+        let this = self.value("SELECT current_database()", &[])?.unwrap_or_default();
+        let written = self.execute(&format!(
+            "CHECKPOINT; ATTACH {} AS rewritten; COPY FROM DATABASE {} TO rewritten; DETACH rewritten",
+            literal(&next.to_string_lossy()),
+            quote(&this)
+        ));
+        written.map_err(on)?;
+        drop(self);
+        std::fs::rename(&next, &path).map_err(broken)
     }
 }
 

@@ -74,6 +74,10 @@ ALTER TABLE _host.runs ADD COLUMN nodes VARCHAR;
 ALTER TABLE _host.runs ADD COLUMN report VARCHAR;
 CREATE TABLE _host.log (load_id VARCHAR, line BIGINT, logged_at TIMESTAMPTZ, level VARCHAR, message VARCHAR);
 ",
+    "
+ALTER TABLE _host.publications ADD COLUMN published_at TIMESTAMPTZ;
+ALTER TABLE _host.publications ADD COLUMN warnings VARCHAR;
+",
 ];
 
 /// Brings `_host` up to date.

@@ -2,6 +2,7 @@
 //! so keys are kept by `MERGE`, never by constraints.
 
 mod forget;
+mod freshness;
 mod history;
 mod ledger;
 mod load;
@@ -19,6 +20,7 @@ use arrow_array::RecordBatch;
 use duckdb::Connection;
 
 pub use forget::Forgotten;
+pub use freshness::JournalPage;
 pub use history::{Ended, Line};
 pub use ledger::{Cursor, LoadedStream, Step};
 pub use load::{LoadCounts, StreamLoader, Waiting};
@@ -149,6 +151,14 @@ impl Warehouse {
         Ok(rows)
     }
 
+    /// A query's columns and rows in their order, for answers that are shown.
+    pub fn answer(&self, sql: &str, parameters: &[&str]) -> Result<Answer> {
+        let described = self.query(&format!("DESCRIBE {sql}"), parameters)?;
+        let rows = self.query(sql, parameters)?;
+        let rows = rows.into_iter().map(|row| row.into_iter().map(|(_, value)| value).collect());
+        Ok(Answer { columns: named(&described), rows: rows.collect() })
+    }
+
     /// The first value of a query as text; none where there is no row or the value is null.
     pub fn value(&self, sql: &str, parameters: &[&str]) -> Result<Option<String>> {
         let first = self.query(sql, parameters)?.into_iter().next();
@@ -252,12 +262,7 @@ impl Warehouse {
 
     /// The columns that a query gives, without a row being read.
     pub fn describe(&self, sql: &str) -> Result<Vec<Named>> {
-        let rows = self.query(&format!("DESCRIBE {sql}"), &[])?;
-        let text = |row: &Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-        Ok(rows
-            .iter()
-            .map(|row| Named { name: text(row, "column_name"), data_type: text(row, "column_type") })
-            .collect())
+        Ok(named(&self.query(&format!("DESCRIBE {sql}"), &[])?))
     }
 
     /// Renames a table within its schema.
@@ -274,6 +279,21 @@ pub struct Named {
     /// The SQL type.
     #[serde(rename = "type")]
     pub data_type: String,
+}
+
+/// A query's answer: values as JSON, decimals and times as text.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Answer {
+    /// Its columns.
+    pub columns: Vec<Named>,
+    /// Its rows, each with a value a column.
+    pub rows: Vec<Vec<serde_json::Value>>,
+}
+
+/// The columns that DESCRIBE tells.
+fn named(described: &[Row]) -> Vec<Named> {
+    let text = |row: &Row, key: &str| row.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
+    described.iter().map(|row| Named { name: text(row, "column_name"), data_type: text(row, "column_type") }).collect()
 }
 
 /// A table: schema and name, quoted where it is written.

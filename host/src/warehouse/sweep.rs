@@ -1,6 +1,8 @@
 //! Sweeps: what a full reading saw is remembered with its checkpoints, so that what it did not see can be marked as gone
 //! at its end, whatever crashes lie between.
 
+use std::ops::RangeInclusive;
+
 use super::load::StreamLoader;
 use super::{Table, key_text, literal, quote};
 use crate::error::Result;
@@ -85,13 +87,13 @@ impl StreamLoader {
         Ok(changed as u64)
     }
 
-    /// How many records the stream has that are not marked as gone.
-    pub fn live_rows(&self) -> Result<u64> {
+    /// How many records the source may count: those that are here and not marked as gone, and any of those that were
+    /// forgotten, which the account may have or not.
+    pub fn live_rows(&self) -> Result<RangeInclusive<u64>> {
         let table = Table::raw(&self.source, &self.stream);
         let live = self.deleted.as_ref().map(|deleted| format!(" WHERE {} IS DISTINCT FROM true", quote(deleted)));
         let count = self.warehouse.value(&format!("SELECT count(*) FROM {table}{}", live.unwrap_or_default()), &[])?;
         let count: u64 = count.and_then(|count| count.parse().ok()).unwrap_or_default();
-        // The account still counts those that were forgotten here.
-        Ok(count + self.forgotten)
+        Ok(count..=count + self.forgotten)
     }
 }

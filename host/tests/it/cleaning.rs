@@ -2,6 +2,7 @@
 
 use sandbox::kinds::Kind;
 
+use crate::hubspot_common::HOUR;
 use crate::support::{Project, root, stderr};
 
 /// A pipeline of contacts with these lines in `[pipeline]` and these rules.
@@ -134,6 +135,16 @@ fn a_forgotten_person_stays_away() {
         project.run(arguments);
         assert_eq!(left(), Vec::<String>::new(), "{arguments:?}");
     }
+    // Twice is once; and of an id that the account never had it counts nothing.
+    for id in [key.as_str(), "999"] {
+        let output =
+            project.command(&["forget", pipeline, &format!("contacts/{id}")]).output().expect("the binary runs");
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    project.server.advance(25 * HOUR);
+    let told = project.run(&["--full-refresh"]).to_string();
+    assert!(!told.contains("the source counts"), "{told}");
+    project.query("DELETE FROM _host.forgotten WHERE key_sha256 = sha256('999')");
     let trace = project.query("SELECT count(*) AS rows, min(length(key_sha256)) AS letters FROM _host.forgotten");
     assert_eq!((&trace[0]["rows"], &trace[0]["letters"]), (&2.into(), &64.into()));
 }

@@ -51,6 +51,12 @@ fn the_plan_names_everything_and_asks_nobody() {
 fn the_report_reads_as_a_story() {
     let project = Project::new(200);
     let report = succeed(&project, &["run", &shipped()]);
+    // What is loaded has columns, and the plan can say which of them each rule sets.
+    let plan = succeed(&project, &["plan", &shipped()]);
+    for line in ["tidy_contacts: hubspot.contacts · sets email, firstname, lastname, phone", "· sets linked_company_id"]
+    {
+        assert!(plan.contains(line), "{plan}");
+    }
     let report = report.replace(&project.folder.path().display().to_string(), "FOLDER");
     let filters =
         vec![(r" +\d+\.\d s", " SECONDS"), (r"run 0[0-9A-Z]{25}", "run LOAD_ID"), (r"FOLDER[^ ]*", "WAREHOUSE")];

@@ -146,6 +146,7 @@ fn a_condition_is_one_expression_over_the_marts_columns() {
         ("orders = ?", vec!["a parameter"]),
         ("orders", vec!["it gives INTEGER, neither true nor false"]),
         ("itme = 'milk'", vec!["no column `itme`", "did you mean `item`?"]),
+        ("item = milk", vec!["no column `milk`", "single quotes: 'milk'"]),
         ("orders = 'many'", vec!["Conversion Error"]),
         ("uper(item) = 'MILK'", vec!["no function `uper`", "`upper`"]),
         (

@@ -56,10 +56,11 @@ fn a_new_rule_builds_passes_its_tests_and_cleans() {
         cargo.args(["test", "--quiet"]).current_dir(folder.join(format!("my-{kind}"))).env("CARGO_TARGET_DIR", &target);
         let output = cargo.output().expect("cargo runs");
         assert!(output.status.success(), "{}", stderr(&output));
-        let mut build = project.command(&["plugin", "build", &format!("my-{kind}"), "--output", "plugins"]);
-        let output = can_build(&mut build, &target).current_dir(folder).output().expect("the binary runs");
-        assert!(output.status.success(), "{}", stderr(&output));
     }
+    // Each is a workspace of its own.
+    let mut build = project.command(&["plugin", "build", "my-rule", "my-source", "--output", "plugins"]);
+    let output = can_build(&mut build, &target).current_dir(folder).output().expect("the binary runs");
+    assert!(output.status.success(), "{}", stderr(&output));
     project.write("people.csv", "id,name\n1, Ana \n2,   \n");
     let rule =
         "[[rule]]\nplugin = \"plugins/my-rule.wasm\"\nstreams = [\"people.people\"]\nconfig = { column = \"name\" }\n";
@@ -221,6 +222,8 @@ fn a_component_is_copied_in_and_pinned() {
     let output = add(&["--pipeline", "pipeline.toml", "--stream", "people.people", "--config", config]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(text().starts_with(&people) && text().contains("config = { column = \"email\" }"), "{}", text());
+    let again = add(&["--pipeline", "pipeline.toml", "--stream", "people.people", "--config", config]);
+    assert!(stderr(&again).contains("has this entry already"), "{}", stderr(&again));
     let output = project.command(&["run", pipeline.to_str().expect("a path")]).output().expect("the binary runs");
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(project.query("SELECT email FROM clean_people.people")[0]["email"], "ana@exemplo.com");

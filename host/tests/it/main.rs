@@ -24,6 +24,7 @@ mod recompute;
 mod serve_again;
 mod serve_alerts;
 mod serve_bad_input;
+mod serve_dashboard;
 mod serve_runs;
 mod serve_support;
 mod soak;

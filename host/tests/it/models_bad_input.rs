@@ -26,9 +26,18 @@ fn files_beside_models_are_read_strictly() {
         2,
         &["sql/core/a.toml:3:1: unknown key `notnull`", "`not_null`"],
     );
-    check(&[sql, ("core/a.toml", "materialized = \"tabel\"\n")], 2, &["sql/core/a.toml:1:1", "`tabel`"]);
+    check(
+        &[sql, ("core/a.toml", "materialized = \"tabel\"\n")],
+        2,
+        &["sql/core/a.toml:1:1: no `tabel` is known here", "`table`"],
+    );
     check(&[sql, ("core/a.toml", "tags = \n")], 2, &["sql/core/a.toml:1:"]);
     check(&[sql, ("core/b.toml", "")], 2, &["sql/core/b.toml: no model stands beside it"]);
+    check(
+        &[sql, ("core/sub/a.sql", "SELECT 2 AS id")],
+        2,
+        &["sql/core/sub: models in a schema's subfolder are not read"],
+    );
     check(
         &[sql, ("core/a.toml", "materialized = \"incremental\"\n")],
         2,
@@ -44,7 +53,7 @@ fn files_beside_models_are_read_strictly() {
     check(
         &[("checks/a.sql", "SELECT 1"), ("checks/a.toml", "severity = \"loud\"\n")],
         2,
-        &["sql/checks/a.toml:1:1", "`loud`"],
+        &["sql/checks/a.toml:1:1: no `loud` is known here", "there are `error`, `warn`"],
     );
 }
 
@@ -52,6 +61,7 @@ fn files_beside_models_are_read_strictly() {
 fn queries_are_checked_before_a_row_is_read() {
     check(&[("core/a.sql", "-- a\nSELECT FROM\nWHERE")], 2, &["sql/core/a.sql:3: model `core.a`: syntax error"]);
     check(&[("core/a.sql", "SELECT 1;\nSELECT 2")], 2, &["sql/core/a.sql: model `core.a`: 2 statements"]);
+    check(&[("core/a.sql", "DROP TABLE core.b")], 2, &["sql/core/a.sql: model `core.a`: it is no SELECT"]);
     check(
         &[("core/a.sql", "SELECT 1\nFROM core.nowhere")],
         2,
@@ -61,6 +71,11 @@ fn queries_are_checked_before_a_row_is_read() {
         &[("core/a.sql", "SELECT id,\n  nonsense\nFROM raw_shop.orders")],
         2,
         &["sql/core/a.sql:2: model `core.a`: Binder Error"],
+    );
+    check(
+        &[("core/a.sql", "SELECT id,\n  itme\nFROM raw_shop.orders")],
+        2,
+        &["sql/core/a.sql:2: model `core.a`: Binder Error", "did you mean `item`"],
     );
     check(
         &[("core/a.sql", "SELECT 1\nFROM other.core.b")],
@@ -87,6 +102,7 @@ fn names_that_could_be_taken_for_others_are_refused() {
         2,
         &["sql/raw_shop/orders.sql: model `raw_shop.orders`: schema `raw_shop` belongs to the host"],
     );
+    check(&[("core/a.sql", "SELECT 1"), ("b.sql", "SELECT 1")], 2, &["sql/b.sql: a model stands in a folder"]);
     check(&[("_host/runs.sql", "SELECT 1")], 2, &["belongs to the host"]);
     check(&[("core/a__next.sql", "SELECT 1")], 2, &["names that end in `__next`"]);
     check(&[("warehouse/a.sql", "SELECT 1")], 2, &["its schema is named like the warehouse's file"]);

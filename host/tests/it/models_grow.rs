@@ -197,9 +197,18 @@ fn rules_and_forgetting_reach_models_that_grow() {
     assert!(project.try_run(&pipeline, &[]).status.success());
     assert!(project.query("SELECT 1 FROM core.grown WHERE email <> upper(email)").is_empty());
     let id = project.query("SELECT min(id) AS id FROM core.versions")[0]["id"].as_str().expect("an id").to_owned();
+    let email = project.query(&format!("SELECT email FROM raw_hubspot.contacts WHERE id = '{id}'"))[0]["email"].clone();
+    let email = email.as_str().expect("an address").to_owned();
+    // DuckDB leaves bytes of deleted rows in its file.
+    let is_in_file = || {
+        let bytes = std::fs::read(project.warehouse_path()).expect("a warehouse");
+        bytes.windows(email.len()).any(|window| window == email.as_bytes())
+    };
+    assert!(is_in_file(), "`{email}` is not seen in the file");
     let path = pipeline.to_str().expect("a path in UTF-8");
     let output = project.command(&["forget", path, &format!("contacts/{id}")]).output().expect("the binary runs");
     assert!(output.status.success(), "{}", crate::support::stderr(&output));
+    assert!(!is_in_file(), "`{email}` is still in the file");
     for table in ["core.grown", "core.versions"] {
         assert!(project.query(&format!("SELECT 1 FROM {table} WHERE id = '{id}'")).is_empty(), "{table}");
         assert!(!project.query(&format!("SELECT 1 FROM {table}")).is_empty(), "{table}");

@@ -66,6 +66,16 @@ fn a_broken_contract_names_the_column_and_what_changed_upstream() {
         &["model `core.items`: its contract is broken: it has a column `more` (DECIMAL(2,1)) besides"],
     );
     assert_eq!(models.value("SELECT typeof(amount) FROM core.items LIMIT 1"), "DECIMAL(38,2)");
+    // Where a query does not even bind any more it has no columns to compare.
+    models.write("staging/orders.sql", "SELECT id, item FROM raw_shop.orders");
+    models.fails(
+        &["build"],
+        2,
+        &[
+            "sql/core/items.sql:1: model `core.items`: Binder Error",
+            "`staging.orders` changed upstream: its column `amount` (DECIMAL(3,2)) is gone",
+        ],
+    );
 }
 
 #[test]

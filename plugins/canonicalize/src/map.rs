@@ -48,9 +48,10 @@ impl Map {
         for (number, Line { raw, canonical }) in &lines {
             let known = spellings.insert(fold(raw), (canonical.clone(), *number));
             if let Some((other, at)) = known.filter(|(known, _)| known != canonical) {
-                return Err(Error::config(format!(
+                let error = Error::config(format!(
                     "file `{file}`: line {number}: `{raw}` is `{canonical}` here, `{other}` in line {at}"
-                )));
+                ));
+                return Err(error.hint("keep one of the lines; case, accents and spaces make no other spelling"));
             }
         }
         for (number, Line { raw, canonical }) in &lines {
@@ -99,6 +100,7 @@ mod tests {
     fn refused(text: &str, why: &str) {
         let error = Map::parse(text, "map").expect_err("a bad map");
         assert!(error.message.contains(why), "{}", error.message);
+        assert!(error.hint.is_some() || why == "line 2", "{} has a hint", error.message);
     }
 
     #[test]

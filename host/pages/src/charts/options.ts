@@ -155,7 +155,7 @@ export function draw(chart: Chart, data: Rows, selected: Set<string>, width: num
     emphasis: { focus: lines.length > 1 && chart.kind !== "bar" ? "series" : "none" },
     connectNulls: false,
     triggerLineEvent: true,
-    cursor: chart.filter_on_click || chart.drill_key ? "pointer" : "default",
+    cursor: chart.filter_on_click || chart.drills.length > 0 ? "pointer" : "default",
   }));
   const height = isLying
     ? Math.max(160, shown.length * Math.max(26, lines.length * 17 + 8) + 60 + (hasLegend ? 28 : 0))

@@ -28,7 +28,7 @@ export function chartCard(chart: Chart, filters: Filter[], quality: Quality, sig
   const body = h("div", { class: "chart-body" });
   const foot = h("div", { class: "figure-foot" });
   const only = h("div", {});
-  const canDrill = Boolean(chart.drills?.length && chart.drill_key?.length);
+  const canDrill = chart.drills.length > 0;
   let isTable = chart.kind === "table";
   let query = new URLSearchParams();
   let data: ItemRows | null = null;
@@ -36,7 +36,7 @@ export function chartCard(chart: Chart, filters: Filter[], quality: Quality, sig
   let reading = new AbortController();
 
   const open = (row: Row): void => {
-    if (data && canDrill) openDrills(chart, label, data, row);
+    if (data && canDrill) openDrills(chart, label, data, row, query);
   };
   const click = (row: Row): void => {
     const target = data ? clickOf(chart, filters, data, row) : null;
@@ -58,9 +58,7 @@ export function chartCard(chart: Chart, filters: Filter[], quality: Quality, sig
       caption: label,
       formats,
       labels: Object.fromEntries(rows.columns.map((column) => [column.name, labelOf(chart, column.name)])),
-      hidden: (chart.drill_key ?? []).filter(
-        (name) => name !== chart.x && name !== chart.series && !chart.y.includes(name),
-      ),
+      hidden: chart.drill_key.filter((name) => name !== chart.x && name !== chart.series && !chart.y.includes(name)),
       ...(canDrill
         ? { open: { label: t("details"), run: open } }
         : chart.filter_on_click

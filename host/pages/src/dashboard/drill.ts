@@ -1,5 +1,5 @@
 // The panel behind a figure or a mark: the mart's drills as tabs, their rows, the repairs of each record.
-import { address, get } from "../api.ts";
+import { address, get, type Parameters } from "../api.ts";
 import { openDialog, step } from "../dialog.ts";
 import { button, fill, h, prose } from "../dom.ts";
 import { fileName, save } from "../download.ts";
@@ -24,51 +24,53 @@ function repairCell(made: Repair[]): HTMLElement {
   );
 }
 
-/** The key of a drill as the item's row has it. */
-function keyOf(drill: Drill, data: Rows, row: Row): Record<string, string> {
-  const key: Record<string, string> = {};
-  for (const name of drill.key) {
+/** What names the row of an item, beside the filters. */
+function keyOf(item: Item, data: Rows, row: Row): Parameters {
+  const key: Parameters = {};
+  for (const name of item.drill_key) {
     const value = row[data.columns.findIndex((column) => column.name === name)];
-    if (value !== null && value !== undefined) key[name] = String(value);
+    if (value !== null && value !== undefined) key[`row.${name}`] = String(value);
   }
   return key;
 }
 
-/** Opens the rows behind `row` of an item. */
-export function openDrills(item: Item, title: string, data: Rows, row: Row): void {
-  const drills = item.drills ?? [];
-  const names = new Set(drills.flatMap((drill) => drill.key));
+/** Opens the rows behind `row` of an item, as the filters leave them. */
+export function openDrills(item: Item, title: string, data: Rows, row: Row, query: URLSearchParams): void {
   const facts = data.columns
     .map((column, at) => ({ column, value: row[at] }))
-    .filter(({ column }) => names.has(column.name))
+    .filter(({ column }) => item.drill_key.includes(column.name) || (item.kind !== "figure" && column.name === item.x))
     .map(({ column, value }) => `${words(column.name)}: ${formatCell(value, column)}`);
+  const chosen = [...query].filter(([name]) => !item.without.includes(name));
+  facts.push(...chosen.map(([name, value]) => `${words(name)}: ${value}`));
   const dialog = openDialog(
     title,
     "side",
     facts.length > 0 ? h("p", { class: "muted drill-key" }, facts.join(" · ")) : null,
   );
+  const asked = new URLSearchParams(query);
+  for (const [name, value] of Object.entries(keyOf(item, data, row))) asked.set(name, String(value));
   const draw = (name: string, panel: HTMLElement): void => {
-    const drill = drills.find((one) => one.name === name);
-    if (drill) drillRows(item.mart ?? "", drill, keyOf(drill, data, row), panel, dialog.body, dialog.signal);
+    const drill = item.drills.find((one) => one.name === name);
+    if (drill) drillRows(item, drill, asked, panel, dialog.body, dialog.signal);
   };
   dialog.body.append(
     tabs(
       t("drills"),
-      drills.map((drill) => [drill.name, words(drill.name)]),
+      item.drills.map((drill) => [drill.name, words(drill.name)]),
       draw,
     ),
   );
 }
 
 function drillRows(
-  mart: string,
+  item: Item,
   drill: Drill,
-  key: Record<string, string>,
+  asked: URLSearchParams,
   panel: HTMLElement,
   body: HTMLElement,
   signal: AbortSignal,
 ): void {
-  const path = `/api/drills/${encodeURIComponent(mart)}/${encodeURIComponent(drill.name)}`;
+  const path = `/api/items/${encodeURIComponent(item.name)}/drills/${encodeURIComponent(drill.name)}`;
   const list = h("div", {});
   fill(
     panel,
@@ -76,7 +78,7 @@ function drillRows(
       "div",
       { class: "drill-head" },
       drill.description ? h("p", { class: "muted" }, prose(drill.description)) : null,
-      button("CSV", () => save(address(`${path}.csv`, key), fileName(drill.name, "csv")), {
+      button("CSV", () => save(address(`${path}.csv`, asked), fileName(drill.name, "csv")), {
         "aria-label": t("csv_of", { what: words(drill.name) }),
       }),
     ),
@@ -84,7 +86,9 @@ function drillRows(
   );
   const read = (page: number): void => {
     void settle(list, signal, async () => {
-      const found = await get<DrillRows>(path, { ...key, page }, signal);
+      const query = new URLSearchParams(asked);
+      query.set("page", String(page));
+      const found = await get<DrillRows>(path, query, signal);
       const at = found.columns.findIndex((column) => column.name === found.record);
       const hasRecords = Boolean(found.stream && at >= 0);
       const repairs = new Map(found.rows.map((row, place) => [row, found.repairs?.[place] ?? []]));
@@ -101,9 +105,9 @@ function drillRows(
           columns: found.columns,
           rows: found.rows,
           caption: words(drill.name),
-          // The record leads and its repairs follow; the key is the same in every row.
+          // The record leads and its repairs follow; what is the same in every row is said above.
           lead: [found.record ?? "", REPAIRS],
-          hidden: drill.key,
+          hidden: item.drill_key,
           labels: { [REPAIRS]: t("repairs") },
           ...(hasRecords
             ? { open: { label: t("story_of_record"), run: open, can: (row: Row) => (row[at] ?? null) !== null } }

@@ -94,8 +94,8 @@ export function figureCard(figure: Figure, quality: Quality, signal: AbortSignal
           "div",
           { class: "figure-foot" },
           quality.line(figure, data),
-          figure.drills?.length && row
-            ? button(t("details"), () => openDrills(figure, label, data, row), {
+          figure.drills.length > 0 && row
+            ? button(t("details"), () => openDrills(figure, label, data, row, query), {
                 class: "quiet drill",
                 "aria-label": t("details_of", { what: label }),
               })

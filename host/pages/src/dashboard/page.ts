@@ -21,24 +21,18 @@ export async function dashboard(visit: Visit): Promise<Page> {
   const [declaration] = await Promise.all([get<Declaration>("/api/dashboard", {}, signal), quality.read(signal)]);
   setCurrency(declaration.currency);
   const title = named(declaration.title, t("dashboard"));
-  const figures = new Map(declaration.figures.map((figure) => [figure.name, figure]));
-  const charts = new Map(declaration.charts.map((chart) => [chart.name, chart]));
   const cards: Card[] = [];
 
   const sections = declaration.sections.map((section) => {
     const figureCards: HTMLElement[] = [];
     const chartCards: HTMLElement[] = [];
-    for (const name of section.items) {
-      const figure = figures.get(name);
-      const chart = charts.get(name);
-      const card = figure
-        ? figureCard(figure, quality, signal)
-        : chart
-          ? chartCard(chart, declaration.filters, quality, signal)
-          : null;
-      if (!card) continue;
+    for (const item of section.items) {
+      const card =
+        item.kind === "figure"
+          ? figureCard(item, quality, signal)
+          : chartCard(item, declaration.filters, quality, signal);
       cards.push(card);
-      (figure ? figureCards : chartCards).push(card.node);
+      (item.kind === "figure" ? figureCards : chartCards).push(card.node);
     }
     const label = named(section.label);
     return h(

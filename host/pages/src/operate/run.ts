@@ -107,7 +107,17 @@ function progress(): { node: HTMLElement; take: (event: ProgressEvent) => void }
 export async function run({ params, signal }: Visit): Promise<Page> {
   const id = params.id ?? "";
   const read = (): Promise<RunDetail> => get<RunDetail>(`/api/runs/${encodeURIComponent(id)}`, {}, signal);
-  let detail = await read();
+  // What is told while the page is being read is not in it.
+  let isToldEarly = false;
+  const early = new AbortController();
+  listen<Run>(
+    "run",
+    (event) => {
+      isToldEarly ||= event.run === id;
+    },
+    early.signal,
+  );
+  let detail = await read().finally(() => early.abort());
   const top = h("div", { class: "stack" });
   const why = h("div", {});
   const stepPlace = h("div", {});
@@ -123,8 +133,14 @@ export async function run({ params, signal }: Visit): Promise<Page> {
     log.scrollTop = log.scrollHeight;
   };
   show();
+  let asked = 0;
   const anew = async (): Promise<void> => {
-    detail = await read();
+    asked += 1;
+    const mine = asked;
+    const found = await read();
+    // Of two answers the one that was asked for last counts.
+    if (mine !== asked) return;
+    detail = found;
     show();
   };
   listen<Run>(
@@ -158,6 +174,7 @@ export async function run({ params, signal }: Visit): Promise<Page> {
     signal,
   );
   onBack(() => background(anew(), signal), signal);
+  if (isToldEarly) background(anew(), signal);
   const node = h(
     "div",
     { class: "stack" },

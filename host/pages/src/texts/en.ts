@@ -66,6 +66,7 @@ export const en = {
   status_low_n: "No ratio: too few patients for it to mean anything.",
   status_organic: "No ratio: nobody was paid for; these came by themselves.",
   status_no_customers: "No ratio: money was spent, and nobody came.",
+  status_not_paid_back: "Not paid back within the horizon.",
   // Freshness and quality
   fresh: "Data of {ago}",
   never_loaded: "Never loaded",

@@ -65,6 +65,7 @@ export const pt: Record<keyof typeof en, string> = {
   status_low_n: "Sem razão: pacientes de menos para que signifique algo.",
   status_organic: "Sem razão: não se pagou por ninguém; vieram por conta própria.",
   status_no_customers: "Sem razão: gastou-se dinheiro e ninguém veio.",
+  status_not_paid_back: "Não se pagou dentro do horizonte.",
   fresh: "Dados de {ago}",
   never_loaded: "Nunca carregado",
   never_built: "Ainda não há números: nenhuma execução publicou algum.",

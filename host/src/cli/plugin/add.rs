@@ -43,6 +43,10 @@ impl Add {
         }
         let entry = self.entry(&component, &description)?;
         let before = self.pipeline.as_deref().map(|path| self.check(path, &component)).transpose()?;
+        if before.as_ref().is_some_and(|text| text.contains(entry.trim())) {
+            let error = Error::config("the pipeline has this entry already");
+            return Err(error.hint("another stream or another config is another entry"));
+        }
         let target = self.target(shared, &component);
         let is_new = self.copy(&target)?;
         if let (Some(path), Some(before)) = (&self.pipeline, before)

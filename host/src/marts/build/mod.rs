@@ -233,8 +233,19 @@ pub(super) fn on_model(model: &Model, error: Error) -> Error {
     }
     // `LINE 3: SELECT …` counts the lines of the statement, which starts on the model's first line.
     let line = error.message.lines().find_map(|line| line.strip_prefix("LINE ")?.split(':').next()?.parse().ok());
+    let meant = meant(&error.message);
     let message = error.message.lines().next().unwrap_or_default().replace("__next", "");
     let of_data = ["Conversion", "Invalid Input", "Out of Range", "Constraint"];
     let kind = if of_data.iter().any(|start| message.starts_with(start)) { Kind::Data } else { Kind::Config };
-    model.error(line, Error::new(kind, message))
+    let error = model.error(line, Error::new(kind, message));
+    match meant {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// The names that DuckDB would know in the place of one that it does not.
+pub(super) fn meant(message: &str) -> Option<String> {
+    let names = message.lines().find_map(|line| line.strip_prefix("Candidate bindings: "))?;
+    Some(format!("did you mean {}?", names.replace('"', "`").replace(", ", " or ")))
 }

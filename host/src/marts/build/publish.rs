@@ -18,6 +18,8 @@ pub(in crate::marts) struct Publication<'a> {
     pub(in crate::marts) fingerprint: Option<String>,
     /// The run.
     pub(in crate::marts) load_id: &'a str,
+    /// Tests of severity `warn` that did not hold.
+    pub(in crate::marts) warnings: &'a [String],
 }
 
 /// Makes every `name__next` the model that readers see.
@@ -82,10 +84,11 @@ pub(in crate::marts) fn publish(builder: &Builder<'_>, publication: &Publication
             record::write(warehouse, &model.table, &model.kind.to_string(), &published, 0.0)?;
         }
         warehouse.execute("DELETE FROM _host.models_aside; DELETE FROM _host.publications")?;
-        if let Some(fingerprint) = &publication.fingerprint {
-            warehouse.change("INSERT INTO _host.publications VALUES (?, ?)", &[fingerprint, load_id])?;
-        }
-        Ok(())
+        let sql = "INSERT INTO _host.publications BY NAME SELECT nullif(?, '') AS fingerprint, ? AS load_id, \
+                   ?::TIMESTAMPTZ AS published_at, ? AS warnings";
+        let fingerprint = publication.fingerprint.clone().unwrap_or_default();
+        let warnings = serde_json::json!(publication.warnings).to_string();
+        warehouse.change(sql, &[&fingerprint, load_id, &builder.time, &warnings]).map(drop)
     })
 }
 

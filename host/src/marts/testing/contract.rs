@@ -121,6 +121,19 @@ fn blamed(graph: &Graph, model: &Model, column: &str, changes: &Changes<'_>, err
     }
 }
 
+/// What became of columns that a model's query reads, where it does not bind any more.
+pub(in crate::marts) fn upstream(graph: &Graph, name: &str, changes: &Changes<'_>) -> Option<String> {
+    let changed = |read: &String| {
+        let (before, now) = (changes.before)(read).zip((changes.now)(read))?;
+        let is_new = |what: &str| what.starts_with("it has a new");
+        let what = differences(&before, &now).into_iter().map(|(_, what)| what).filter(|what| !is_new(what));
+        let what: Vec<_> = what.collect();
+        (!what.is_empty()).then(|| format!("`{read}` changed upstream: {}", what.join("; ")))
+    };
+    let changed: Vec<_> = graph.reads(name).iter().filter_map(changed).collect();
+    (!changed.is_empty()).then(|| changed.join("\n      "))
+}
+
 /// Columns that are others now, each with what became of it.
 fn differences(before: &[Named], now: &[Named]) -> Vec<(String, String)> {
     let types = |columns: &[Named]| -> BTreeMap<String, String> {

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 
 use super::Graph;
 use super::ast::Query;
-use super::build::on_model;
+use super::build::{meant, on_model};
 use super::config::Severity;
 use super::files::Model;
 use crate::error::{Error, Result};
 use crate::warehouse::{Named, Table, Warehouse};
 
-pub(super) use contract::{Changes, contracts};
+pub(super) use contract::{Changes, contracts, upstream};
 pub(super) use unit::unit_tests;
 
 /// What tests gave.
@@ -61,7 +61,7 @@ impl Tester<'_> {
                     .on(format!("{place}: test `{}`", test.name))
             };
             let failure = match self.graph.query_beside(model, &test.name) {
-                Some(query) => self.rows(query).map_err(|error| on(Error::config(error.message)))?,
+                Some(query) => self.rows(query).map_err(|error| on(told(&error)))?,
                 None => None,
             };
             let failure = failure.map(|rows| format!("{place}: test `{}` returned rows: {rows}", test.name));
@@ -98,6 +98,15 @@ impl Tester<'_> {
         let rows = self.warehouse.query(sql, &[])?;
         let shown: Vec<_> = rows.into_iter().map(|row| serde_json::Value::Object(row).to_string()).collect();
         Ok((!shown.is_empty()).then(|| shown.join(", ")))
+    }
+}
+
+/// What DuckDB says of a test's query, without the query that the host makes of it.
+fn told(error: &Error) -> Error {
+    let told = Error::config(error.message.lines().next().unwrap_or_default());
+    match meant(&error.message) {
+        Some(hint) => told.hint(hint),
+        None => told,
     }
 }
 

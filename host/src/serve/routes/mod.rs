@@ -1,6 +1,8 @@
 //! What can be asked, one file a subject; this one has what they share.
 
+mod dashboard;
 mod events;
+mod journal;
 mod models;
 mod pipelines;
 mod plugins;
@@ -25,7 +27,9 @@ const LARGEST_BODY: usize = 64 * 1024;
 /// All routes, guarded.
 pub(super) fn router(server: Arc<Server>) -> Router {
     Router::new()
+        .merge(dashboard::routes())
         .merge(events::routes())
+        .merge(journal::routes())
         .merge(models::routes())
         .merge(pipelines::routes())
         .merge(plugins::routes())
