@@ -102,7 +102,9 @@ impl Alerts {
             let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
             health.get_mut(served.name()).is_some_and(|health| {
                 health.succeeded = now;
-                health.late.iter_mut().fold(false, |was, late| std::mem::take(late) || was)
+                let was_late = health.late.contains(&true);
+                health.late.fill(false);
+                was_late
             })
         };
         if before == Some("failed") || was_late {

@@ -11,7 +11,7 @@ use crate::error::{Error, Kind};
 pub(super) struct Failure {
     status: StatusCode,
     kind: serde_json::Value,
-    error: Error,
+    error: Box<Error>,
 }
 
 /// What handlers return.
@@ -19,7 +19,7 @@ pub(super) type Answer<T> = Result<T, Failure>;
 
 impl Failure {
     fn new(status: StatusCode, kind: &str, error: Error) -> Self {
-        Self { status, kind: kind.into(), error }
+        Self { status, kind: kind.into(), error: Box::new(error) }
     }
 
     /// What the request asks is not as it must be.
@@ -56,7 +56,7 @@ impl Failure {
     /// Adds how to mend it.
     #[must_use]
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.error = self.error.hint(hint);
+        self.error = Box::new(self.error.hint(hint));
         self
     }
 }
@@ -68,7 +68,8 @@ impl From<Error> for Failure {
             Kind::Unavailable | Kind::Interrupted => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Plugin | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self { status, kind: serde_json::to_value(error.kind).unwrap_or_default(), error }
+        let kind = serde_json::to_value(error.kind).unwrap_or_default();
+        Self { status, kind, error: Box::new(error) }
     }
 }
 
