@@ -19,6 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const CHOICES: [&str; 4] = ["", "horizon=6", "channel=google_ads", "horizon=3&period_from=2025-01&period_to=2025-12"];
 
 pub(crate) fn run(patients: usize) -> Result<()> {
+    host::install_crypto();
     let bench = Bench::new(patients, ServerOptions::default(), true)?;
     bench.host("run", "whole.toml", "pages.duckdb")?;
     let deals = {
@@ -26,19 +27,27 @@ pub(crate) fn run(patients: usize) -> Result<()> {
         warehouse.value("SELECT count(*) FROM raw_hubspot.deals", &[])?.unwrap_or_default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (mut served, url) = serve(&bench)?;
-    let measured = runtime.block_on(async {
+    let (_served, url) = serve(&bench)?;
+    runtime.block_on(async {
         let (client, items) = alone(&url, &deals).await?;
         beside_a_run(&client, &url, items).await
-    });
-    served.kill()?;
-    served.wait()?;
-    measured
+    })
+}
+
+/// A process that ends with this one's interest in it.
+struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // One that has ended cannot be killed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// The server, and where it listens.
-fn serve(bench: &Bench) -> Result<(Child, String)> {
-    let mut served = Command::new(std::env::current_exe()?.with_file_name("host"))
+fn serve(bench: &Bench) -> Result<(Served, String)> {
+    let served = Command::new(std::env::current_exe()?.with_file_name("host"))
         .args(["serve", "whole.toml", "--port", "0"])
         .current_dir(&bench.folder)
         .env("HUBSPOT_BASE_URL", bench.server.url())
@@ -47,8 +56,9 @@ fn serve(bench: &Bench) -> Result<(Child, String)> {
         .env("WAREHOUSE", bench.folder.join("pages.duckdb"))
         .stdout(Stdio::piped())
         .spawn()?;
+    let mut served = Served(served);
     let mut line = String::new();
-    BufReader::new(served.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+    BufReader::new(served.0.stdout.take().ok_or("no output")?).read_line(&mut line)?;
     let url = line.split_whitespace().find(|word| word.starts_with("http://")).ok_or("the server said no address")?;
     Ok((served, url.to_owned()))
 }
