@@ -36,6 +36,7 @@ pub fn build(folders: &[PathBuf], profile: &str, output: &Path) -> Result<Vec<Pa
         let stem = folder.file_name().unwrap_or(name.as_ref());
         let path = output.join(format!("{}.wasm", stem.display()));
         let component = componentize(module).map_err(|error| error.on(format!("plugin `{name}`")))?;
+        super::engine::check_contract(&component).map_err(|error| error.on(format!("plugin `{name}`")))?;
         std::fs::write(&path, component).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
         written.push(path);
     }

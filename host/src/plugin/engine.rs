@@ -260,6 +260,25 @@ fn why(cause: &wasmtime::Error, call_time: Duration) -> String {
     text.lines().next().unwrap_or("trapped").to_owned()
 }
 
+/// Whether a component that was just made speaks the contract; nothing of it is compiled.
+pub(super) fn check_contract(component: &[u8]) -> Result<()> {
+    let mut exports = Vec::new();
+    let mut depth = 0_u32;
+    for payload in wasmparser::Parser::new(0).parse_all(component) {
+        match payload.map_err(|cause| Error::plugin(cause.to_string()))? {
+            // What modules and components inside export is their own.
+            wasmparser::Payload::ModuleSection { .. } | wasmparser::Payload::ComponentSection { .. } => depth += 1,
+            wasmparser::Payload::End(_) => depth = depth.saturating_sub(1),
+            wasmparser::Payload::ComponentExportSection(section) if depth == 0 => {
+                let names = section.into_iter().flatten();
+                exports.extend(names.map(|export| export.name.name.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    contract(&exports).map(drop)
+}
+
 fn contract(exports: &[String]) -> Result<Contract> {
     for (interface, contract) in [("source", Contract::Source), ("rule", Contract::Rule)] {
         let prefix = format!("elt:plugin/{interface}@");

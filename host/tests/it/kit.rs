@@ -87,6 +87,13 @@ fn a_new_rule_builds_passes_its_tests_and_cleans() {
     let config = r#"{"column": "name"}"#;
     let output = kit(&project, &["test", "plugins/my-rule.wasm", "--config", config, "--rows", "20000"]);
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    // What is not exported is told when it is built, not when it is run.
+    let text = std::fs::read_to_string(&code).expect("its code");
+    std::fs::write(&code, text.replace("export_rule!", "// export_rule!")).expect("a change");
+    let mut build = project.command(&["plugin", "build", "my-rule", "--output", "plugins"]);
+    let output = can_build(&mut build, &target).current_dir(folder).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("export_rule!(MyRule);"), "{}", stderr(&output));
 }
 
 #[test]
