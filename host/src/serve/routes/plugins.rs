@@ -42,7 +42,10 @@ async fn all(context: &Context<'_>) -> (Vec<Value>, Option<Error>) {
         shown.push(one(context, &source.plugin, source.sha256.as_deref(), entry).await);
     }
     for (at, rule) in file.rule.iter().enumerate() {
-        let granted = prepared.as_ref().and_then(|prepared| prepared.rules.get(at)).map(|one| &one.granted);
+        let granted = prepared.as_ref().and_then(|prepared| prepared.rules.get(at)).map(|one| {
+            let inputs = one.inputs.iter().map(|(name, input)| format!("input {name} = {}", input.stream));
+            one.granted.iter().cloned().chain(inputs).collect::<Vec<_>>()
+        });
         let streams: Vec<_> = rule.streams.iter().map(ToString::to_string).collect();
         let entry = json!({
             "name": rule.name(), "plugin": rule.plugin, "pin": rule.sha256, "granted": granted, "streams": streams,
