@@ -28,7 +28,7 @@ export const test = base.extend<Each, Shared>({
   baseURL: async ({ server }, use) => use(server.url),
   page: async ({ page, expected }, use) => {
     const wrong: string[] = [];
-    page.on("pageerror", (error) => wrong.push(String(error.stack ?? error)));
+    page.on("pageerror", (error) => wrong.push(error.stack || String(error)));
     page.on("console", (message) => {
       if (message.type() === "error" || /Content.Security.Policy/i.test(message.text())) wrong.push(message.text());
     });

@@ -7,7 +7,7 @@ import { button, fill, h } from "../dom.ts";
 import { fileName, save } from "../download.ts";
 import { toggle } from "../filters.ts";
 import { named, t } from "../i18n.ts";
-import { empty, settle } from "../states.ts";
+import { empty, problem } from "../states.ts";
 import { type Row, table } from "../table.ts";
 import { onTheme } from "../theme.ts";
 import type { Chart, Filter, ItemRows } from "../types.ts";
@@ -97,7 +97,16 @@ export function chartCard(chart: Chart, filters: Filter[], quality: Quality, sig
       fill(body, asTable(rows));
     } else {
       if (!canvas.isConnected) fill(body, canvas, note);
-      await asChart(rows);
+      try {
+        await asChart(rows);
+      } catch (error) {
+        // What draws is read from the server, too.
+        drop();
+        fill(
+          body,
+          problem(error, () => void show()),
+        );
+      }
     }
   };
   const drop = (): void => {
@@ -162,7 +171,10 @@ export function chartCard(chart: Chart, filters: Filter[], quality: Quality, sig
         if (mine.aborted) return;
         drop();
         node.removeAttribute("aria-busy");
-        void settle(body, mine, () => Promise.reject(error));
+        fill(
+          body,
+          problem(error, () => void refresh(query)),
+        );
       },
     );
   };
