@@ -1,6 +1,7 @@
 //! `host serve`: one process that owns the warehouses, runs pipelines, and answers on loopback.
 
 mod alerts;
+mod answers;
 mod events;
 mod failure;
 mod graph;
@@ -126,7 +127,8 @@ fn open(pipelines: Vec<Loaded>, hooks: Vec<Vec<Hook>>) -> Result<Vec<Arc<Served>
         };
         let secrets = loaded.pipeline.secrets();
         let models = models::Cached::default();
-        served.push(Arc::new(Served { loaded, schedule, hooks, secrets, warehouse, models }));
+        let answers = answers::Answers::default();
+        served.push(Arc::new(Served { loaded, schedule, hooks, secrets, warehouse, models, answers }));
     }
     Ok(served)
 }

@@ -1,5 +1,6 @@
 //! A pipeline's models and first page as their files are: read once, and anew when a file changes.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -7,6 +8,7 @@ use std::time::SystemTime;
 use crate::dashboard::Dashboard;
 use crate::error::Result;
 use crate::marts::Graph;
+use crate::pipeline::Pipeline;
 use crate::run::Context;
 
 /// The models, and the first page where the folder declares one.
@@ -43,6 +45,15 @@ impl Cached {
         *cached = Some((now, Arc::clone(&models)));
         Ok(models)
     }
+}
+
+/// What the files of a pipeline's models are now, as a number that another file makes another one.
+pub(super) fn version(pipeline: &Pipeline) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    if let Some(marts) = &pipeline.file.marts {
+        stamp(&pipeline.path(&marts.path)).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// The files of a folder and of the folders in it; a folder that cannot be read has none.

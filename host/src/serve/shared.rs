@@ -1,6 +1,7 @@
 //! A warehouse that is open once for the whole process: connections of it for runs, and a few that pages read through.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -20,13 +21,30 @@ pub(super) struct Shared {
     first: Mutex<Warehouse>,
     idle: Mutex<Vec<Warehouse>>,
     readers: Semaphore,
+    runs_ended: AtomicU64,
 }
 
 impl Shared {
     /// Opens the file, or makes it.
     pub(super) fn open(path: PathBuf, memory_limit: &str) -> Result<Self> {
         let first = Mutex::new(Warehouse::open(&path, memory_limit)?);
-        Ok(Self { path, first, idle: Mutex::new(Vec::new()), readers: Semaphore::new(READERS) })
+        Ok(Self {
+            path,
+            first,
+            idle: Mutex::new(Vec::new()),
+            readers: Semaphore::new(READERS),
+            runs_ended: AtomicU64::new(0),
+        })
+    }
+
+    /// Notes that a run ended, whatever it changed.
+    pub(super) fn run_ended(&self) {
+        self.runs_ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many runs ended.
+    pub(super) fn runs_ended(&self) -> u64 {
+        self.runs_ended.load(Ordering::Relaxed)
     }
 
     /// The file.

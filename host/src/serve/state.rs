@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::alerts::Hook;
+use super::answers::{Answers, Version};
 use super::failure::{Answer, Failure};
-use super::models::{Cached, Models};
+use super::models::{self, Cached, Models};
 use super::runs::Runs;
 use super::shared::Shared;
 use crate::clock::Clock;
@@ -46,6 +47,8 @@ pub(super) struct Served {
     pub(super) warehouse: Arc<Shared>,
     /// Its models and its first page, as their files are.
     pub(super) models: Cached,
+    /// What was answered of it.
+    pub(super) answers: Answers,
 }
 
 /// The server.
@@ -67,6 +70,11 @@ impl Served {
     #[must_use]
     pub(super) fn name(&self) -> &str {
         &self.loaded.pipeline.file.pipeline.name
+    }
+
+    /// What answers about it rest on now.
+    pub(super) fn version(&self) -> Version {
+        (self.warehouse.runs_ended(), models::version(&self.loaded.pipeline))
     }
 
     /// What a run needs, on a warehouse that is open.

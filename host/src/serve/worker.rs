@@ -39,6 +39,7 @@ pub(super) fn work(jobs: &mpsc::Receiver<Job>, board: &Arc<Board>) {
             live.say("error", error.to_string());
             "failed"
         });
+        served.warehouse.run_ended();
         board.done(&live);
         let mut shown = live.shown();
         shown["status"] = Value::from(status);

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::{Asked, OfPipeline};
+use super::{Asked, OfPipeline, kept};
 use crate::dashboard::{Chosen, Dashboard};
 use crate::error::{Error, Result};
 use crate::explain::Page;
@@ -33,8 +34,12 @@ pub(super) fn routes() -> Router<Arc<Server>> {
         .route("/api/items/{item}/drills/{drill}", get(drill))
 }
 
-async fn declaration(State(server): State<Arc<Server>>, Asked(asked): Asked<OfPipeline>) -> Answer<Json<Value>> {
+async fn declaration(State(server): State<Arc<Server>>, Asked(asked): Asked<OfPipeline>) -> Answer<Response> {
     let served = server.pipeline(asked.pipeline.as_deref())?;
+    Ok(super::json(kept(served, "dashboard", declared(&server, served)).await?))
+}
+
+async fn declared(server: &Server, served: &Arc<Served>) -> Answer<Bytes> {
     let currency = served.loaded.pipeline.file.pipeline.currency.clone();
     let declared = server.ask(served, |models, warehouse| match (&models.dashboard, &models.graph) {
         (Some(dashboard), Some(graph)) => dashboard.declaration(graph, warehouse),
@@ -42,7 +47,7 @@ async fn declaration(State(server): State<Arc<Server>>, Asked(asked): Asked<OfPi
     });
     let mut declared = declared.await?;
     declared["currency"] = currency.into();
-    Ok(Json(declared))
+    Ok(declared.to_string().into())
 }
 
 /// What an address asks for beside the path: the pipeline, the page, the row's key, and the filters.
@@ -99,23 +104,28 @@ async fn item(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Answer<Response> {
+    let asked = format!("items/{name}?{}", query.as_deref().unwrap_or_default());
     let query = Query::parse(query.as_deref());
     let served = server.pipeline(query.pipeline.as_deref())?;
-    let (item, is_file) = file(&name);
-    known(&server, served, &item, None).await?;
+    Ok(answer(&name, kept(served, &asked, read_item(&server, served, query, &name)).await?))
+}
+
+async fn read_item(server: &Server, served: &Arc<Served>, query: Query, name: &str) -> Answer<Bytes> {
+    let (item, is_file) = file(name);
+    known(server, served, &item, None).await?;
     let shown = server.ask(served, move |models, warehouse| {
         let (dashboard, _, chosen) = asked(models, warehouse, &query.filters)?;
         let rows = dashboard.rows(warehouse, &item, chosen)?;
         if is_file {
             let names: Vec<_> = rows.rows.columns.iter().map(|column| column.name.as_str()).collect();
-            return Ok(Shown::File(csv(&names, rows.rows.rows.iter().map(|row| row.iter()))?));
+            return csv(&names, rows.rows.rows.iter().map(|row| row.iter()));
         }
         let mut shown = json!(rows);
         shown["loaded_at"] = json!(warehouse.last_load()?);
         shown["built_at"] = json!(warehouse.last_publication()?.0);
-        Ok(Shown::Json(shown))
+        Ok(shown.to_string().into())
     });
-    Ok(shown.await?.answer(&name))
+    Ok(shown.await?)
 }
 
 async fn drill(
@@ -123,10 +133,20 @@ async fn drill(
     Path((item, name)): Path<(String, String)>,
     RawQuery(query): RawQuery,
 ) -> Answer<Response> {
+    let asked = format!("items/{item}/drills/{name}?{}", query.as_deref().unwrap_or_default());
     let query = Query::parse(query.as_deref());
-    let served: &Arc<Served> = server.pipeline(query.pipeline.as_deref())?;
-    let (drill, is_file) = file(&name);
-    known(&server, served, &item, Some(&drill)).await?;
+    let served = server.pipeline(query.pipeline.as_deref())?;
+    Ok(answer(&name, kept(served, &asked, read_drill(&server, served, query, (item, &name))).await?))
+}
+
+async fn read_drill(
+    server: &Server,
+    served: &Arc<Served>,
+    query: Query,
+    (item, name): (String, &str),
+) -> Answer<Bytes> {
+    let (drill, is_file) = file(name);
+    known(server, served, &item, Some(&drill)).await?;
     let shown = server.ask(served, move |models, warehouse| {
         let (dashboard, graph, chosen) = asked(models, warehouse, &query.filters)?;
         let drilling = dashboard.behind((graph, warehouse), (&item, &drill), chosen, query.row)?;
@@ -139,22 +159,21 @@ async fn drill(
                 return Err(error.hint("narrow the filters, or read the warehouse with DuckDB"));
             }
             let rows = drilling.rows(Page { offset: 0, rows: None })?;
-            return Ok(Shown::File(csv(
-                &names,
-                rows.iter().map(|row| names.iter().filter_map(|name| row.row.get(*name))),
-            )?));
+            return csv(&names, rows.iter().map(|row| names.iter().filter_map(|name| row.row.get(*name))));
         }
         let rows = drilling.rows(Page { offset: (query.page - 1) * PAGE, rows: Some(PAGE) })?;
         let values = |row: &Row| names.iter().map(|name| row.get(*name).cloned().unwrap_or_default()).collect();
         let values: Vec<Vec<Value>> = rows.iter().map(|row| values(&row.row)).collect();
         let repairs: Vec<_> = rows.iter().map(|row| &row.repairs).collect();
         let drill = drilling.drill();
-        Ok(Shown::Json(json!({
+        Ok(json!({
             "columns": columns, "rows": values, "repairs": repairs, "key": drill.key, "description": drill.description,
             "record": drill.record, "stream": drill.stream, "total": total, "page": query.page, "page_size": PAGE,
-        })))
+        })
+        .to_string()
+        .into())
     });
-    Ok(shown.await?.answer(&name))
+    Ok(shown.await?)
 }
 
 /// An item or a drill, and whether its rows are asked for as a file.
@@ -162,29 +181,18 @@ fn file(name: &str) -> (String, bool) {
     (name.trim_end_matches(".csv").to_owned(), name.ends_with(".csv"))
 }
 
-enum Shown {
-    Json(Value),
-    File(Vec<u8>),
-}
-
-impl Shown {
-    fn answer(self, name: &str) -> Response {
-        match self {
-            Self::Json(value) => Json(value).into_response(),
-            Self::File(bytes) => {
-                let attached = format!("attachment; filename=\"{name}\"");
-                let about = [
-                    (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-                    (header::CONTENT_DISPOSITION, attached),
-                ];
-                (about, bytes).into_response()
-            }
-        }
+/// Bytes as what they are by their name.
+fn answer(name: &str, bytes: Bytes) -> Response {
+    if !name.ends_with(".csv") {
+        return super::json(bytes);
     }
+    let attached = format!("attachment; filename=\"{name}\"");
+    let about = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, attached)];
+    (about, bytes).into_response()
 }
 
 /// Rows as CSV; NULL is an empty field.
-fn csv<'a, R: Iterator<Item = &'a Value>>(names: &[&str], rows: impl Iterator<Item = R>) -> Result<Vec<u8>> {
+fn csv<'a, R: Iterator<Item = &'a Value>>(names: &[&str], rows: impl Iterator<Item = R>) -> Result<Bytes> {
     let failed = |cause: csv::Error| Error::internal(cause.to_string());
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(names).map_err(failed)?;
@@ -196,5 +204,5 @@ fn csv<'a, R: Iterator<Item = &'a Value>>(names: &[&str], rows: impl Iterator<It
         });
         writer.write_record(fields).map_err(failed)?;
     }
-    writer.into_inner().map_err(|cause| Error::internal(cause.to_string()))
+    writer.into_inner().map(Bytes::from).map_err(|cause| Error::internal(cause.to_string()))
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::{Asked, OfPipeline};
+use super::{Asked, OfPipeline, kept};
 use crate::report;
 use crate::serve::failure::{Answer, Failure};
 use crate::serve::state::Server;
@@ -76,21 +77,26 @@ async fn record(
     Ok(Json(json!(story.await.map_err(Failure::missing)?)))
 }
 
-async fn freshness(State(server): State<Arc<Server>>, Asked(asked): Asked<OfPipeline>) -> Answer<Json<Value>> {
+async fn freshness(State(server): State<Arc<Server>>, Asked(asked): Asked<OfPipeline>) -> Answer<Response> {
     let served = server.pipeline(asked.pipeline.as_deref())?;
-    let found = served.warehouse.read(|warehouse| {
-        let (published_at, warnings) = warehouse.last_publication()?;
-        let mut streams = warehouse.freshness()?;
-        for stream in &mut streams {
-            let name = stream.get("stream").and_then(Value::as_str).unwrap_or_default();
-            let Some((source, name)) = name.split_once('.') else { continue };
-            let table = Table::clean(source, name);
-            let rows = warehouse.value(&format!("SELECT count(*) FROM {table}"), &[]);
-            let rows = rows.ok().flatten().and_then(|rows| rows.parse::<u64>().ok());
-            stream.insert("rows".to_owned(), json!(rows));
-        }
-        let failing: Value = warnings.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_else(|| json!([]));
-        Ok(json!({ "published_at": published_at, "streams": streams, "failing_tests": failing }))
-    });
-    Ok(Json(found.await?))
+    let answer = async {
+        let found = served.warehouse.read(|warehouse| {
+            let (published_at, warnings) = warehouse.last_publication()?;
+            let mut streams = warehouse.freshness()?;
+            for stream in &mut streams {
+                let name = stream.get("stream").and_then(Value::as_str).unwrap_or_default();
+                let Some((source, name)) = name.split_once('.') else { continue };
+                let table = Table::clean(source, name);
+                let rows = warehouse.value(&format!("SELECT count(*) FROM {table}"), &[]);
+                let rows = rows.ok().flatten().and_then(|rows| rows.parse::<u64>().ok());
+                stream.insert("rows".to_owned(), json!(rows));
+            }
+            let failing: Value =
+                warnings.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_else(|| json!([]));
+            Ok(json!({ "published_at": published_at, "streams": streams, "failing_tests": failing }))
+        });
+        let found: Value = found.await?;
+        Ok(found.to_string().into())
+    };
+    Ok(super::json(kept(served, "freshness", answer).await?))
 }

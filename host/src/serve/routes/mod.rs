@@ -12,13 +12,16 @@ mod runs;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Query};
+use axum::http::header;
 use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
 
-use super::failure::Failure;
-use super::state::Server;
+use super::failure::{Answer, Failure};
+use super::state::{Served, Server};
 use super::{pages, security};
 
 /// The largest body of a request, in bytes.
@@ -41,6 +44,21 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .layer(from_fn_with_state(Arc::clone(&server), security::guard))
         .with_state(server)
+}
+
+/// An answer that is kept until a run ends or a file changes; `asked` tells it from the others of the pipeline.
+async fn kept(served: &Arc<Served>, asked: &str, answer: impl Future<Output = Answer<Bytes>>) -> Answer<Bytes> {
+    let version = served.version();
+    if let Some(bytes) = served.answers.get(version, asked) {
+        return Ok(bytes);
+    }
+    let bytes = answer.await?;
+    served.answers.keep(version, asked, &bytes);
+    Ok(bytes)
+}
+
+fn json(bytes: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
 }
 
 async fn unknown(uri: axum::http::Uri) -> Failure {
