@@ -1,5 +1,5 @@
 //! How well cleaning tells who is who and what is meant: merges and specialties against the sandbox's own truth, with
-//! duplicates entered neatly and with slips of the pen.
+//! duplicates entered neatly and with slips of the pen; and how far that leaves LTV and CAC from the truth.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,15 @@ use host::warehouse::Warehouse;
 use sandbox::clinic::SPECIALTIES;
 use sandbox::identity::{Score, score};
 use sandbox::kinds::Kind;
-use sandbox::{Options, ServerOptions};
+use sandbox::{Options, ServerOptions, spend, truth};
 
 use crate::{Bench, Result};
 
 const PATIENTS: usize = 20_000;
 /// Chances of a slip in each field of a duplicate.
 const TYPOS: [f64; 2] = [0.0, 0.03];
+/// Months of the figures.
+const HORIZON: i64 = 12;
 /// Precision, recall, specialties that are right.
 const AIMS: [f64; 3] = [0.99, 0.97, 0.99];
 
@@ -21,8 +23,9 @@ pub(crate) fn run() -> Result<()> {
     let mut lines = Vec::new();
     for typos in TYPOS {
         let options = Options { patients: PATIENTS, typos, ..Options::default() };
-        let bench = Bench::of(options, ServerOptions::default(), true)?;
-        bench.host("run", "clean.toml", "identity.duckdb")?;
+        let bench = Bench::of(options.clone(), ServerOptions::default(), true)?;
+        let spend = spend::generate(&options);
+        bench.host("run", "whole.toml", "identity.duckdb")?;
         let warehouse = Warehouse::open(&bench.folder.join("identity.duckdb"), "1GB")?;
         for (what, kind) in [("patients", Kind::Contact), ("doctors", Kind::Company)] {
             let merges = merges(&warehouse, kind)?;
@@ -41,6 +44,22 @@ pub(crate) fn run() -> Result<()> {
             share(wrong),
             share(left)
         ));
+        let truth = bench.server.with(|network| truth::compute(network, &spend));
+        let truth = &truth[&("overall", "all".to_owned(), HORIZON)];
+        let figure = |column: &str| -> Result<f64> {
+            let sql =
+                format!("SELECT {column} FROM marts.mart_ltv_cac WHERE slice_type = 'overall' AND horizon = {HORIZON}");
+            Ok(warehouse.value(&sql, &[])?.ok_or("no figure")?.parse()?)
+        };
+        let (ltv, cac) = (truth.ltv(), truth.cac_blended());
+        for (name, truth, found) in [
+            ("LTV", ltv, figure("ltv")?),
+            ("CAC", cac, figure("cac_blended")?),
+            ("LTV:CAC", ltv / cac, figure("ratio")?),
+        ] {
+            let off = (found / truth - 1.0) * 100.0;
+            lines.push(format!("{typos:>6.2}  {name:<12}{truth:>8.2}{found:>8.2}  off by {off:+.3} %"));
+        }
     }
     let [precision, recall, meant] = AIMS;
     println!("\nidentity at {PATIENTS} patients: pairs of records that are one person's");

@@ -11,6 +11,23 @@ use sandbox::{Fault, Network, Options, Server, ServerOptions, spend, truth};
 use crate::support::{Project, root, stderr};
 
 #[test]
+fn with_slips_of_the_pen_the_figures_are_near_the_truth() {
+    let project = Project::of(Options { patients: 1500, typos: 0.03, ..Options::default() }, ServerOptions::default());
+    project.run(&[]);
+    let spend = spend::generate(&project.options);
+    let truth = project.server.with(|network| truth::compute(network, &spend));
+    let truth = &truth[&("overall", "all".to_owned(), 12)];
+    let rows = project.query(
+        "SELECT ltv::DOUBLE AS ltv, cac_blended::DOUBLE AS cac FROM marts.mart_ltv_cac WHERE slice = 'all' AND horizon = 12",
+    );
+    for (name, truth) in [("ltv", truth.ltv()), ("cac", truth.cac_blended())] {
+        let found = rows[0][name].as_f64().expect("a figure");
+        let off = (found / truth - 1.0).abs();
+        assert!(off < 0.005, "{name} is {found}, {off:.4} off {truth}");
+    }
+}
+
+#[test]
 fn ltv_and_cac_equal_the_ground_truth_to_the_cent() {
     let project = Project::new(600);
     project.run(&[]);
