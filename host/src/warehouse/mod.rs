@@ -24,6 +24,7 @@ pub use freshness::JournalPage;
 pub use history::{Ended, Line};
 pub use ledger::{Cursor, LoadedStream, Step};
 pub use load::{LoadCounts, StreamLoader, Waiting};
+pub use scan::Answer;
 pub use stop::{Interrupter, Stopping};
 pub use tables::{display_options, displayable};
 
@@ -151,14 +152,6 @@ impl Warehouse {
         Ok(rows)
     }
 
-    /// A query's columns and rows in their order, for answers that are shown.
-    pub fn answer(&self, sql: &str, parameters: &[&str]) -> Result<Answer> {
-        let described = self.query(&format!("DESCRIBE {sql}"), parameters)?;
-        let rows = self.query(sql, parameters)?;
-        let rows = rows.into_iter().map(|row| row.into_iter().map(|(_, value)| value).collect());
-        Ok(Answer { columns: named(&described), rows: rows.collect() })
-    }
-
     /// The first value of a query as text; none where there is no row or the value is null.
     pub fn value(&self, sql: &str, parameters: &[&str]) -> Result<Option<String>> {
         let first = self.query(sql, parameters)?.into_iter().next();
@@ -279,15 +272,6 @@ pub struct Named {
     /// The SQL type.
     #[serde(rename = "type")]
     pub data_type: String,
-}
-
-/// A query's answer: values as JSON, decimals and times as text.
-#[derive(Debug, Clone, serde::Serialize)]
-pub struct Answer {
-    /// Its columns.
-    pub columns: Vec<Named>,
-    /// Its rows, each with a value a column.
-    pub rows: Vec<Vec<serde_json::Value>>,
 }
 
 /// The columns that DESCRIBE tells.

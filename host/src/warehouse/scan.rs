@@ -7,7 +7,7 @@ use std::sync::Once;
 
 use arrow_array::RecordBatch;
 
-use super::{Warehouse, lift, lift_text};
+use super::{Named, Warehouse, lift, lift_text, named};
 use crate::error::Result;
 
 thread_local! {
@@ -46,6 +46,15 @@ fn fetched<T>(fetch: impl FnOnce() -> T) -> Result<T> {
     outcome.map_err(|_| lift_text(message.strip_prefix(PREFIX).unwrap_or(&message)))
 }
 
+/// A query's answer: values as JSON, decimals and times as text.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Answer {
+    /// Its columns.
+    pub columns: Vec<Named>,
+    /// Its rows, each with a value a column.
+    pub rows: Vec<Vec<serde_json::Value>>,
+}
+
 impl Warehouse {
     /// Streams a query's rows batch by batch.
     pub fn scan(&self, sql: &str, parameters: &[&str], mut each: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
@@ -58,6 +67,14 @@ impl Warehouse {
             each(&batch)?;
         }
         Ok(())
+    }
+
+    /// A query's columns and rows in their order, for answers that are shown.
+    pub fn answer(&self, sql: &str, parameters: &[&str]) -> Result<Answer> {
+        let described = self.query(&format!("DESCRIBE {sql}"), parameters)?;
+        let rows = self.query(sql, parameters)?;
+        let rows = rows.into_iter().map(|row| row.into_iter().map(|(_, value)| value).collect());
+        Ok(Answer { columns: named(&described), rows: rows.collect() })
     }
 }
 
