@@ -213,6 +213,9 @@ pub struct Stream {
     /// Columns that hold the primary key of another stream's record, each with that stream.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refers: Vec<(String, String)>,
+    /// Columns of free text, which may tell who a linked record is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub free_text: Vec<String>,
 }
 
 /// The column that keeps what did not fit its type: a JSON object, column → text as received.

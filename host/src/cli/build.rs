@@ -40,7 +40,6 @@ impl Build {
             exclude: self.exclude.clone(),
             full_refresh: self.full_refresh,
             retry: self.retry,
-            forget: false,
         };
         let (built, load_id) = context.build(&options)?;
         if shared.format == Format::Json {

@@ -9,9 +9,10 @@ use crate::error::Result;
 use crate::run::Context;
 
 /// Erases a record, those that are the same person, and what refers to them, from raw, clean, the journal and the marts;
-/// later loads leave them out. The warehouse's file is written anew, so that no byte of them is left in it. What stays is a
-/// hash of each key, and what other records say in words, such as a deal's name: leave such columns out of the pipeline. The
-/// source itself is not asked: erase there as well.
+/// later loads leave them out. Records that they are linked with stay, and their free text, such as a deal's name, is
+/// emptied, now and in later loads, where the source says which columns hold such text. The warehouse's file is written
+/// anew, so that no byte of them is left in it: what stays is a hash of each key. The source itself is not asked: erase
+/// there as well.
 #[derive(Args)]
 pub(super) struct Forget {
     /// The pipeline file.
@@ -28,6 +29,8 @@ impl Forget {
         }
         let mut lines: Vec<_> =
             forgotten.rows.iter().map(|(table, rows)| format!("erased   {rows} rows of {table}")).collect();
+        let emptied = forgotten.emptied.iter();
+        lines.extend(emptied.map(|(table, rows)| format!("emptied  the free text in {rows} linked rows of {table}")));
         if lines.is_empty() {
             lines.push(format!("nothing of {} was here", self.record));
         }

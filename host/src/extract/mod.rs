@@ -104,7 +104,12 @@ pub async fn extract(
         }
     }
     extracted.sort_by(|a, b| a.stream.cmp(&b.stream));
-    first_error.map_or(Ok(extracted), Err)
+    if let Some(error) = first_error {
+        return Err(error);
+    }
+    // A link may be of a record that came earlier, or with another reader.
+    warehouse.empty_texts(&options.load_id)?;
+    Ok(extracted)
 }
 
 struct StreamTask {

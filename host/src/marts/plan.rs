@@ -26,8 +26,6 @@ pub struct Options {
     pub full_refresh: bool,
     /// Go on from the models that failed last.
     pub retry: bool,
-    /// Leave no version in a snapshot of a row that is gone: who is forgotten stays nowhere.
-    pub forget: bool,
 }
 
 /// Where models are built.
@@ -54,6 +52,9 @@ pub fn build(graph: &Graph, target: &Target<'_>, options: &Options, stopped: &dy
     let variables = target.variables.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]);
     let overall = fingerprint::hash(files.chain(variables));
     let is_whole = options.select.is_empty() && options.exclude.is_empty() && !options.retry;
+    // Who is forgotten stays in no row that an incremental model computed earlier, and in no version.
+    let erases = (is_whole || options.retry) && warehouse.has_erased()?;
+    let options = &Options { full_refresh: options.full_refresh || erases && is_whole, ..options.clone() };
     if is_whole && !options.full_refresh {
         let last = warehouse.value("SELECT fingerprint FROM _host.publications", &[])?;
         if last.as_deref() == Some(&overall) {
@@ -80,7 +81,7 @@ pub fn build(graph: &Graph, target: &Target<'_>, options: &Options, stopped: &dy
         columns: &shadow.columns,
         catalog: &catalog,
         full_refresh: options.full_refresh,
-        forget: options.forget,
+        erases,
         time: target.now.to_owned(),
         now: format!("TIMESTAMPTZ {}", literal(target.now)),
         new_variables: begin_variables(warehouse, target.variables)?,
@@ -124,6 +125,7 @@ pub fn build(graph: &Graph, target: &Target<'_>, options: &Options, stopped: &dy
         touched: work.touched(&outcome.warned).collect(),
         fingerprint: is_complete.then_some(overall),
         load_id: target.load_id,
+        erases: erases && is_whole,
         warnings: &outcome.warnings,
     };
     publish(&builder, &publication)?;

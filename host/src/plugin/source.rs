@@ -193,8 +193,10 @@ fn lift_stream(info: wit_source::StreamInfo) -> Result<Stream> {
     let (on_request, deleted) = (hint("on-request").is_some(), hint("deleted"));
     let refers = info.hints.iter().filter(|(name, _)| name == "refers").filter_map(|(_, value)| value.split_once('='));
     let refers = refers.map(|(column, stream)| (column.to_owned(), stream.to_owned())).collect();
+    let free_text =
+        info.hints.iter().filter(|(name, _)| name == "free-text").map(|(_, column)| column.clone()).collect();
     let name = info.name.clone();
-    Ok(Stream { name, schema, disposition, read_with, scope, unavailable, on_request, deleted, refers })
+    Ok(Stream { name, schema, disposition, read_with, scope, unavailable, on_request, deleted, refers, free_text })
 }
 
 /// A stream being read, in a store that lives as long.

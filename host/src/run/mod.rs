@@ -75,14 +75,6 @@ pub struct Discovered {
 /// Sources with the streams that are read of each.
 pub type Selected = Vec<(PreparedSource, Vec<Stream>)>;
 
-/// What cleaning and building are done for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Command {
-    Run,
-    Clean,
-    Forget,
-}
-
 /// What cleaning did, and what was built from it.
 type CleanedAndBuilt = (Vec<Cleaned>, Option<Built>);
 
@@ -174,7 +166,7 @@ impl Context<'_> {
             };
             let extracted = self.again("extract", extract).await?;
             warehouse.record_steps(&load_id, extracted.iter().map(Extracted::step))?;
-            self.clean_and_build(&warehouse, &prepared.rules, graph, &load_id, Command::Run)
+            self.clean_and_build(&warehouse, &prepared.rules, graph, &load_id, false)
                 .await
                 .map(|rest| (extracted, rest))
         };
@@ -201,8 +193,7 @@ impl Context<'_> {
         }
         let graph = self.models(&warehouse, &[], &[])?;
         let load_id = self.begin(&warehouse, "clean")?;
-        let command = if all { Command::Clean } else { Command::Run };
-        let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, command).await;
+        let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, all).await;
         self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)))
     }
 
@@ -216,7 +207,7 @@ impl Context<'_> {
         let graph = self.models(&warehouse, &[], &[])?;
         let load_id = self.begin(&warehouse, "forget")?;
         let forgotten = warehouse.forget(&stream, &key, &load_id)?;
-        let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, Command::Forget).await;
+        let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, false).await;
         let report =
             self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)))?;
         warehouse.rewrite()?;
@@ -248,11 +239,11 @@ impl Context<'_> {
         rules: &[PreparedRule],
         graph: Option<Graph>,
         load_id: &str,
-        command: Command,
+        replay: bool,
     ) -> Result<CleanedAndBuilt> {
         let _stopping = warehouse.stop_when(&self.stop);
         let max_rejected = self.pipeline.file.pipeline.max_rejected;
-        let options = clean::Options { load_id: load_id.to_owned(), replay: command == Command::Clean, max_rejected };
+        let options = clean::Options { load_id: load_id.to_owned(), replay, max_rejected };
         self.progress.tell(Event::Step { step: "clean" });
         let clean = async || clean::clean(warehouse, rules, &options, self.progress, &self.stop).await;
         let cleaned = self.again("clean", clean).await?;
@@ -260,10 +251,7 @@ impl Context<'_> {
         warehouse.record_steps(load_id, changed.map(Cleaned::step))?;
         report::reconcile(warehouse)?;
         let Some(graph) = graph else { return Ok((cleaned, None)) };
-        // Who is forgotten stays in no row that an incremental model computed earlier.
-        let forget = command == Command::Forget;
-        let options = marts::Options { full_refresh: forget, forget, ..marts::Options::default() };
-        let build = async || self.build_models(&graph, warehouse, load_id, &options);
+        let build = async || self.build_models(&graph, warehouse, load_id, &marts::Options::default());
         let built = self.again("marts", build).await?;
         Ok((cleaned, Some(built)))
     }

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{LoadedStream, Row, StreamLoader, Table, Warehouse, key_text, literal, quote};
+use super::{LoadedStream, Row, Table, Warehouse, literal, quote};
 use crate::error::{Error, Result};
-use crate::schema::Stream;
 
 /// What was erased.
 #[derive(Debug, Default, serde::Serialize)]
@@ -13,6 +12,8 @@ pub struct Forgotten {
     pub records: usize,
     /// Rows erased of each table, `schema.name`.
     pub rows: Vec<(String, usize)>,
+    /// Rows of linked records whose free text was emptied, of each raw table.
+    pub emptied: Vec<(String, usize)>,
 }
 
 impl Warehouse {
@@ -23,8 +24,9 @@ impl Warehouse {
         Ok(rows.iter().filter_map(of).collect())
     }
 
-    /// Erases a record, and those that merged with it, from raw, clean, what is kept between rules and the journal, in one transaction. What a load
-    /// brings of them later goes before it is committed. `load_id` notes that the tables changed.
+    /// Erases a record, and those that merged with it, from raw, clean, what is kept between rules and the journal, and
+    /// empties the free text of the records that they are linked with, in one transaction; cleaning and the models after it
+    /// follow from raw. `load_id` notes that the tables changed.
     pub fn forget(&self, stream: &LoadedStream, key: &str, load_id: &str) -> Result<Forgotten> {
         let name = stream.name();
         let sql = "WITH survivor AS (SELECT coalesce((SELECT min(survivor_key) FROM _host.merges \
@@ -33,27 +35,33 @@ impl Warehouse {
         let keys = self.query(sql, &[&name, key])?;
         let keys: Vec<_> = keys.iter().filter_map(|row| row.get("key")?.as_str()).map(literal).collect();
         let (records, keys) = (keys.len(), keys.join(", "));
+        let mut streams = self.loaded_streams()?;
+        streams.retain(|other| other.source == stream.source);
         self.transaction(|| {
-            let mut forgotten = Forgotten { records, rows: Vec::new() };
-            for other in self.loaded_streams()? {
+            let mut forgotten = Forgotten { records, ..Forgotten::default() };
+            let note = format!(
+                "INSERT INTO _host.forgotten SELECT {name}, sha256(key), now() FROM (SELECT unnest([{keys}]) AS key) \
+                 WHERE sha256(key) NOT IN (SELECT key_sha256 FROM _host.forgotten WHERE stream = {name})",
+                name = literal(&name)
+            );
+            self.change(&note, &[])?;
+            self.note_erasure(load_id)?;
+            for other in &streams {
+                self.note_linked(other, &Table::raw(&other.source, &other.stream).to_string(), load_id)?;
+            }
+            for other in &streams {
                 let (raw, clean) =
                     (Table::raw(&other.source, &other.stream), Table::clean(&other.source, &other.stream));
-                let condition = match (other.name() == name, other.source == stream.source) {
-                    (true, _) => Some(format!("{} IN ({keys})", key_text(&other.primary_key))),
-                    (false, true) => {
-                        referring(&other, &stream.stream).map(|column| format!("{column} IN ({keys})")).reduce(or)
-                    }
-                    (false, false) => None,
-                };
-                let Some(condition) = condition else { continue };
                 let kept = self.kept_tables(&other.source, &other.stream)?;
                 for table in [&raw, &clean].into_iter().chain(&kept) {
                     // A stream without rules is a view of its raw table.
                     if self.columns(table)?.is_some() && !self.is_view(table)? {
-                        let count = self.change(&format!("DELETE FROM {table} WHERE {condition}"), &[])?;
+                        let count = self.drop_forgotten(other, &table.to_string())?;
                         forgotten.rows.push((format!("{}.{}", table.schema, table.name), count));
                     }
                 }
+                let emptied = self.empty_text(other, load_id)?;
+                forgotten.emptied.push((format!("{}.{}", raw.schema, raw.name), emptied));
                 self.touch(&raw, load_id)?;
                 self.touch(&clean, load_id)?;
             }
@@ -65,13 +73,8 @@ impl Warehouse {
             }
             let seen = format!("DELETE FROM _host.seen WHERE source = ? AND stream = ? AND key IN ({keys})");
             self.change(&seen, &[&stream.source, &stream.stream])?;
-            let note = format!(
-                "INSERT INTO _host.forgotten SELECT {name}, sha256(key), now() FROM (SELECT unnest([{keys}]) AS key) \
-                 WHERE sha256(key) NOT IN (SELECT key_sha256 FROM _host.forgotten WHERE stream = {name})",
-                name = literal(&name)
-            );
-            self.change(&note, &[])?;
             forgotten.rows.retain(|(_, count)| *count > 0);
+            forgotten.emptied.retain(|(_, count)| *count > 0);
             Ok(forgotten)
         })
     }
@@ -102,55 +105,5 @@ impl Warehouse {
         written.map_err(on)?;
         drop(self);
         std::fs::rename(&next, &path).map_err(broken)
-    }
-}
-
-fn or(left: String, right: String) -> String {
-    format!("{left} OR {right}")
-}
-
-/// The columns of a stream that hold keys of another of its source.
-fn referring<'a>(stream: &'a LoadedStream, to: &'a str) -> impl Iterator<Item = String> + 'a {
-    stream.refers.iter().filter(move |(_, referred)| referred == to).map(|(column, _)| quote(column))
-}
-
-/// Streams of which records were forgotten, that one stream's rows are or refer to: by the SQL of their key.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Forgetting {
-    conditions: Vec<String>,
-}
-
-impl Forgetting {
-    /// What must not come back into a stream's table.
-    fn of(source: &str, stream: &Stream, forgotten: &BTreeMap<String, u64>) -> Self {
-        let own = (key_text(&stream.schema.primary_key), &stream.name);
-        let others = stream.refers.iter().map(|(column, to)| (format!("{}::VARCHAR", quote(column)), to));
-        let named = std::iter::once(own).chain(others).map(|(key, to)| (key, format!("{source}.{to}")));
-        let condition = |(key, name): (String, String)| {
-            let hashes = format!("SELECT key_sha256 FROM _host.forgotten WHERE stream = {}", literal(&name));
-            format!("sha256({key}) IN ({hashes})")
-        };
-        Self { conditions: named.filter(|(_, name)| forgotten.contains_key(name)).map(condition).collect() }
-    }
-}
-
-impl StreamLoader {
-    /// Notes what must not come back, of the stream and those that it carries; `forgotten` is how many, by stream.
-    pub fn keep_out(&mut self, stream: &Stream, forgotten: &BTreeMap<String, u64>) {
-        if stream.name == self.stream {
-            let name = format!("{}.{}", self.source, stream.name);
-            self.forgotten = forgotten.get(&name).copied().unwrap_or_default();
-        }
-        self.forgetting.insert(stream.name.clone(), Forgetting::of(&self.source, stream, forgotten));
-    }
-
-    /// Takes out what this load brought of forgotten records; gives back how many rows.
-    pub(super) fn drop_forgotten(&self, stream: &str) -> Result<u64> {
-        let Some(forgetting) = self.forgetting.get(stream).filter(|one| !one.conditions.is_empty()) else {
-            return Ok(0);
-        };
-        let table = Table::raw(&self.source, stream);
-        let sql = format!("DELETE FROM {table} WHERE {}", forgetting.conditions.join(" OR "));
-        Ok(self.warehouse.change(&sql, &[])? as u64)
     }
 }

@@ -24,9 +24,23 @@ pub struct LoadedStream {
     pub primary_key: Vec<String>,
     /// Columns that hold the primary key of another stream's record, each with that stream.
     pub refers: Vec<(String, String)>,
+    /// Columns of free text, which may tell who a linked record is.
+    pub free_text: Vec<String>,
 }
 
 impl LoadedStream {
+    /// A stream of a source, as the warehouse will hold it.
+    #[must_use]
+    pub fn of(source: &str, stream: &Stream) -> Self {
+        Self {
+            source: source.to_owned(),
+            stream: stream.name.clone(),
+            primary_key: stream.schema.primary_key.clone(),
+            refers: stream.refers.clone(),
+            free_text: stream.free_text.clone(),
+        }
+    }
+
     /// `source.stream`.
     #[must_use]
     pub fn name(&self) -> String {
@@ -130,8 +144,9 @@ impl Warehouse {
                 let disposition = if stream.disposition == Disposition::Merge { "merge" } else { "replace" };
                 let carrier = stream.read_with.as_deref().unwrap_or_default();
                 let refers = serde_json::json!(stream.refers).to_string();
-                let wanted = [source, stream.name.as_str(), &key, disposition, carrier, &refers];
-                let columns = ["source", "stream", "primary_key", "disposition", "read_with", "refers"];
+                let free_text = serde_json::json!(stream.free_text).to_string();
+                let wanted = [source, stream.name.as_str(), &key, disposition, carrier, &refers, &free_text];
+                let columns = ["source", "stream", "primary_key", "disposition", "read_with", "refers", "free_text"];
                 let is_it = |row: &super::Row| {
                     let value = |column| row.get(column).and_then(|value| value.as_str()).unwrap_or_default();
                     columns.map(value) == wanted
@@ -140,7 +155,7 @@ impl Warehouse {
                     continue;
                 }
                 self.change("DELETE FROM _host.streams WHERE source = ? AND stream = ?", &wanted[..2])?;
-                self.change("INSERT INTO _host.streams VALUES (?, ?, ?, ?, nullif(?, ''), ?)", &wanted)?;
+                self.change("INSERT INTO _host.streams VALUES (?, ?, ?, ?, nullif(?, ''), ?, ?)", &wanted)?;
             }
             Ok(())
         })
@@ -156,6 +171,7 @@ impl Warehouse {
             stream: text(row, "stream"),
             primary_key: serde_json::from_str(&text(row, "primary_key")).unwrap_or_default(),
             refers: serde_json::from_str(&text(row, "refers")).unwrap_or_default(),
+            free_text: serde_json::from_str(&text(row, "free_text")).unwrap_or_default(),
         };
         Ok(rows.iter().map(stream).collect())
     }

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use arrow_array::{Array as _, RecordBatch};
 
-use super::forget::Forgetting;
 use super::ledger::Cursor;
-use super::{Table, Warehouse, quote, quote_all, tables};
+use super::{LoadedStream, Table, Warehouse, quote, quote_all, tables};
 use crate::error::{Error, Result};
 use crate::schema::{Disposition, EXTRACTED_AT, Field, LOAD_ID, Schema, Stream, UNFIT};
 
@@ -101,8 +100,8 @@ pub struct StreamLoader {
     pub(super) schemas: BTreeMap<String, Schema>,
     /// Records of the stream that the account has and the table may not.
     pub(super) forgotten: u64,
-    /// By stream.
-    pub(super) forgetting: BTreeMap<String, Forgetting>,
+    /// Where records of the source were forgotten: the streams to keep them out of, by name.
+    pub(super) forgetting: BTreeMap<String, LoadedStream>,
 }
 
 impl StreamLoader {
@@ -240,10 +239,8 @@ impl StreamLoader {
                 self.begin_sweep()?;
             }
             let mut counts: BTreeMap<String, LoadCounts> = BTreeMap::new();
-            for (stream, pending) in &pending {
-                let mut written = self.write(stream, pending, swept.is_under_way)?;
-                written.changed = written.changed.saturating_sub(self.drop_forgotten(stream)?);
-                counts.insert(stream.clone(), written);
+            for (stream, pending) in self.links_first(&pending) {
+                counts.insert(stream.clone(), self.write(stream, pending, swept.is_under_way)?);
             }
             if swept.ends {
                 for stream in self.schemas.keys() {
@@ -275,7 +272,7 @@ impl StreamLoader {
         let rows: u64 = pending.rows.iter().map(|batch| batch.num_rows() as u64).sum();
         let unfit = pending.rows.iter().filter_map(|batch| batch.column_by_name(UNFIT));
         let unfit = unfit.map(|column| (column.len() - column.null_count()) as u64).sum();
-        if self.is_fresh {
+        if self.is_fresh && !self.forgetting.contains_key(stream) {
             self.append(&table, pending, columns)?;
             return Ok(LoadCounts { rows, changed: rows, unfit });
         }
@@ -283,11 +280,16 @@ impl StreamLoader {
         let name = quote(&staged.name);
         self.warehouse.execute(&format!("CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM {table} LIMIT 0"))?;
         self.append(&staged, pending, columns)?;
+        self.strip(stream, columns, &format!("temp.{name}"))?;
         if is_sweep && stream == self.stream {
             self.remember_seen(stream, &pending.schema.primary_key, &format!("temp.{name}"))?;
         }
-        let mut changed = self.delete(stream, &table, &staged, pending, is_sweep)?;
-        changed += self.merge(&table, &staged, &pending.schema, columns)?;
+        let changed = if self.is_fresh {
+            self.warehouse.change(&format!("INSERT INTO {table} SELECT * FROM temp.{name}"), &[])? as u64
+        } else {
+            self.delete(stream, &table, &staged, pending, is_sweep)?
+                + self.merge(&table, &staged, &pending.schema, columns)?
+        };
         self.warehouse.execute(&format!("DROP TABLE temp.{name}"))?;
         Ok(LoadCounts { rows, changed, unfit })
     }

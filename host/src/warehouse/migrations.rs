@@ -78,6 +78,11 @@ CREATE TABLE _host.log (load_id VARCHAR, line BIGINT, logged_at TIMESTAMPTZ, lev
 ALTER TABLE _host.publications ADD COLUMN published_at TIMESTAMPTZ;
 ALTER TABLE _host.publications ADD COLUMN warnings VARCHAR;
 ",
+    "
+ALTER TABLE _host.streams ADD COLUMN free_text VARCHAR;
+CREATE TABLE _host.forgotten_links (stream VARCHAR, key_sha256 VARCHAR);
+CREATE TABLE _host.erasures (load_id VARCHAR);
+",
 ];
 
 /// Brings `_host` up to date.

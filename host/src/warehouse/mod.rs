@@ -4,6 +4,7 @@
 mod forget;
 mod freshness;
 mod history;
+mod keep_out;
 mod ledger;
 mod load;
 mod migrations;

@@ -1,8 +1,5 @@
-//! Cleaning that can be trusted: what is masked, told, forgotten, refused, and why a stream was cleaned anew.
+//! Cleaning that can be trusted: what is masked, told, refused, and why a stream was cleaned anew.
 
-use sandbox::kinds::Kind;
-
-use crate::hubspot_common::HOUR;
 use crate::support::{Project, root, stderr};
 
 /// A pipeline of contacts with these lines in `[pipeline]` and these rules.
@@ -89,64 +86,6 @@ fn a_record_tells_its_story() {
     let output = quality(&["--record", "contact/1"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("no stream `contact` is loaded"), "{}", stderr(&output));
-}
-
-#[test]
-fn a_forgotten_person_stays_away() {
-    let project = Project::new(300);
-    project.run(&[]);
-    let merged = project.query("SELECT key, survivor_key FROM _host.merges WHERE stream = 'hubspot.contacts' LIMIT 1");
-    let key = merged[0]["key"].as_str().expect("a key").to_owned();
-    let survivor = merged[0]["survivor_key"].as_str().expect("a key").to_owned();
-    let email = project.query(&format!(
-        "SELECT lower(email) AS email FROM raw_hubspot.contacts WHERE id IN ('{key}', '{survivor}') AND email IS NOT NULL"
-    ));
-    let email = email[0]["email"].as_str().expect("an address").to_owned();
-    let pipeline = root().join("pipelines/hubspot.toml");
-    let pipeline = pipeline.to_str().expect("a path in UTF-8");
-    let output = project.command(&["forget", pipeline, &format!("contacts/{key}")]).output().expect("the binary runs");
-    assert!(output.status.success(), "{}", stderr(&output));
-    // Ids are one's own within a type of records; an e-mail address is nobody else's anywhere.
-    let left = || {
-        let tables = project.query("SELECT schema_name || '.' || table_name AS name FROM duckdb_tables()");
-        let mut left: Vec<_> = tables.iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect();
-        left.retain(|name| {
-            let sql = format!("SELECT 1 FROM {name} t WHERE contains(lower(to_json(t)::VARCHAR), '{email}')");
-            !project.query(&sql).is_empty()
-        });
-        for (table, column) in [
-            ("raw_hubspot.contacts", "id"),
-            ("clean_hubspot.contacts", "id"),
-            ("raw_hubspot.deals_contacts", "to_id"),
-            ("raw_hubspot.contacts_companies", "from_id"),
-            ("core.dim_patient", "patient_id"),
-            ("core.fct_consultation", "patient_id"),
-        ] {
-            let sql = format!("SELECT 1 FROM {table} WHERE {column} IN ('{key}', '{survivor}')");
-            left.extend((!project.query(&sql).is_empty()).then(|| format!("{table}.{column}")));
-        }
-        left
-    };
-    assert_eq!(left(), Vec::<String>::new());
-    let id = key.parse().expect("an id");
-    let now = project.server.now();
-    assert!(project.server.with(|network| network.edit(Kind::Contact, id, "firstname", Some("Voltou"), now)));
-    for arguments in [&[][..], &["--full-refresh"]] {
-        project.run(arguments);
-        assert_eq!(left(), Vec::<String>::new(), "{arguments:?}");
-    }
-    // Twice is once; and of an id that the account never had it counts nothing.
-    for id in [key.as_str(), "999"] {
-        let output =
-            project.command(&["forget", pipeline, &format!("contacts/{id}")]).output().expect("the binary runs");
-        assert!(output.status.success(), "{}", stderr(&output));
-    }
-    project.server.advance(25 * HOUR);
-    let told = project.run(&["--full-refresh"]).to_string();
-    assert!(!told.contains("the source counts"), "{told}");
-    project.query("DELETE FROM _host.forgotten WHERE key_sha256 = sha256('999')");
-    let trace = project.query("SELECT count(*) AS rows, min(length(key_sha256)) AS letters FROM _host.forgotten");
-    assert_eq!((&trace[0]["rows"], &trace[0]["letters"]), (&2.into(), &64.into()));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod commands;
 mod contract;
 mod evil_guest;
 mod explain;
+mod forgetting;
 mod frozen;
 mod hubspot_answers;
 mod hubspot_changes;

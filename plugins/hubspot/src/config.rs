@@ -88,3 +88,11 @@ pub(crate) enum PropertyType {
     #[schemars(skip)]
     Other,
 }
+
+impl PropertyType {
+    /// Whether people write what they like into it. HubSpot's string properties are fields of text, text areas and rich
+    /// text: <https://developers.hubspot.com/docs/api-reference/crm-properties-v3/guide#property-type-and-fieldtype-values>.
+    pub(crate) fn is_free_text(&self) -> bool {
+        matches!(self, Self::String | Self::PhoneNumber | Self::Other)
+    }
+}

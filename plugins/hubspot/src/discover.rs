@@ -1,5 +1,7 @@
 //! Which streams the portal has, with their columns, and which of them its token does not reach.
 
+use std::collections::BTreeSet;
+
 use plugin_sdk::prelude::*;
 
 use crate::answers::MISSING_SCOPES;
@@ -21,10 +23,17 @@ pub(crate) fn discover(config: &Config, wanted: Option<&[String]>) -> Result<Vec
     let asked: Vec<_> = objects.0.iter().filter(of_interest).collect();
     let mut streams = Vec::new();
     let mut out_of_reach = Vec::new();
+    let mut telling_history = BTreeSet::new();
     for (object, schema) in asked.iter().zip(object_schemas(config, &asked)?) {
         match schema {
             Ok(schema) => {
-                streams.push(StreamInfo::new(&object.stream, &schema.schema).scope(object.scope).deleted("archived"));
+                let info = StreamInfo::new(&object.stream, &schema.schema).scope(object.scope).deleted("archived");
+                let texts = schema.free_text.iter().filter(|_| object.is_about_others());
+                streams.push(texts.clone().fold(info, |info, (column, _)| info.free_text(column)));
+                let history = config.history.get(object.stream.as_ref());
+                if texts.into_iter().any(|(_, property)| history.is_some_and(|kept| kept.contains(property))) {
+                    telling_history.insert(object.history_stream());
+                }
             }
             Err(error) if error.code == MISSING_SCOPES => {
                 let schema = Schema::new(vec![Field::text("id")], &["id"]);
@@ -58,6 +67,7 @@ pub(crate) fn discover(config: &Config, wanted: Option<&[String]>) -> Result<Vec
             let schema = history_table("").schema(&HISTORY_KEY);
             let info = StreamInfo::new(&name, &schema).read_with(&from.stream).scope(from.scope);
             let info = info.refers(HISTORY_KEY[0], &from.stream);
+            let info = if telling_history.contains(&name) { info.free_text("value") } else { info };
             streams.push(match why(from) {
                 Some(error) => unavailable(info, error),
                 None => info,

@@ -41,6 +41,8 @@ pub(crate) struct ObjectSchema {
     pub(crate) properties: Vec<String>,
     /// Each as `property:type`.
     pub(crate) shape: Vec<String>,
+    /// Columns that people write what they like into, each with its property.
+    pub(crate) free_text: Vec<(String, String)>,
     /// The server's time, in milliseconds since 1970.
     pub(crate) told_at: i64,
 }
@@ -77,33 +79,37 @@ fn object_schema(config: &Config, object: &Object, answer: Response) -> Result<O
     results.sort_by(|a, b| (a.name.to_lowercase() != a.name, &a.name).cmp(&(b.name.to_lowercase() != b.name, &b.name)));
     let mut columns: BTreeSet<String> = RESERVED.map(str::to_owned).into();
     let mut properties = Vec::new();
-    let mut shape = Vec::new();
+    let (mut shape, mut free_text) = (Vec::new(), Vec::new());
     for Property { name, data_type, label } in results {
         let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&name))
             || name == object.modified()
             || optional.is_some_and(|optional| optional.contains_key(&name));
         if is_wanted {
-            table = column(table, &mut columns, &name, &data_type, &label);
+            let added;
+            (table, added) = column(table, &mut columns, &name, &data_type, &label);
+            if data_type.is_free_text() {
+                free_text.push((added, name.clone()));
+            }
             shape.push(format!("{name}:{data_type:?}"));
             properties.push(name);
         }
     }
     for (name, data_type) in optional.into_iter().flatten().filter(|(name, _)| !properties.contains(name)) {
-        table = column(table, &mut columns, name, data_type, "this portal has no such property");
+        (table, _) = column(table, &mut columns, name, data_type, "this portal has no such property");
     }
     let schema = table.schema(&["id"]).cursor(object.modified());
-    Ok(ObjectSchema { table, schema, properties, shape, told_at })
+    Ok(ObjectSchema { table, schema, properties, shape, free_text, told_at })
 }
 
-/// Adds a property's column. Names that differ in their case alone are one to the warehouse: the lower-case one keeps
-/// its name.
+/// Adds a property's column, and gives back what it is called. Names that differ in their case alone are one to the
+/// warehouse: the lower-case one keeps its name.
 fn column(
     table: JsonTable,
     taken: &mut BTreeSet<String>,
     name: &str,
     data_type: &PropertyType,
     label: &str,
-) -> JsonTable {
+) -> (JsonTable, String) {
     let mut column = name.to_lowercase();
     if !taken.insert(column.clone()) {
         let hash = name.bytes().fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
@@ -117,7 +123,7 @@ fn column(
     let field = Field::new(&column, data_type).description(label);
     // A cleared text is kept as HubSpot sends it: `""`.
     let field = if data_type == Type::Text { field } else { field.accept(FORMS) };
-    table.column(field, format!("/properties/{}", name.replace('~', "~0").replace('/', "~1")))
+    (table.column(field, format!("/properties/{}", name.replace('~', "~0").replace('/', "~1"))), column)
 }
 
 fn column_type(name: &str, data_type: &PropertyType) -> Type {

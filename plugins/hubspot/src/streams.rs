@@ -61,6 +61,15 @@ impl Object {
         if self.stream == "contacts" { "lastmodifieddate" } else { "hs_lastmodifieddate" }
     }
 
+    /// Whether such a record is about others, and its texts may name them: a contact or a company is somebody of its own,
+    /// products and what is sold of them are nobody, and what a custom object is nobody knows.
+    pub(crate) fn is_about_others(&self) -> bool {
+        matches!(
+            self.stream.as_ref(),
+            "deals" | "tickets" | "quotes" | "calls" | "emails" | "meetings" | "notes" | "tasks"
+        )
+    }
+
     /// The stream of its properties' histories.
     pub(crate) fn history_stream(&self) -> String {
         format!("{}_history", self.stream)

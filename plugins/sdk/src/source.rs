@@ -137,6 +137,14 @@ impl StreamInfo {
         self.hint("refers", &format!("{column}={stream}"))
     }
 
+    /// Says that a column holds free text, which may tell who a record is that this one is linked with: where a link's
+    /// stream [`refers`](Self::refers) to both and that record is forgotten, the column is emptied. The hint is
+    /// `free-text` = `COLUMN`; a host that does not know it leaves the text.
+    #[must_use]
+    pub fn free_text(self, column: &str) -> Self {
+        self.hint("free-text", column)
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

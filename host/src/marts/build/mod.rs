@@ -53,8 +53,8 @@ pub(super) struct Builder<'a> {
     /// The columns of what is published.
     pub(super) catalog: &'a BTreeMap<String, Vec<Named>>,
     pub(super) full_refresh: bool,
-    /// Whether keys that are gone leave no version in a snapshot: who is forgotten stays nowhere.
-    pub(super) forget: bool,
+    /// Whether what is gone leaves no version in a snapshot: somebody was forgotten.
+    pub(super) erases: bool,
     /// The time of the build.
     pub(super) time: String,
     /// The same as SQL.

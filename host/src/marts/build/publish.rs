@@ -18,6 +18,8 @@ pub(in crate::marts) struct Publication<'a> {
     pub(in crate::marts) fingerprint: Option<String>,
     /// The run.
     pub(in crate::marts) load_id: &'a str,
+    /// Whether no model holds any more what was erased.
+    pub(in crate::marts) erases: bool,
     /// Tests of severity `warn` that did not hold.
     pub(in crate::marts) warnings: &'a [String],
 }
@@ -84,6 +86,9 @@ pub(in crate::marts) fn publish(builder: &Builder<'_>, publication: &Publication
             record::write(warehouse, &model.table, &model.kind.to_string(), &published, 0.0)?;
         }
         warehouse.execute("DELETE FROM _host.models_aside; DELETE FROM _host.publications")?;
+        if publication.erases {
+            warehouse.execute("DELETE FROM _host.erasures")?;
+        }
         let sql = "INSERT INTO _host.publications BY NAME SELECT nullif(?, '') AS fingerprint, ? AS load_id, \
                    ?::TIMESTAMPTZ AS published_at, ? AS warnings";
         let fingerprint = publication.fingerprint.clone().unwrap_or_default();

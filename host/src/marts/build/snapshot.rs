@@ -37,21 +37,31 @@ impl Builder<'_> {
             model.table.suffixed("__delta"),
             same_key(&config.key, "delta", "published")
         );
-        if *before == all && !self.forget {
+        if *before == all && !self.erases {
             self.versions(model, &model.table, &query, &columns)?;
             self.show_delta(model, &gone)?;
             return Ok(Form::Delta { replaced: gone });
         }
         // The history in the columns of today, then what is new.
+        let was_there = |name: &str| before.iter().any(|other| other.name.eq_ignore_ascii_case(name));
+        let erased: Vec<_> = columns.iter().copied().filter(|name| self.erases && was_there(name)).collect();
         let fitted = all.iter().map(|column| {
             let (name, data_type) = (quote(&column.name), &column.data_type);
-            let was_there = before.iter().any(|other| other.name.eq_ignore_ascii_case(&column.name));
-            format!("CAST({} AS {data_type}) AS {name}", if was_there { &name } else { "NULL" })
+            let value = match &column.name {
+                new if !was_there(new) => "NULL".to_owned(),
+                kept if !erased.contains(&kept.as_str()) => format!("published.{name}"),
+                _ => format!("CASE WHEN _erased.{name} THEN NULL ELSE published.{name} END"),
+            };
+            format!("CAST({value} AS {data_type}) AS {name}")
         });
         let fitted = fitted.collect::<Vec<_>>().join(", ");
-        let stays = if self.forget { self.is_known(model, &query) } else { "true".to_owned() };
+        let (erased, stays) = if self.erases {
+            (Self::erased(model, &query, &erased), self.is_known(model, &query))
+        } else {
+            (String::new(), "true".to_owned())
+        };
         self.warehouse.execute(&format!(
-            "CREATE TABLE {next} AS SELECT {fitted} FROM {} AS published WHERE {stays}",
+            "CREATE TABLE {next} AS SELECT {fitted} FROM {} AS published {erased} WHERE {stays}",
             model.table
         ))?;
         self.versions(model, &next, &query, &columns)?;
@@ -67,6 +77,24 @@ impl Builder<'_> {
         updated_at.map_or_else(
             || now.clone(),
             |column| format!("coalesce(CAST({row}.{} AS TIMESTAMPTZ), {now})", quote(column)),
+        )
+    }
+
+    /// Joins to each version what its row has lost since: such a value is in no older version either.
+    fn erased(model: &Model, query: &str, columns: &[&str]) -> String {
+        let key = model.config.snapshot.as_ref().map(|config| config.key.as_slice()).unwrap_or_default();
+        let keys = key.iter().enumerate().map(|(at, name)| format!("_rows.{} AS _key_{at}", quote(name)));
+        let is_erased =
+            columns.iter().map(|name| format!("_rows.{0} IS NULL AND open.{0} IS NOT NULL AS {0}", quote(name)));
+        let is_it = key.iter().enumerate();
+        let is_it = is_it.map(|(at, name)| format!("_erased._key_{at} IS NOT DISTINCT FROM published.{}", quote(name)));
+        format!(
+            "LEFT JOIN (SELECT {} FROM ({query}\n) AS _rows JOIN {} AS open ON {} WHERE open.valid_to IS NULL) AS _erased \
+             ON {}",
+            keys.chain(is_erased).collect::<Vec<_>>().join(", "),
+            model.table,
+            same_key(key, "_rows", "open"),
+            is_it.collect::<Vec<_>>().join(" AND ")
         )
     }
 
