@@ -51,7 +51,8 @@ pub(super) fn is_hosts_own(name: &str) -> bool {
     lower.starts_with("_host") || [UNFIT, LOAD_ID, EXTRACTED_AT].contains(&lower.as_str())
 }
 
-fn shown(name: &str) -> String {
+/// A name as messages show it.
+pub(super) fn shown(name: &str) -> String {
     plain(name, NAME).replace('\n', " ")
 }
 

@@ -191,10 +191,13 @@ fn lift_stream(info: wit_source::StreamInfo) -> Result<Stream> {
         hint("unavailable").map(|why| Error::config(why).hint(hint("unavailable-hint").unwrap_or_default()));
     let schema = schema(info.schema.clone()).map_err(on)?;
     let (on_request, deleted) = (hint("on-request").is_some(), hint("deleted"));
-    let refers = info.hints.iter().filter(|(name, _)| name == "refers").filter_map(|(_, value)| value.split_once('='));
-    let refers = refers.map(|(column, stream)| (column.to_owned(), stream.to_owned())).collect();
-    let free_text =
-        info.hints.iter().filter(|(name, _)| name == "free-text").map(|(_, column)| column.clone()).collect();
+    let hints = |name| info.hints.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.clone());
+    let refers = hints("refers").filter_map(|value| value.split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())));
+    let (refers, free_text): (Vec<_>, Vec<_>) = (refers.collect(), hints("free-text").collect());
+    let hinted = refers.iter().map(|(column, _)| column).chain(&free_text).chain(&deleted);
+    if let Some(unknown) = hinted.into_iter().find(|column| schema.field(column).is_none()) {
+        return Err(on(Error::plugin(format!("a hint names `{}`, which is no column of it", names::shown(unknown)))));
+    }
     let name = info.name.clone();
     Ok(Stream { name, schema, disposition, read_with, scope, unavailable, on_request, deleted, refers, free_text })
 }

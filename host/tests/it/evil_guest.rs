@@ -57,6 +57,12 @@ const SOURCES: &[(&str, &str, i32, &str)] = &[
     ("column_name", "", 4, "plugin `evil-source`: stream `rows`: `` is no name of a column"),
     ("column_name", "_Load_Id", 4, "plugin `evil-source`: stream `rows`: its column `_Load_Id` is the host's own"),
     ("column_name", "_host_key", 4, "plugin `evil-source`: stream `rows`: its column `_host_key` is the host's own"),
+    (
+        "hinted_column",
+        "words",
+        4,
+        "plugin `evil-source`: stream `rows`: a hint names `words`, which is no column of it",
+    ),
     ("trap", "", 4, "plugin `evil-source` failed in `next`: wasm trap: wasm `unreachable`"),
     ("undeclared_connection", "", 2, "the connection `other` is not granted"),
     ("own_authorization", "", 2, "a plugin may not set the header `authorization`"),

@@ -52,6 +52,8 @@ enum Mode {
     TwinStreams,
     /// Has a column of this name.
     ColumnName,
+    /// Says that a column of this name, which it does not have, holds free text.
+    HintedColumn,
     /// Asks over a connection that it did not say it needs.
     UndeclaredConnection,
     /// Sets the Authorization header.
@@ -147,6 +149,11 @@ impl wit::Guest for Component {
                 stream.schema.fields[1].name = path;
                 vec![stream]
             }
+            Mode::HintedColumn => {
+                let mut stream = stream(STREAM);
+                stream.hints.push(("free-text".to_owned(), path));
+                vec![stream]
+            }
             _ => vec![stream(STREAM)],
         })
     }
@@ -184,9 +191,12 @@ impl Reader {
     fn misbehave(&self) -> Result<wit::Page, Error> {
         let path = &self.config.path;
         match self.config.mode {
-            Mode::Honest | Mode::Dump | Mode::StreamName | Mode::TwinStreams | Mode::ColumnName => {
-                Ok(pages::last(Vec::new()))
-            }
+            Mode::Honest
+            | Mode::Dump
+            | Mode::StreamName
+            | Mode::TwinStreams
+            | Mode::ColumnName
+            | Mode::HintedColumn => Ok(pages::last(Vec::new())),
             Mode::Sleep => {
                 sleep::sleep();
                 Ok(pages::last(Vec::new()))
