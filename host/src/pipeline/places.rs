@@ -136,8 +136,11 @@ impl Places {
                     };
                     error.on(self.at(&path))
                 }
-                None if secret => Error::config(plain(&message)).on(self.at(&path)),
-                None => outside_list(&violation).unwrap_or_else(|| Error::config(plain(&message))).on(self.at(&path)),
+                None if secret => described(Error::config(plain(&message)), schema, &pointer).on(self.at(&path)),
+                None => {
+                    let unfit = || described(unfit(&violation, path.last(), &message), schema, &pointer);
+                    outside_list(&violation).unwrap_or_else(unfit).on(self.at(&path))
+                }
             }
         });
         violations.collect()
@@ -164,6 +167,26 @@ fn outside_list(violation: &jsonschema::ValidationError<'_>) -> Option<Error> {
         Error::config(format!("no `{word}` is known here"))
             .hint(hint.unwrap_or_else(|| format!("there are {}", list(&words)))),
     )
+}
+
+/// What does not fit; a pattern is told by the name of what has it.
+fn unfit(violation: &jsonschema::ValidationError<'_>, step: Option<&Step>, message: &str) -> Error {
+    match (violation.kind(), violation.instance().as_str(), step) {
+        (ValidationErrorKind::Pattern { .. }, Some(text), Some(Step::Key(key))) => {
+            Error::config(format!("`{text}` is no `{key}`"))
+        }
+        _ => Error::config(plain(message)),
+    }
+}
+
+/// An error with what the schema says of the place as its hint.
+fn described(error: Error, schema: &Value, pointer: &str) -> Error {
+    let description = at(schema, pointer).0;
+    let name = pointer.rsplit('/').next().unwrap_or_default();
+    match description {
+        Some(description) => error.hint(format!("`{name}`: {}", description.trim_end_matches('.'))),
+        None => error,
+    }
 }
 
 /// The words that would do: of a list, or of several of which each is a word or a list.
@@ -193,26 +216,33 @@ fn plain(message: &str) -> String {
 
 /// The property names that a JSON Schema allows at a pointer of the instance.
 fn allowed(schema: &Value, pointer: &str) -> Vec<String> {
+    let (_, node) = at(schema, pointer);
+    let properties = node.get("properties").and_then(Value::as_object);
+    properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// What a JSON Schema holds for a pointer of the instance, and how it describes it there.
+fn at(schema: &Value, pointer: &str) -> (Option<String>, Value) {
     let resolve = |node: &Value| -> Value {
         // A reference with a description beside it stands inside `allOf`.
         let node = node.pointer("/allOf/0").unwrap_or(node);
         let reference = node.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
         reference.and_then(|reference| schema.pointer(reference)).unwrap_or(node).clone()
     };
-    let mut node = schema.clone();
+    let (mut description, mut node) = (None, schema.clone());
     for step in pointer.split('/').skip(1) {
         let next = match step.parse::<usize>() {
             Ok(_) => node.get("items"),
             Err(_) => node.pointer(&format!("/properties/{step}")).or_else(|| node.get("additionalProperties")),
         };
+        let told = next.and_then(|next| next.get("description")?.as_str()).map(str::to_owned);
         let mut next = next.map(&resolve).unwrap_or_default();
         if let Some(options) = next.get("anyOf").and_then(Value::as_array) {
             next = options.iter().map(&resolve).find(|option| option.get("properties").is_some()).unwrap_or_default();
         }
-        node = next;
+        (description, node) = (told, next);
     }
-    let properties = node.get("properties").and_then(Value::as_object);
-    properties.map(|properties| properties.keys().cloned().collect()).unwrap_or_default()
+    (description, node)
 }
 
 struct Walk<'a> {

@@ -5,6 +5,11 @@ use std::path::{Path, PathBuf};
 use super::Contract;
 use crate::error::{Error, Result};
 
+/// Words that no crate may be named: Rust's keywords, and the crates that each crate has.
+/// <https://doc.rust-lang.org/reference/keywords.html>
+const RESERVED: &str = "abstract alloc as async await become box break const continue core crate do dyn else enum extern \
+    false final fn for gen if impl in let loop macro match mod move mut override priv proc_macro pub ref return self static \
+    std struct super test trait true try type typeof unsafe unsized use virtual where while yield";
 /// Where the SDK lies in this repository.
 const SDK: &str = "plugins/sdk";
 
@@ -13,11 +18,15 @@ pub fn scaffold(contract: Contract, folder: &Path, sdk: Option<&Path>) -> Result
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let is_good = |name: &str| {
         let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
-        starts && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
+        starts
+            && !RESERVED.split_whitespace().any(|word| word == name)
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
     };
     if !is_good(name) {
         let error = Error::config(format!("`{name}` is no name for a plugin"));
-        return Err(error.hint("lowercase letters, digits, `-` and `_`, first a letter: `my-rule`"));
+        return Err(
+            error.hint("lowercase letters, digits, `-` and `_`, first a letter, and no word of Rust's own: `my-rule`")
+        );
     }
     if folder.exists() {
         return Err(Error::config(format!("{} is there already", folder.display())).hint("name a new folder"));

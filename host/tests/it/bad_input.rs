@@ -42,8 +42,10 @@ fn an_unknown_key_is_named_with_its_place() {
 }
 
 #[test]
-fn a_wrong_type_is_named_with_its_place() {
-    check_edit("currency = \"BRL\"", "currency = 5", 2, &["pipeline.toml:8:1: 5 is not of type `string`"]);
+fn a_value_that_does_not_fit_is_named_with_its_place_and_what_belongs_there() {
+    let meant = "hint: `currency`: ISO 4217 code of the home currency";
+    check_edit("currency = \"BRL\"", "currency = 5", 2, &["pipeline.toml:8:1: 5 is not of type `string`", meant]);
+    check_edit("currency = \"BRL\"", "currency = \"real\"", 2, &["pipeline.toml:8:1: `real` is no `currency`", meant]);
 }
 
 #[test]

@@ -99,10 +99,10 @@ fn a_new_rule_builds_passes_its_tests_and_cleans() {
 #[test]
 fn a_new_plugin_is_refused_where_it_cannot_stand() {
     let project = Project::new(10);
-    for (name, why) in [("My-Rule", "is no name for a plugin"), ("1st", "is no name for a plugin")] {
+    for name in ["My-Rule", "1st", "self"] {
         let output = new(&project, &["rule", name]);
         assert_eq!(output.status.code(), Some(2));
-        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+        assert!(stderr(&output).contains("is no name for a plugin"), "{}", stderr(&output));
     }
     project.write("taken/file", "");
     assert!(stderr(&new(&project, &["rule", "taken"])).contains("is there already"));
