@@ -148,15 +148,15 @@ export interface PipelineEntry {
 }
 
 /** What became of a stream or a model in a run. */
-export interface NodeState {
+export interface NodeOutcome {
   /** `running`, `done`, `failed` or `stopped`. */
-  state?: string | null;
+  status?: string | null;
   rows?: number | null;
   total?: number | null;
   seconds?: number | null;
 }
 
-export interface GraphNode extends NodeState {
+export interface GraphNode extends NodeOutcome {
   id: string;
   kind: "source" | "stream" | "rule" | "model" | "seed" | "check" | string;
   name: string;
@@ -204,7 +204,7 @@ export interface ProgressEvent {
   pipeline: string;
   /** The step of the nodes that it is about. */
   id: string;
-  node: NodeState;
+  node: NodeOutcome;
   progress: {
     event: "extract" | "clean" | "model";
     stream?: string;

@@ -24,7 +24,7 @@ test("run now, and watch it live on the run's page and on the graph", async ({ p
   await expect(page.locator("h1 + .badge")).toHaveText("running");
   // Which stream tells first is nobody's promise.
   await expect(page.locator(".progress li", { hasText: "load hubspot." }).first()).toBeVisible();
-  await expect(graph.locator('.node[data-state="running"]').first()).toBeVisible();
+  await expect(graph.locator('.node[data-status="running"]').first()).toBeVisible();
   await expect(page.getByRole("button", { name: "Cancel the run" })).toBeVisible();
   // No reload: what happens arrives by itself.
   await expect(page.locator("h1 + .badge")).toHaveText("succeeded", { timeout: 50_000 });

@@ -1,4 +1,4 @@
-//! A pipeline as a graph: sources, streams, rules, models and what flows between them, each with its state in the run
+//! A pipeline as a graph: sources, streams, rules, models and what flows between them, each with its status in the run
 //! under way or the last one, and with what its last step took.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,12 +18,12 @@ pub(super) fn graph(context: &Context<'_>, live: Option<Value>) -> Result<Value>
     let name = &pipeline.file.pipeline.name;
     let last = warehouse.runs(name, "", 1, 0)?.into_iter().next();
     let run = last.as_ref().and_then(|run| run.get("run")?.as_str()).unwrap_or_default();
-    let states = match live {
+    let statuses = match live {
         Some(live) => live,
         None => last_nodes(&warehouse, run)?,
     };
     let models = if pipeline.file.marts.is_some() { context.entries()? } else { Vec::new() };
-    let mut drawing = Drawing { states, steps: steps(&warehouse)?, nodes: Vec::new(), edges: Vec::new() };
+    let mut drawing = Drawing { statuses, steps: steps(&warehouse)?, nodes: Vec::new(), edges: Vec::new() };
     let ends = drawing.streams(pipeline, &warehouse.loaded_streams()?);
     drawing.models(&models, &ends);
     Ok(json!({ "pipeline": name, "run": last, "nodes": drawing.nodes, "edges": drawing.edges }))
@@ -47,30 +47,30 @@ fn steps(warehouse: &Warehouse) -> Result<BTreeMap<String, Row>> {
 }
 
 struct Drawing {
-    states: Value,
+    statuses: Value,
     steps: BTreeMap<String, Row>,
     nodes: Vec<Value>,
     edges: Vec<Value>,
 }
 
 impl Drawing {
-    /// A node; `step` is what its state and its figures are kept under.
+    /// A node; `step` is what its status and its figures are kept under.
     fn node(&mut self, id: &str, kind: &str, name: &str, step: &str, more: &Map<String, Value>) {
-        let now = self.states.get(step);
+        let now = self.statuses.get(step);
         let done = self.steps.get(step);
         let figure = |live: &str, last: &str| {
             let live = now.and_then(|now| now.get(live)).filter(|value| !value.is_null());
             live.or_else(|| done?.get(last)).cloned().unwrap_or_default()
         };
-        let state = now.and_then(|now| now.get("state")).cloned();
+        let status = now.and_then(|now| now.get("status")).cloned();
         let mut node = json!({
-            "id": id, "kind": kind, "name": name, "step": step, "state": state, "rows": figure("rows", "rows"),
+            "id": id, "kind": kind, "name": name, "step": step, "status": status, "rows": figure("rows", "rows"),
             "total": figure("total", ""), "changed": done.and_then(|done| done.get("changed")),
             "seconds": figure("seconds", "seconds"), "last_run": done.and_then(|done| done.get("run")),
         });
         if let Some(node) = node.as_object_mut() {
             // What a step took, once it is done, is measured better where it is done.
-            let is_done = state_is(now, "done");
+            let is_done = status_is(now, "done");
             if let Some(seconds) = done.and_then(|done| done.get("seconds")).filter(|_| is_done) {
                 node.insert("seconds".to_owned(), seconds.clone());
             }
@@ -151,6 +151,6 @@ impl Drawing {
     }
 }
 
-fn state_is(node: Option<&Value>, state: &str) -> bool {
-    node.and_then(|node| node.get("state")).and_then(Value::as_str) == Some(state)
+fn status_is(node: Option<&Value>, status: &str) -> bool {
+    node.and_then(|node| node.get("status")).and_then(Value::as_str) == Some(status)
 }

@@ -119,7 +119,7 @@ impl Inside {
 /// A stream or model, as far as the run is with it.
 #[derive(Clone, serde::Serialize)]
 struct Node {
-    state: &'static str,
+    status: &'static str,
     rows: Option<u64>,
     total: Option<u64>,
     seconds: f64,
@@ -259,7 +259,7 @@ impl Live {
                 let id = format!("model:{model}");
                 self.node(id.clone(), None, None, true, event);
                 if *failed && let Some(node) = self.inside().nodes.get_mut(&id) {
-                    node.state = "failed";
+                    node.status = "failed";
                 }
                 self.say(if *failed { "error" } else { "info" }, model.clone());
             }
@@ -270,7 +270,7 @@ impl Live {
         let now = Instant::now();
         let mut inside = self.inside();
         let node = inside.nodes.entry(id.clone()).or_insert_with(|| Node {
-            state: "running",
+            status: "running",
             rows: None,
             total: None,
             seconds: 0.0,
@@ -279,7 +279,7 @@ impl Live {
         });
         node.rows = rows;
         node.total = total;
-        node.state = if done { "done" } else { "running" };
+        node.status = if done { "done" } else { "running" };
         node.seconds = node.since.elapsed().as_secs_f64();
         if !done && node.told.is_some_and(|told| told.elapsed() < PAUSE) {
             return;
@@ -292,9 +292,9 @@ impl Live {
     /// What was under way when it ended is done, or failed, or was stopped.
     pub(super) fn settle(&self, failure: Option<&str>) {
         let mut inside = self.inside();
-        for (id, node) in inside.nodes.iter_mut().filter(|(_, node)| node.state == "running") {
+        for (id, node) in inside.nodes.iter_mut().filter(|(_, node)| node.status == "running") {
             let name = id.split_once(':').map_or(id.as_str(), |(_, name)| name);
-            node.state = match failure {
+            node.status = match failure {
                 None => "done",
                 Some(message) if message.contains(&format!("`{name}`")) => "failed",
                 Some(_) => "stopped",

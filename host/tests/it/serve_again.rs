@@ -57,7 +57,7 @@ fn a_run_goes_on_from_the_models_that_failed_and_asks_no_source() {
     let serving = Serving::start(&project, &pipeline, &[]);
     let failed = serving.run_to_end("people", "")["run"].clone();
     assert_eq!((&failed["status"], &failed["step"]), (&json!("failed"), &json!("marts")), "{failed:#}");
-    assert_eq!(failed["nodes"]["model:marts.ages"]["state"], "failed", "{failed:#}");
+    assert_eq!(failed["nodes"]["model:marts.ages"]["status"], "failed", "{failed:#}");
     for key in ["started_at", "finished_at"] {
         let at = failed[key].as_str().expect("a time");
         assert!(at.contains('T') && at.parse::<jiff::Timestamp>().is_ok(), "{key} is `{at}`");

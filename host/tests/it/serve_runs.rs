@@ -56,7 +56,7 @@ fn a_run_is_told_as_it_goes_and_known_afterwards() {
     assert_eq!((&list["total"], &list["page"], &list["runs"][0]["run"]), (&1.into(), &1.into(), &run.as_str().into()));
     let graph = serving.get("/api/pipelines/hubspot/graph");
     let stream = graph["nodes"].as_array().and_then(|nodes| nodes.iter().find(|node| node["kind"] == "stream"));
-    assert_eq!(stream.map(|node| (&node["state"], &node["rows"])), Some((&"done".into(), &companies.into())));
+    assert_eq!(stream.map(|node| (&node["status"], &node["rows"])), Some((&"done".into(), &companies.into())));
 }
 
 #[test]

@@ -5,7 +5,7 @@ import { fill, h, link, prose } from "../dom.ts";
 import { formatAgo, formatCount } from "../format.ts";
 import { plural, t } from "../i18n.ts";
 import { drawGraph } from "../operate/graph.ts";
-import { stateText } from "../operate/state.ts";
+import { statusText } from "../operate/status.ts";
 import type { Page, Visit } from "../router.ts";
 import { empty } from "../states.ts";
 import type { Graph, Model } from "../types.ts";
@@ -18,7 +18,7 @@ function graphOf(models: Model[]): Graph {
       kind: model.kind,
       name: model.model,
       rows: model.rows ?? null,
-      state: model.is_modified ? "modified" : null,
+      status: model.is_modified ? "modified" : null,
     })),
     edges: models.flatMap((model) =>
       model.reads.filter((read) => names.has(read)).map((read) => ({ from: read, to: model.model })),
@@ -43,7 +43,7 @@ function openModel(model: Model, models: Model[]): void {
       "dl",
       { class: "facts" },
       h("dt", {}, t("kind")),
-      h("dd", {}, stateText(model.kind)),
+      h("dd", {}, statusText(model.kind)),
       model.rows !== null && model.rows !== undefined
         ? [h("dt", {}, t("rows_word")), h("dd", {}, formatCount(model.rows))]
         : null,
@@ -143,7 +143,7 @@ export async function models({ query, signal }: Visit): Promise<Page> {
           h(
             "span",
             { class: "muted small" },
-            ` ${stateText(model.kind)}${model.rows !== null && model.rows !== undefined ? ` · ${plural("rows", model.rows, formatCount(model.rows))}` : ""}`,
+            ` ${statusText(model.kind)}${model.rows !== null && model.rows !== undefined ? ` · ${plural("rows", model.rows, formatCount(model.rows))}` : ""}`,
           ),
           h("p", {}, prose(model.description ?? "")),
         ),

@@ -4,7 +4,7 @@ import { get } from "../api.ts";
 import { h, prose } from "../dom.ts";
 import { t } from "../i18n.ts";
 import { servedPipelines } from "../operate/served.ts";
-import { stateText } from "../operate/state.ts";
+import { statusText } from "../operate/status.ts";
 import type { Page, Visit } from "../router.ts";
 import { empty, problem, settle } from "../states.ts";
 import type { PluginEntry, Plugins } from "../types.ts";
@@ -32,7 +32,7 @@ function card(plugin: PluginEntry): HTMLElement {
     h(
       "p",
       { class: "muted small" },
-      plugin.contract ? `${stateText(plugin.contract)} ` : "",
+      plugin.contract ? `${statusText(plugin.contract)} ` : "",
       plugin.plugin !== plugin.name ? h("span", { class: "code" }, plugin.plugin) : null,
       plugin.streams?.length ? ` · ${plugin.streams.join(", ")}` : "",
     ),
@@ -61,7 +61,7 @@ function card(plugin: PluginEntry): HTMLElement {
                 h(
                   "tr",
                   {},
-                  h("th", { scope: "row" }, stateText(need.kind)),
+                  h("th", { scope: "row" }, statusText(need.kind)),
                   h("td", { class: "code" }, need.name),
                   h("td", { class: "code" }, text(need.details)),
                 ),

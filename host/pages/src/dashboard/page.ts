@@ -5,7 +5,7 @@ import { listen, onBack } from "../events.ts";
 import { filterQuery } from "../filters.ts";
 import { setCurrency } from "../format.ts";
 import { named, t } from "../i18n.ts";
-import { isActive } from "../operate/state.ts";
+import { isActive } from "../operate/status.ts";
 import type { Page, Visit } from "../router.ts";
 import { announce } from "../shell.ts";
 import { background, empty } from "../states.ts";

@@ -6,7 +6,7 @@ import { t } from "../i18n.ts";
 import { navigate } from "../router.ts";
 import { problem } from "../states.ts";
 import type { Graph, PipelineEntry } from "../types.ts";
-import { isActive } from "./state.ts";
+import { isActive } from "./status.ts";
 
 /** What the server takes for a run. */
 interface RunRequest {

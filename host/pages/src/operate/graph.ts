@@ -4,7 +4,7 @@ import { formatCount, formatSeconds } from "../format.ts";
 import { plural, t } from "../i18n.ts";
 import type { Graph, GraphNode } from "../types.ts";
 import { BOX, layout } from "./layout.ts";
-import { stateText } from "./state.ts";
+import { statusText } from "./status.ts";
 
 export interface Drawn {
   node: HTMLElement;
@@ -33,15 +33,15 @@ function details(node: GraphNode): string {
   return parts.filter(Boolean).join(" · ");
 }
 
-/** The state in words, or, where all is well, a tick that is read out as those. */
-function stateMark(state: string): HTMLElement | null {
-  if (!state) return null;
-  if (state !== "done") return h("span", { class: "node-state" }, stateText(state));
+/** The status in words, or, where all is well, a tick that is read out as those. */
+function statusMark(status: string): HTMLElement | null {
+  if (!status) return null;
+  if (status !== "done") return h("span", { class: "node-status" }, statusText(status));
   return h(
     "span",
-    { class: "node-state good" },
+    { class: "node-status good" },
     h("span", { "aria-hidden": "true" }, "✓"),
-    h("span", { class: "visually-hidden" }, stateText(state)),
+    h("span", { class: "visually-hidden" }, statusText(status)),
   );
 }
 
@@ -56,10 +56,10 @@ export function drawGraph(graph: Graph, label: string, open: (node: GraphNode) =
     const box = boxes.get(node.id);
     if (!box) return;
     const kind = KINDS[node.kind];
-    const state = node.state ?? "";
-    box.dataset.state = state;
+    const status = node.status ?? "";
+    box.dataset.status = status;
     box.replaceChildren(
-      h("span", { class: "node-kind" }, kind ? t(kind) : node.kind, stateMark(state)),
+      h("span", { class: "node-kind" }, kind ? t(kind) : node.kind, statusMark(status)),
       h("span", { class: "node-name" }, node.name),
       h("span", { class: "node-facts" }, details(node)),
     );

@@ -20,7 +20,7 @@ export function followGraph(pipeline: string, graph: Graph, drawn: Drawn, signal
       if (event.pipeline !== pipeline || event.status !== "running" || event.run === shown) return;
       shown = event.run;
       // A new run: what the last one did no longer holds.
-      for (const node of graph.nodes) drawn.update(node.id, { state: null, seconds: null });
+      for (const node of graph.nodes) drawn.update(node.id, { status: null, seconds: null });
     },
     signal,
   );

@@ -16,7 +16,7 @@ import { followGraph } from "./live.ts";
 import { preview } from "./preview.ts";
 import { runTable } from "./runs.ts";
 import { servedPipelines } from "./served.ts";
-import { isActive, stateBadge, stateText } from "./state.ts";
+import { isActive, statusBadge, statusText } from "./status.ts";
 
 async function find(name: string, signal: AbortSignal): Promise<PipelineEntry> {
   const all = await servedPipelines(signal);
@@ -38,7 +38,7 @@ function head(entry: PipelineEntry): (HTMLElement | null)[] {
     h(
       "div",
       { class: "page-head" },
-      h("div", { class: "title-line" }, h("h1", {}, entry.name), stateBadge(entry.status ?? "never")),
+      h("div", { class: "title-line" }, h("h1", {}, entry.name), statusBadge(entry.status ?? "never")),
       h(
         "div",
         { class: "actions" },
@@ -70,7 +70,7 @@ function head(entry: PipelineEntry): (HTMLElement | null)[] {
         last
           ? [
               link(`/runs/${encodeURIComponent(last.run)}`, last.started_at ? formatTime(last.started_at) : last.run),
-              ` ${stateText(last.status)}`,
+              ` ${statusText(last.status)}`,
               last.seconds ? ` · ${formatSeconds(last.seconds)}` : "",
             ]
           : t("never"),
@@ -80,7 +80,7 @@ function head(entry: PipelineEntry): (HTMLElement | null)[] {
         "dd",
         {},
         entry.alerts.length > 0
-          ? entry.alerts.map((alert) => h("div", {}, alert.on.map((on) => stateText(on)).join(", ")))
+          ? entry.alerts.map((alert) => h("div", {}, alert.on.map((on) => statusText(on)).join(", ")))
           : t("no_alerts"),
       ),
     ),
@@ -95,8 +95,8 @@ function openNode(entry: PipelineEntry, node: GraphNode): void {
     h(
       "dl",
       { class: "facts" },
-      h("dt", {}, t("state")),
-      h("dd", {}, node.state ? stateText(node.state) : t("never")),
+      h("dt", {}, t("status")),
+      h("dd", {}, node.status ? statusText(node.status) : t("never")),
       node.rows !== null && node.rows !== undefined
         ? [h("dt", {}, t("rows_word")), h("dd", {}, String(node.rows))]
         : null,
@@ -156,7 +156,7 @@ export async function pipeline({ params, signal }: Visit): Promise<Page> {
     (event) => {
       if (event.pipeline !== name) return;
       const isNews = event.status !== (entry.live?.status ?? entry.status);
-      if (isNews) announce(t("run_is", { pipeline: name, state: stateText(event.status) }));
+      if (isNews) announce(t("run_is", { pipeline: name, status: statusText(event.status) }));
       background(anew(), signal);
       if (!isActive(event.status)) void drawAnew();
     },

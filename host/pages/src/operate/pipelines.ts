@@ -1,4 +1,4 @@
-// All pipelines: state, last run, next run.
+// All pipelines: status, last run, next run.
 
 import { fill, h, link } from "../dom.ts";
 import { listen, onBack } from "../events.ts";
@@ -11,7 +11,7 @@ import type { PipelineEntry, Run } from "../types.ts";
 import { runForm } from "./form.ts";
 import { runTable } from "./runs.ts";
 import { servedPipelines } from "./served.ts";
-import { stateBadge, stateText } from "./state.ts";
+import { statusBadge, statusText } from "./status.ts";
 
 function card(entry: PipelineEntry): HTMLElement {
   const last = entry.last_run;
@@ -22,7 +22,7 @@ function card(entry: PipelineEntry): HTMLElement {
       "div",
       { class: "pipeline-head" },
       h("h2", {}, link(`/pipelines/${encodeURIComponent(entry.name)}`, entry.name)),
-      stateBadge(entry.status ?? "never"),
+      statusBadge(entry.status ?? "never"),
     ),
     h("p", { class: "code muted small" }, entry.path),
     h(
@@ -36,7 +36,7 @@ function card(entry: PipelineEntry): HTMLElement {
           ? [
               link(`/runs/${encodeURIComponent(last.run)}`, last.started_at ? formatAgo(last.started_at) : last.run),
               " ",
-              stateText(last.status),
+              statusText(last.status),
               last.seconds ? ` · ${formatSeconds(last.seconds)}` : "",
             ]
           : t("never"),
@@ -91,7 +91,7 @@ export async function pipelines({ signal }: Visit): Promise<Page> {
     "run",
     (event) => {
       if (told.get(event.pipeline) !== event.status)
-        announce(t("run_is", { pipeline: event.pipeline, state: stateText(event.status) }));
+        announce(t("run_is", { pipeline: event.pipeline, status: statusText(event.status) }));
       told.set(event.pipeline, event.status);
       anew();
     },

@@ -10,7 +10,7 @@ import { background } from "../states.ts";
 import { table } from "../table.ts";
 import type { LogEvent, LogLine, ProgressEvent, Run, RunDetail, RunStep } from "../types.ts";
 import { cancelButton } from "./form.ts";
-import { isActive, stateBadge, stateText } from "./state.ts";
+import { isActive, statusBadge, statusText } from "./status.ts";
 
 /** Lines of the log that are kept on the page. */
 const MOST_LINES = 2000;
@@ -34,13 +34,13 @@ function head(one: Run): HTMLElement[] {
     one.seconds !== null && one.seconds !== undefined
       ? [h("dt", {}, t("duration")), h("dd", { class: "run-seconds" }, formatSeconds(one.seconds))]
       : null,
-    one.cause ? [h("dt", {}, t("cause")), h("dd", {}, stateText(one.cause))] : null,
+    one.cause ? [h("dt", {}, t("cause")), h("dd", {}, statusText(one.cause))] : null,
   ];
   return [
     h(
       "div",
       { class: "page-head" },
-      h("div", { class: "title-line" }, h("h1", {}, t("run_of", { pipeline: one.pipeline })), stateBadge(one.status)),
+      h("div", { class: "title-line" }, h("h1", {}, t("run_of", { pipeline: one.pipeline })), statusBadge(one.status)),
       h("div", { class: "actions" }, isActive(one.status) ? cancelButton(one.run) : null),
     ),
     h("dl", { class: "facts card" }, facts),
@@ -148,7 +148,7 @@ export async function run({ params, signal }: Visit): Promise<Page> {
     (event) => {
       if (event.run !== id) return;
       if (event.status !== detail.run.status)
-        announce(t("run_is", { pipeline: event.pipeline, state: stateText(event.status) }));
+        announce(t("run_is", { pipeline: event.pipeline, status: statusText(event.status) }));
       background(anew(), signal);
     },
     signal,

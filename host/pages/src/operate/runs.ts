@@ -6,7 +6,7 @@ import { plural, t } from "../i18n.ts";
 import { settle } from "../states.ts";
 import { pager, table } from "../table.ts";
 import type { RunList } from "../types.ts";
-import { stateBadge, stateText } from "./state.ts";
+import { statusBadge, statusText } from "./status.ts";
 
 /** A table of runs, with its pages. */
 export async function runTable(pipeline: string | null, signal: AbortSignal, page = 1): Promise<HTMLElement> {
@@ -37,9 +37,9 @@ export async function runTable(pipeline: string | null, signal: AbortSignal, pag
       hidden: pipeline ? ["pipeline", "run"] : ["run"],
       rows,
       cell: (column, value, row) => {
-        if (column.name === "status") return stateBadge(String(value));
+        if (column.name === "status") return statusBadge(String(value));
         if (column.name === "seconds" && typeof value === "number") return formatSeconds(value);
-        if (column.name === "cause" && value) return stateText(String(value));
+        if (column.name === "cause" && value) return statusText(String(value));
         if (column.name === "message") return h("span", { class: "clip" }, value ? String(value) : "");
         if (column.name !== "started_at") return undefined;
         const text = value ? undefined : t("queued");

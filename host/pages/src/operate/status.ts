@@ -1,4 +1,4 @@
-// The status of a run or the state of a node, in words and with a colour that the words do not depend on.
+// The status of a run or of a node, in words and with a colour that the words do not depend on.
 import { h } from "../dom.ts";
 import { has, t } from "../i18n.ts";
 
@@ -15,13 +15,13 @@ const TONES: Record<string, string> = {
   failed: "bad",
 };
 
-export function stateText(state: string): string {
-  const key = `state_${state}`;
-  return has(key) ? t(key) : state.replaceAll("_", " ");
+export function statusText(status: string): string {
+  const key = `status_${status}`;
+  return has(key) ? t(key) : status.replaceAll("_", " ");
 }
 
-export function stateBadge(state: string): HTMLElement {
-  return h("span", { class: `badge ${TONES[state] ?? ""}`, "data-state": state }, stateText(state));
+export function statusBadge(status: string): HTMLElement {
+  return h("span", { class: `badge ${TONES[status] ?? ""}`, "data-status": status }, statusText(status));
 }
 
 /** Whether a run of this status lives. */
