@@ -213,9 +213,22 @@ pub struct Stream {
     /// Columns that hold the primary key of another stream's record, each with that stream.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refers: Vec<(String, String)>,
+    /// The text column that lists the keys of records which were merged into this one, joined by `;`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged: Option<String>,
     /// Columns of free text, which may tell who a linked record is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub free_text: Vec<String>,
+    pub free_text: Vec<FreeText>,
+}
+
+/// A column that people write what they like into.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FreeText {
+    /// The column.
+    pub column: String,
+    /// In rows alone that hold this value in another column; in all rows where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<(String, String)>,
 }
 
 /// The column that keeps what did not fit its type: a JSON object, column → text as received.

@@ -89,6 +89,7 @@ fn fill(file: &Path, rows: usize, width: usize) -> Result<()> {
         on_request: false,
         deleted: None,
         refers: Vec::new(),
+        merged: None,
         free_text: Vec::new(),
     };
     Ok(warehouse.record_streams("bench", &[stream])?)

@@ -64,6 +64,11 @@ pub async fn extract(
     progress: &Progress,
     stop: &watch::Receiver<bool>,
 ) -> Result<Vec<Extracted>> {
+    for (source, _) in sources {
+        if let Some(account) = &source.account {
+            warehouse.share_forgotten(&source.name, account)?;
+        }
+    }
     let forgotten = warehouse.forgotten()?;
     let mut tasks = JoinSet::new();
     let (failed, stop_others) = watch::channel(false);
@@ -104,12 +109,9 @@ pub async fn extract(
         }
     }
     extracted.sort_by(|a, b| a.stream.cmp(&b.stream));
-    if let Some(error) = first_error {
-        return Err(error);
-    }
     // A link may be of a record that came earlier, or with another reader.
-    warehouse.empty_texts(&options.load_id)?;
-    Ok(extracted)
+    let erased = warehouse.erase_again(&options.load_id);
+    first_error.map_or_else(|| erased.map(|()| extracted), Err)
 }
 
 struct StreamTask {

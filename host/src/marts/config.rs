@@ -120,6 +120,10 @@ pub struct Snapshot {
     pub compare: Vec<String>,
     /// The column that says when a version began; the time of the build where left out.
     pub updated_at: Option<String>,
+    /// Columns that hold the key of a stream's record, each with that stream, such as `hubspot.contacts`: versions of a
+    /// record that is forgotten go.
+    #[serde(default)]
+    pub records: BTreeMap<String, String>,
 }
 
 /// A column.

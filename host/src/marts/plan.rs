@@ -129,6 +129,17 @@ pub fn build(graph: &Graph, target: &Target<'_>, options: &Options, stopped: &dy
         warnings: &outcome.warnings,
     };
     publish(&builder, &publication)?;
+    let mut warnings = outcome.warnings;
+    if erases {
+        let is_unclear =
+            |model: &&Model| model.config.snapshot.as_ref().is_some_and(|config| config.records.is_empty());
+        warnings.extend(graph.models().filter(is_unclear).map(|model| {
+            format!(
+                "snapshot `{}`: what it holds of forgotten records stays: say in `[snapshot] records` of which its rows are",
+                model.name()
+            )
+        }));
+    }
     Ok(Built {
         unchanged: false,
         models_unchanged: graph.models().count() - models.len(),
@@ -136,7 +147,7 @@ pub fn build(graph: &Graph, target: &Target<'_>, options: &Options, stopped: &dy
         checks_passed: outcome.checks_passed,
         tests_passed: outcome.tests_passed,
         unit_tests_passed: units.passed,
-        warnings: outcome.warnings,
+        warnings,
         seconds: started.elapsed().as_secs_f64(),
     })
 }

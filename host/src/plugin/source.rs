@@ -12,7 +12,7 @@ use super::imports::schema;
 use super::state::{Grants, State, plain};
 use super::{Description, Need, codec, names};
 use crate::error::{Error, Kind, Result};
-use crate::schema::{Disposition, Schema, Stream};
+use crate::schema::{Disposition, FreeText, Schema, Stream};
 
 /// Characters of an error that a plugin made.
 const MESSAGE: usize = 4000;
@@ -193,13 +193,40 @@ fn lift_stream(info: wit_source::StreamInfo) -> Result<Stream> {
     let (on_request, deleted) = (hint("on-request").is_some(), hint("deleted"));
     let hints = |name| info.hints.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.clone());
     let refers = hints("refers").filter_map(|value| value.split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())));
-    let (refers, free_text): (Vec<_>, Vec<_>) = (refers.collect(), hints("free-text").collect());
-    let hinted = refers.iter().map(|(column, _)| column).chain(&free_text).chain(&deleted);
+    let refers: Vec<_> = refers.collect();
+    let free_text: Vec<_> = hints("free-text").map(|hint| free_text(&schema, hint)).collect();
+    let merged = hint("merged");
+    let texts = free_text.iter().flat_map(|text| [Some(&text.column), text.of.as_ref().map(|(column, _)| column)]);
+    let hinted = refers.iter().map(|(column, _)| column).chain(texts.flatten()).chain(&deleted).chain(&merged);
     if let Some(unknown) = hinted.into_iter().find(|column| schema.field(column).is_none()) {
         return Err(on(Error::plugin(format!("a hint names `{}`, which is no column of it", names::shown(unknown)))));
     }
     let name = info.name.clone();
-    Ok(Stream { name, schema, disposition, read_with, scope, unavailable, on_request, deleted, refers, free_text })
+    Ok(Stream {
+        name,
+        schema,
+        disposition,
+        read_with,
+        scope,
+        unavailable,
+        on_request,
+        deleted,
+        refers,
+        merged,
+        free_text,
+    })
+}
+
+/// `COLUMN`, or `COLUMN/OTHER=VALUE`.
+fn free_text(schema: &Schema, hint: String) -> FreeText {
+    let within = hint.split_once('/').filter(|_| schema.field(&hint).is_none());
+    let of = within.and_then(|(column, of)| Some((column, of.split_once('=')?)));
+    match of {
+        Some((column, (other, value))) => {
+            FreeText { column: column.to_owned(), of: Some((other.to_owned(), value.to_owned())) }
+        }
+        None => FreeText { column: hint, of: None },
+    }
 }
 
 /// A stream being read, in a store that lives as long.

@@ -202,6 +202,10 @@ pub fn record(warehouse: &Warehouse, record: &str) -> Result<RecordStory> {
         (None, None) => "gone".to_owned(),
     };
     if raw.is_none() && clean.is_none() {
+        if let Some(at) = warehouse.forgotten_at(&stream, &key)? {
+            let error = Error::config(format!("`{name}/{key}` was forgotten at {at}"));
+            return Err(error.hint("`host forget PIPELINE RECORD --undo` lets it in again"));
+        }
         let error = Error::config(format!("no record `{key}` in stream `{name}`"));
         return Err(error.hint("the key is the record's primary key, such as HubSpot's record id"));
     }
@@ -225,7 +229,12 @@ pub fn find(warehouse: &Warehouse, record: &str) -> Result<(LoadedStream, String
         (None, _) => {
             let error = Error::config(format!("no stream `{stream}` is loaded"));
             let near = nearest(stream, names.iter().map(String::as_str));
-            Err(error.hint(near.unwrap_or_else(|| format!("there are {}", names.join(", ")))))
+            let all = if names.is_empty() {
+                "`host run PIPELINE` loads them".to_owned()
+            } else {
+                format!("there are {}", names.join(", "))
+            };
+            Err(error.hint(near.unwrap_or(all)))
         }
     }
 }

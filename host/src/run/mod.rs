@@ -75,8 +75,8 @@ pub struct Discovered {
 /// Sources with the streams that are read of each.
 pub type Selected = Vec<(PreparedSource, Vec<Stream>)>;
 
-/// What cleaning did, and what was built from it.
-type CleanedAndBuilt = (Vec<Cleaned>, Option<Built>);
+/// What cleaning did, where raw's rows are after it, and what was built from it.
+type CleanedAndBuilt = (Vec<Cleaned>, Vec<report::Reconciled>, Option<Built>);
 
 impl Context<'_> {
     /// Finds, compiles and checks the plugins.
@@ -170,7 +170,9 @@ impl Context<'_> {
                 .await
                 .map(|rest| (extracted, rest))
         };
-        self.finish(&warehouse, &load_id, started, (left, skipped), work.await)
+        let report = self.finish(&warehouse, &load_id, started, (left, skipped), work.await);
+        self.rewrite_if_due(warehouse)?;
+        report
     }
 
     /// Cleans what is loaded and builds the marts; asks no source. `all` replays the rules on all rows, whatever changed.
@@ -194,7 +196,10 @@ impl Context<'_> {
         let graph = self.models(&warehouse, &[], &[])?;
         let load_id = self.begin(&warehouse, "clean")?;
         let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, all).await;
-        self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)))
+        let report =
+            self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)));
+        self.rewrite_if_due(warehouse)?;
+        report
     }
 
     /// Erases a record and those that are the same from raw, clean and the journal, and builds the marts without them.
@@ -209,9 +214,25 @@ impl Context<'_> {
         let forgotten = warehouse.forget(&stream, &key, &load_id)?;
         let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, false).await;
         let report =
-            self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)))?;
-        warehouse.rewrite()?;
-        Ok((forgotten, report))
+            self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)));
+        if warehouse.is_rewrite_due()? {
+            warehouse.rewrite()?;
+        }
+        Ok((forgotten, report?))
+    }
+
+    /// Lets a record in again that was forgotten by mistake; gives back whether it was.
+    pub fn let_in_again(&self, record: &str) -> Result<bool> {
+        let warehouse = self.look()?;
+        let (stream, key) = report::find(&warehouse, record)?;
+        warehouse.let_in_again(&stream, &key)
+    }
+
+    /// Writes the file anew where free blocks alone may hold what was erased. A server's file stays as it is while others
+    /// read it.
+    fn rewrite_if_due(&self, warehouse: Warehouse) -> Result<()> {
+        let is_due = self.given.warehouse.is_none() && warehouse.is_rewrite_due()? && !warehouse.has_erased()?;
+        if is_due { warehouse.rewrite() } else { Ok(()) }
     }
 
     /// The warehouse, as the pipeline grants it.
@@ -249,11 +270,14 @@ impl Context<'_> {
         let cleaned = self.again("clean", clean).await?;
         let changed = cleaned.iter().filter(|stream| !stream.unchanged);
         warehouse.record_steps(load_id, changed.map(Cleaned::step))?;
-        report::reconcile(warehouse)?;
-        let Some(graph) = graph else { return Ok((cleaned, None)) };
+        let reconciliation = report::reconcile(warehouse)?;
+        let Some(graph) = graph else {
+            warehouse.models_are_clear()?;
+            return Ok((cleaned, reconciliation, None));
+        };
         let build = async || self.build_models(&graph, warehouse, load_id, &marts::Options::default());
         let built = self.again("marts", build).await?;
-        Ok((cleaned, Some(built)))
+        Ok((cleaned, reconciliation, Some(built)))
     }
 
     fn finish(
@@ -265,7 +289,7 @@ impl Context<'_> {
         outcome: Result<(Vec<Extracted>, CleanedAndBuilt)>,
     ) -> Result<Report> {
         match outcome {
-            Ok((extracted, (cleaned, built))) => {
+            Ok((extracted, (cleaned, reconciliation, built))) => {
                 let mut warnings = warnings;
                 let unfinished = warehouse.unfinished_streams()?;
                 warnings.extend(unfinished.iter().map(|stream| {
@@ -289,7 +313,7 @@ impl Context<'_> {
                     cleaned,
                     built,
                     warnings,
-                    reconciliation: report::reconcile(warehouse)?,
+                    reconciliation,
                     tables,
                     warehouse: warehouse.path().to_path_buf(),
                     seconds: started.elapsed().as_secs_f64(),

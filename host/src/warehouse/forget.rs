@@ -1,20 +1,26 @@
-//! Erases people: their rows go from every table, and a hash of each key keeps them out of later loads.
+//! Forgets people: a hash of each key is noted, what is there of them is erased, and what was said of them in the
+//! journal of the runs goes too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{LoadedStream, Row, Table, Warehouse, literal, quote};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::schema::{LOAD_ID, Type, UNFIT};
 
 /// What was erased.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct Forgotten {
-    /// How many records of the stream: the one that was named, and those that are the same person.
+    /// How many records are kept out from now on: the one that was named, and those that are the same person.
     pub records: usize,
     /// Rows erased of each table, `schema.name`.
     pub rows: Vec<(String, usize)>,
     /// Rows of linked records whose free text was emptied, of each raw table.
     pub emptied: Vec<(String, usize)>,
 }
+
+/// Letters that a value has at least by which a person is known, and rows that share it at most.
+const LETTERS: usize = 3;
+const SHARED: usize = 10;
 
 impl Warehouse {
     /// How many records of each stream were forgotten, by `source.stream`.
@@ -24,86 +30,98 @@ impl Warehouse {
         Ok(rows.iter().filter_map(of).collect())
     }
 
-    /// Erases a record, and those that merged with it, from raw, clean, what is kept between rules and the journal, and
-    /// empties the free text of the records that they are linked with, in one transaction; cleaning and the models after it
-    /// follow from raw. `load_id` notes that the tables changed.
+    /// When a record was forgotten, if it was.
+    pub fn forgotten_at(&self, stream: &LoadedStream, key: &str) -> Result<Option<String>> {
+        let sql = "SELECT min(forgotten_at)::VARCHAR FROM _host.forgotten WHERE stream = ? AND key_sha256 = sha256(?)";
+        self.value(sql, &[&stream.name(), key])
+    }
+
+    /// Erases a record, and those that are the same by a merge here or in the account, from raw, clean, what is kept
+    /// between rules and the journal, in every source of the account, and empties the free text of what they are or were
+    /// linked with, in one transaction. `load_id` notes that the tables changed.
     pub fn forget(&self, stream: &LoadedStream, key: &str, load_id: &str) -> Result<Forgotten> {
-        let name = stream.name();
-        let sql = "WITH survivor AS (SELECT coalesce((SELECT min(survivor_key) FROM _host.merges \
-                   WHERE stream = ?1 AND key = ?2), ?2) AS key) SELECT key FROM survivor \
-                   UNION SELECT key FROM _host.merges WHERE stream = ?1 AND survivor_key = (SELECT key FROM survivor)";
-        let keys = self.query(sql, &[&name, key])?;
-        let keys: Vec<_> = keys.iter().filter_map(|row| row.get("key")?.as_str()).map(literal).collect();
-        let (records, keys) = (keys.len(), keys.join(", "));
+        let same_account = "SELECT source FROM _host.identities WHERE identity IN \
+                            (SELECT identity FROM _host.identities WHERE source = ?1) UNION SELECT ?1";
+        let sources = self.query(same_account, &[&stream.source])?;
+        let sources: Vec<_> = sources.iter().filter_map(|row| row.get("source")?.as_str()).collect();
         let mut streams = self.loaded_streams()?;
-        streams.retain(|other| other.source == stream.source);
+        streams.retain(|other| other.stream == stream.stream && sources.contains(&other.source.as_str()));
         self.transaction(|| {
-            let mut forgotten = Forgotten { records, ..Forgotten::default() };
-            let note = format!(
-                "INSERT INTO _host.forgotten SELECT {name}, sha256(key), now() FROM (SELECT unnest([{keys}]) AS key) \
-                 WHERE sha256(key) NOT IN (SELECT key_sha256 FROM _host.forgotten WHERE stream = {name})",
-                name = literal(&name)
-            );
-            self.change(&note, &[])?;
-            self.note_erasure(load_id)?;
-            for other in &streams {
-                self.note_linked(other, &Table::raw(&other.source, &other.stream).to_string(), load_id)?;
+            let mut records = 0;
+            for stream in &streams {
+                records = records.max(self.note_forgotten(stream, key)?);
             }
-            for other in &streams {
-                let (raw, clean) =
-                    (Table::raw(&other.source, &other.stream), Table::clean(&other.source, &other.stream));
-                let kept = self.kept_tables(&other.source, &other.stream)?;
-                for table in [&raw, &clean].into_iter().chain(&kept) {
-                    // A stream without rules is a view of its raw table.
-                    if self.columns(table)?.is_some() && !self.is_view(table)? {
-                        let count = self.drop_forgotten(other, &table.to_string())?;
-                        forgotten.rows.push((format!("{}.{}", table.schema, table.name), count));
-                    }
-                }
-                let emptied = self.empty_text(other, load_id)?;
-                forgotten.emptied.push((format!("{}.{}", raw.schema, raw.name), emptied));
-                self.touch(&raw, load_id)?;
-                self.touch(&clean, load_id)?;
+            self.forget_what_was_said(&streams)?;
+            let erased = self.erase(load_id)?;
+            if erased.rows.len() + erased.emptied.len() > 0 {
+                self.note_erasure(load_id)?;
             }
-            for table in ["changes", "rejects", "notes", "merges"] {
-                let also = if table == "merges" { format!(" OR survivor_key IN ({keys})") } else { String::new() };
-                let sql = format!("DELETE FROM _host.{table} WHERE stream = ? AND (key IN ({keys}){also})");
-                let count = self.change(&sql, &[&name])?;
-                forgotten.rows.push((format!("_host.{table}"), count));
-            }
-            let seen = format!("DELETE FROM _host.seen WHERE source = ? AND stream = ? AND key IN ({keys})");
-            self.change(&seen, &[&stream.source, &stream.stream])?;
-            forgotten.rows.retain(|(_, count)| *count > 0);
-            forgotten.emptied.retain(|(_, count)| *count > 0);
-            Ok(forgotten)
+            Ok(Forgotten { records: records.max(1), ..erased })
         })
     }
-}
 
-impl Warehouse {
-    /// Writes the file anew and closes it: DuckDB leaves what was deleted in free blocks until they are used again. The
-    /// new file takes the old one's place whole.
-    pub fn rewrite(self) -> Result<()> {
-        let path = self.path.clone();
-        let mut next = path.clone().into_os_string();
-        next.push(".next");
-        let next = std::path::PathBuf::from(next);
-        let on = |error: Error| {
-            let error = error.on(format!("{}, the warehouse without what was erased", next.display()));
-            error.hint("the rows are gone, but their bytes are still in free blocks of the warehouse: the same command again writes it anew")
-        };
-        let broken = |cause: std::io::Error| on(Error::config(cause.to_string()));
-        if next.exists() {
-            std::fs::remove_file(&next).map_err(broken)?;
+    /// Lets a record in again: what loads bring of it from now on stays.
+    pub fn let_in_again(&self, stream: &LoadedStream, key: &str) -> Result<bool> {
+        let sql = "DELETE FROM _host.forgotten WHERE stream = ? AND key_sha256 = sha256(?)";
+        Ok(self.change(sql, &[&stream.name(), key])? > 0)
+    }
+
+    /// Notes the record and those that are the same; gives back how many were not noted before.
+    fn note_forgotten(&self, stream: &LoadedStream, key: &str) -> Result<usize> {
+        let name = stream.name();
+        let sql = "INSERT INTO _host.forgotten SELECT ?1, sha256(?2), now() \
+                   WHERE sha256(?2) NOT IN (SELECT key_sha256 FROM _host.forgotten WHERE stream = ?1)";
+        let mut records = self.change(sql, &[&name, key])?;
+        let merges =
+            format!("SELECT key AS one, survivor_key AS other FROM _host.merges WHERE stream = {}", literal(&name));
+        let raw = Table::raw(&stream.source, &stream.stream).to_string();
+        loop {
+            let more = self.note_same(&name, &merges)? + self.note_merged(stream, &raw)?;
+            records += more;
+            if more == 0 {
+                return Ok(records);
+            }
         }
-        let this = self.value("SELECT current_database()", &[])?.unwrap_or_default();
-        let written = self.execute(&format!(
-            "CHECKPOINT; ATTACH {} AS rewritten; COPY FROM DATABASE {} TO rewritten; DETACH rewritten",
-            literal(&next.to_string_lossy()),
-            quote(&this)
-        ));
-        written.map_err(on)?;
-        drop(self);
-        std::fs::rename(&next, &path).map_err(broken)
+    }
+
+    /// Takes what earlier runs said of forgotten records out of their journal: messages, hints, reports and lines of the log
+    /// that hold one of their values, as far as few others share it.
+    fn forget_what_was_said(&self, streams: &[LoadedStream]) -> Result<()> {
+        let mut said = BTreeSet::new();
+        for stream in streams {
+            for table in [Table::raw(&stream.source, &stream.stream), Table::clean(&stream.source, &stream.stream)] {
+                let fields = self.columns(&table)?.unwrap_or_default();
+                let texts: Vec<_> = fields.iter().filter(|field| field.data_type == Type::Text).collect();
+                let rows = format!("SELECT * FROM {table} WHERE {}", Self::is_forgotten_row(stream));
+                let rows = if texts.is_empty() { Vec::new() } else { self.query(&rows, &[])? };
+                for field in texts.iter().filter(|field| ![LOAD_ID, UNFIT].contains(&field.name.as_str())) {
+                    for value in rows.iter().filter_map(|row| row.get(&field.name)?.as_str()) {
+                        let others = format!(
+                            "SELECT count(*) > {SHARED} FROM (SELECT 1 FROM {table} WHERE {} = ? LIMIT {})",
+                            quote(&field.name),
+                            SHARED + 1
+                        );
+                        if value.chars().count() >= LETTERS
+                            && self.value(&others, &[value])?.as_deref() == Some("false")
+                        {
+                            said.insert(value.to_lowercase());
+                        }
+                    }
+                }
+            }
+        }
+        if said.is_empty() {
+            return Ok(());
+        }
+        let said = said.iter().map(|value| literal(value)).collect::<Vec<_>>().join(", ");
+        let is_said = |column: &str| {
+            format!("EXISTS (SELECT 1 FROM (SELECT unnest([{said}]) AS value) WHERE contains(lower({column}), value))")
+        };
+        for column in ["message", "hint", "nodes", "report"] {
+            self.change(&format!("UPDATE _host.runs SET {column} = NULL WHERE {}", is_said(column)), &[])?;
+        }
+        self.change(&format!("DELETE FROM _host.log WHERE {}", is_said("message")), &[])?;
+        let warnings = format!("UPDATE _host.publications SET warnings = '[]' WHERE {}", is_said("warnings"));
+        self.change(&warnings, &[]).map(drop)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Table, Warehouse};
 use crate::error::{Error, Result};
-use crate::schema::{Disposition, Stream};
+use crate::schema::{Disposition, FreeText, Stream};
 
 /// How far a stream was read.
 #[derive(Debug, Clone, Default)]
@@ -24,8 +24,10 @@ pub struct LoadedStream {
     pub primary_key: Vec<String>,
     /// Columns that hold the primary key of another stream's record, each with that stream.
     pub refers: Vec<(String, String)>,
+    /// The text column that lists the keys of records which were merged into this one, joined by `;`.
+    pub merged: Option<String>,
     /// Columns of free text, which may tell who a linked record is.
-    pub free_text: Vec<String>,
+    pub free_text: Vec<FreeText>,
 }
 
 impl LoadedStream {
@@ -37,6 +39,7 @@ impl LoadedStream {
             stream: stream.name.clone(),
             primary_key: stream.schema.primary_key.clone(),
             refers: stream.refers.clone(),
+            merged: stream.merged.clone(),
             free_text: stream.free_text.clone(),
         }
     }
@@ -145,8 +148,10 @@ impl Warehouse {
                 let carrier = stream.read_with.as_deref().unwrap_or_default();
                 let refers = serde_json::json!(stream.refers).to_string();
                 let free_text = serde_json::json!(stream.free_text).to_string();
-                let wanted = [source, stream.name.as_str(), &key, disposition, carrier, &refers, &free_text];
-                let columns = ["source", "stream", "primary_key", "disposition", "read_with", "refers", "free_text"];
+                let merged = stream.merged.as_deref().unwrap_or_default();
+                let wanted = [source, stream.name.as_str(), &key, disposition, carrier, &refers, &free_text, merged];
+                let columns =
+                    ["source", "stream", "primary_key", "disposition", "read_with", "refers", "free_text", "merged"];
                 let is_it = |row: &super::Row| {
                     let value = |column| row.get(column).and_then(|value| value.as_str()).unwrap_or_default();
                     columns.map(value) == wanted
@@ -155,7 +160,10 @@ impl Warehouse {
                     continue;
                 }
                 self.change("DELETE FROM _host.streams WHERE source = ? AND stream = ?", &wanted[..2])?;
-                self.change("INSERT INTO _host.streams VALUES (?, ?, ?, ?, nullif(?, ''), ?, ?)", &wanted)?;
+                self.change(
+                    "INSERT INTO _host.streams VALUES (?, ?, ?, ?, nullif(?, ''), ?, ?, nullif(?, ''))",
+                    &wanted,
+                )?;
             }
             Ok(())
         })
@@ -171,6 +179,7 @@ impl Warehouse {
             stream: text(row, "stream"),
             primary_key: serde_json::from_str(&text(row, "primary_key")).unwrap_or_default(),
             refers: serde_json::from_str(&text(row, "refers")).unwrap_or_default(),
+            merged: Some(text(row, "merged")).filter(|column| !column.is_empty()),
             free_text: serde_json::from_str(&text(row, "free_text")).unwrap_or_default(),
         };
         Ok(rows.iter().map(stream).collect())

@@ -100,8 +100,10 @@ pub struct StreamLoader {
     pub(super) schemas: BTreeMap<String, Schema>,
     /// Records of the stream that the account has and the table may not.
     pub(super) forgotten: u64,
-    /// Where records of the source were forgotten: the streams to keep them out of, by name.
-    pub(super) forgetting: BTreeMap<String, LoadedStream>,
+    /// The stream and those that it carries, by name, as the warehouse holds them.
+    pub(super) loaded: BTreeMap<String, LoadedStream>,
+    /// Whether anybody was forgotten.
+    pub(super) keeps_out: bool,
 }
 
 impl StreamLoader {
@@ -127,7 +129,8 @@ impl StreamLoader {
             columns: BTreeMap::new(),
             schemas: BTreeMap::new(),
             forgotten: 0,
-            forgetting: BTreeMap::new(),
+            loaded: BTreeMap::new(),
+            keeps_out: false,
         })
     }
 
@@ -272,7 +275,7 @@ impl StreamLoader {
         let rows: u64 = pending.rows.iter().map(|batch| batch.num_rows() as u64).sum();
         let unfit = pending.rows.iter().filter_map(|batch| batch.column_by_name(UNFIT));
         let unfit = unfit.map(|column| (column.len() - column.null_count()) as u64).sum();
-        if self.is_fresh && !self.forgetting.contains_key(stream) {
+        if self.is_fresh && !self.keeps_out {
             self.append(&table, pending, columns)?;
             return Ok(LoadCounts { rows, changed: rows, unfit });
         }
@@ -307,7 +310,9 @@ impl StreamLoader {
             let same = same_key(keys, "old", "new");
             // The key may be narrower than last time.
             let repeated = self.keep_last(stream, keys)?;
-            let sql = format!("DELETE FROM {table} old WHERE NOT EXISTS (SELECT 1 FROM {staged} new WHERE {same})");
+            let which = format!("NOT EXISTS (SELECT 1 FROM {staged} new WHERE {same})");
+            self.note_gone(stream, &format!("{table} old"), &which)?;
+            let sql = format!("DELETE FROM {table} old WHERE {which}");
             return Ok(repeated + self.warehouse.change(&sql, &[])? as u64);
         }
         let mut deleted = 0;
@@ -323,12 +328,13 @@ impl StreamLoader {
             if is_sweep && stream != self.stream {
                 self.remember_seen(stream, prefix, &format!("temp.{name}"))?;
             }
-            let sql = format!(
-                "DELETE FROM {table} old WHERE EXISTS (SELECT 1 FROM temp.{name} new WHERE {}) \
-                 AND NOT EXISTS (SELECT 1 FROM {staged} new WHERE {})",
+            let which = format!(
+                "EXISTS (SELECT 1 FROM temp.{name} new WHERE {}) AND NOT EXISTS (SELECT 1 FROM {staged} new WHERE {})",
                 same_key(prefix, "old", "new"),
                 same_key(keys, "old", "new"),
             );
+            self.note_gone(stream, &format!("{table} old"), &which)?;
+            let sql = format!("DELETE FROM {table} old WHERE {which}");
             deleted += self.warehouse.change(&sql, &[])? as u64;
             self.warehouse.execute(&format!("DROP TABLE temp.{name}"))?;
         }

@@ -80,8 +80,9 @@ ALTER TABLE _host.publications ADD COLUMN warnings VARCHAR;
 ",
     "
 ALTER TABLE _host.streams ADD COLUMN free_text VARCHAR;
-CREATE TABLE _host.forgotten_links (stream VARCHAR, key_sha256 VARCHAR);
-CREATE TABLE _host.erasures (load_id VARCHAR);
+ALTER TABLE _host.streams ADD COLUMN merged VARCHAR;
+CREATE TABLE _host.gone_links (stream VARCHAR, key_sha256 VARCHAR, linked_stream VARCHAR, linked_sha256 VARCHAR);
+CREATE TABLE _host.erasures (load_id VARCHAR, holder VARCHAR);
 UPDATE _host.runs SET nodes = replace(nodes, '\"state\":', '\"status\":');
 ",
 ];

@@ -1,6 +1,7 @@
 //! The warehouse: a DuckDB file. The only room that names `duckdb`; its SQL stays within what DuckLake does too,
 //! so keys are kept by `MERGE`, never by constraints.
 
+mod erase;
 mod forget;
 mod freshness;
 mod history;
@@ -8,6 +9,7 @@ mod keep_out;
 mod ledger;
 mod load;
 mod migrations;
+mod rewrite;
 mod scan;
 mod stop;
 mod sweep;

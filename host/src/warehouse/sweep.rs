@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 
 use super::load::StreamLoader;
-use super::{Table, key_text, literal, quote};
+use super::{Table, Warehouse, key_text, literal, quote};
 use crate::error::Result;
 use crate::schema::{EXTRACTED_AT, LOAD_ID};
 
@@ -41,12 +41,15 @@ impl StreamLoader {
 
     /// Remembers the keys, or prefixes of keys, in a temporary table.
     pub(super) fn remember_seen(&self, stream: &str, key: &[String], from: &str) -> Result<()> {
+        let key_text = key_text(key);
+        let loaded = self.loaded.get(stream).filter(|_| self.keeps_out);
+        let is_out =
+            loaded.map_or_else(|| "false".to_owned(), |loaded| Warehouse::is_forgotten_prefix(loaded, &key_text));
         self.warehouse.execute(&format!(
-            "INSERT INTO _host.seen SELECT {}, {}, {}, {} FROM {from}",
+            "INSERT INTO _host.seen SELECT {}, {}, {}, {key_text} FROM {from} WHERE NOT coalesce({is_out}, false)",
             literal(&self.source),
             literal(stream),
             key.len(),
-            key_text(key),
         ))
     }
 
@@ -82,7 +85,10 @@ impl StreamLoader {
                 );
                 self.warehouse.change(&sql, &[])?
             }
-            None => self.warehouse.change(&format!("DELETE FROM {table} WHERE {unseen}"), &[])?,
+            None => {
+                self.note_gone(stream, &table.to_string(), &unseen)?;
+                self.warehouse.change(&format!("DELETE FROM {table} WHERE {unseen}"), &[])?
+            }
         };
         Ok(changed as u64)
     }

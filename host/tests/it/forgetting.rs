@@ -1,5 +1,8 @@
 //! Who is forgotten is gone from every table, also from what others say of them, and stays away.
 
+use std::path::PathBuf;
+
+use sandbox::Network;
 use sandbox::kinds::Kind;
 
 use crate::hubspot_common::{HOUR, first, still};
@@ -63,7 +66,10 @@ fn a_forgotten_person_stays_away() {
     assert_eq!((&trace[0]["rows"], &trace[0]["letters"]), (&2.into(), &64.into()));
 }
 
-/// Rules and models that keep what a deal's name was: in the journal, between rules, and as versions.
+const STREAMS: [&str; 7] =
+    ["companies", "contacts", "deals", "deals_companies", "deals_contacts", "contacts_companies", "deals_history"];
+
+/// Rules and models that keep what was said: in the journal, between rules, and as versions.
 const RULES_AND_MODELS: &str = r#"
 [[rule]]
 plugin = "text"
@@ -74,97 +80,278 @@ dealname = ["upper"]
 path = "sql"
 "#;
 
+/// A clinic network in which what is said of one patient tells who she is, and the pipeline that loads it.
+struct Clinic {
+    project: Project,
+    pipeline: PathBuf,
+    deal: u64,
+    contact: u64,
+    company: u64,
+}
+
+impl Clinic {
+    fn new() -> Self {
+        let project = Project::with(60, still());
+        let deal = first(&project, Kind::Deal);
+        let linked = |kind| {
+            let of = |network: &mut Network| network.live_links(Kind::Deal, kind, deal).next().map(|link| link.to);
+            project.server.with(of).expect("a link")
+        };
+        let (contact, company) = (linked(Kind::Contact), linked(Kind::Company));
+        let config = "history = { deals = [\"dealname\", \"dealstage\"] }";
+        let base = std::fs::read_to_string(project.hubspot(&STREAMS, config)).expect("a pipeline");
+        let pipeline = project.write("pipeline.toml", &format!("{base}{RULES_AND_MODELS}"));
+        let versions = |name: &str, query: &str, stream: &str| {
+            let records = format!(
+                "materialized = \"snapshot\"\nsnapshot = {{ key = [\"id\"], records = {{ id = \"{stream}\" }} }}\n"
+            );
+            project.write(&format!("sql/core/{name}.sql"), query);
+            project.write(&format!("sql/core/{name}.toml"), &records);
+        };
+        versions("names", "SELECT id, dealname AS name, amount FROM clean_hubspot.deals", "hubspot.deals");
+        versions("people", "SELECT id, email FROM clean_hubspot.contacts WHERE NOT archived", "hubspot.contacts");
+        let clinic = Self { project, pipeline, deal, contact, company };
+        clinic.say(deal, "Consulta Zuleide Quaresma");
+        clinic.say(deal, "Retorno Zuleide Quaresma");
+        clinic
+    }
+
+    /// Changes the portal, an hour later.
+    fn change(&self, change: impl FnOnce(&mut Network, i64) -> bool) {
+        self.project.server.advance(HOUR);
+        let now = self.project.server.now();
+        assert!(self.project.server.with(|network| change(network, now)));
+    }
+
+    fn say(&self, deal: u64, name: &str) {
+        self.change(|network, now| network.edit(Kind::Deal, deal, "dealname", Some(name), now));
+    }
+
+    fn load(&self, arguments: &[&str]) -> serde_json::Value {
+        let output = self.project.try_run(&self.pipeline, arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).expect("a report")
+    }
+
+    fn forget(&self, arguments: &[&str]) -> std::process::Output {
+        let path = self.pipeline.to_str().expect("a path in UTF-8");
+        let arguments = [&["forget", path, "--format", "json"], arguments].concat();
+        self.project.command(&arguments).output().expect("the binary runs")
+    }
+
+    fn forgets(&self, record: &str) -> serde_json::Value {
+        let output = self.forget(&[record]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).expect("a report")
+    }
+
+    /// The tables with a row that says the patient's name, and this id.
+    fn said_of(&self, id: u64) -> Vec<String> {
+        self.tables(&format!("contains(row, 'quaresma') AND contains(row, '\"{id}\"')"))
+    }
+
+    /// The tables with a row that says her name.
+    fn said(&self) -> Vec<String> {
+        self.tables("contains(row, 'quaresma')")
+    }
+
+    fn tables(&self, which: &str) -> Vec<String> {
+        let tables =
+            self.project.query("SELECT schema_name || '.' || table_name AS name FROM duckdb_tables() ORDER BY 1");
+        let tables = tables.iter().map(|row| row["name"].as_str().expect("a name").to_owned());
+        let says = |table: &String| {
+            let sql = format!("SELECT 1 FROM (SELECT lower(to_json(t)::VARCHAR) AS row FROM {table} t) WHERE {which}");
+            !self.project.query(&sql).is_empty()
+        };
+        tables.filter(says).collect()
+    }
+
+    /// Whether the warehouse's file has her name anywhere.
+    fn is_in_file(&self) -> bool {
+        let bytes = std::fs::read(self.project.warehouse_path()).expect("a warehouse");
+        bytes.windows(8).any(|window| window.eq_ignore_ascii_case(b"quaresma"))
+    }
+
+    /// A deal of another patient.
+    fn deal_of_another(&self) -> u64 {
+        self.project.server.with(|network| {
+            let is_hers = |id| network.live_links(Kind::Deal, Kind::Contact, id).any(|link| link.to == self.contact);
+            *network.objects[&Kind::Deal].keys().find(|id| !is_hers(**id)).expect("another's deal")
+        })
+    }
+
+    fn another(&self, kind: Kind, but: &[u64]) -> u64 {
+        self.project.server.with(|network| *network.objects[&kind].keys().find(|id| !but.contains(id)).expect("one"))
+    }
+}
+
 #[test]
 fn what_linked_records_say_of_the_forgotten_goes_too() {
-    let project = Project::with(60, still());
-    let (deal, server) = (first(&project, Kind::Deal), &project.server);
-    let linked = |kind| {
-        let of = |network: &mut sandbox::Network| network.live_links(Kind::Deal, kind, deal).next().map(|link| link.to);
-        server.with(of).expect("a link")
-    };
-    let (contact, company) = (linked(Kind::Contact), linked(Kind::Company));
-    let other = server.with(|network| {
-        let is_other = |id: &&u64| network.live_links(Kind::Deal, Kind::Contact, **id).all(|link| link.to != contact);
-        *network.objects[&Kind::Deal].keys().find(is_other).expect("another's deal")
-    });
-    let say = |id, name: &str| {
-        server.advance(HOUR);
-        let now = server.now();
-        assert!(server.with(|network| network.edit(Kind::Deal, id, "dealname", Some(name), now)));
-    };
-    say(deal, "Consulta Zuleide Quaresma");
-    say(deal, "Retorno Zuleide Quaresma");
-    say(other, "Consulta da prima de Zuleide Quaresma");
-    server.advance(HOUR);
-    let streams =
-        ["companies", "contacts", "deals", "deals_companies", "deals_contacts", "contacts_companies", "deals_history"];
-    let config = "history = { deals = [\"dealname\", \"dealstage\"] }";
-    let base = std::fs::read_to_string(project.hubspot(&streams, config)).expect("a pipeline");
-    let pipeline = project.write("pipeline.toml", &format!("{base}{RULES_AND_MODELS}"));
-    project.write("sql/core/names.sql", "SELECT id, dealname AS name, amount FROM clean_hubspot.deals");
-    project.write("sql/core/names.toml", "materialized = \"snapshot\"\nsnapshot = { key = [\"id\"] }\n");
-    let load = |arguments: &[&str]| {
-        let output = project.try_run(&pipeline, arguments);
-        assert!(output.status.success(), "{}", stderr(&output));
-        output
-    };
-    load(&[]);
-    // A version that ended, of the deal whose name it is.
-    say(deal, "Pagamento Zuleide Quaresma");
-    load(&[]);
-    let is_said = |deal: u64| {
-        let tables = project.query("SELECT schema_name || '.' || table_name AS name FROM duckdb_tables()");
-        let tables = tables.iter().map(|row| row["name"].as_str().expect("a name").to_owned());
-        let said = |table: &String| {
-            let row = "lower(to_json(t)::VARCHAR)";
-            let sql =
-                format!("SELECT 1 FROM {table} t WHERE contains({row}, 'quaresma') AND contains({row}, '\"{deal}\"')");
-            !project.query(&sql).is_empty()
-        };
-        let mut said: Vec<_> = tables.filter(said).collect();
-        said.sort();
-        said
-    };
+    let clinic = Clinic::new();
+    let Clinic { project, deal, contact, company, .. } = &clinic;
+    let other = clinic.deal_of_another();
+    clinic.say(other, "Consulta da prima de Zuleide Quaresma");
+    clinic.load(&[]);
+    // A version that ended.
+    clinic.say(*deal, "Pagamento Zuleide Quaresma");
+    clinic.load(&[]);
     let everywhere =
         ["_host.changes", "clean_hubspot.deals", "core.names", "raw_hubspot.deals", "raw_hubspot.deals_history"];
-    assert_eq!(is_said(deal), everywhere);
+    assert_eq!(clinic.said_of(*deal), everywhere);
     let count = || project.query("SELECT count(*) AS rows, sum(amount)::VARCHAR AS amount FROM clean_hubspot.deals");
     let deals = count();
-    let path = pipeline.to_str().expect("a path in UTF-8");
-    let forget = || {
-        let record = format!("contacts/{contact}");
-        let output = project.command(&["forget", path, &record, "--format", "json"]).output().expect("the binary runs");
-        assert!(output.status.success(), "{}", stderr(&output));
-        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("a report")
-    };
-    let told = forget();
+    let record = format!("contacts/{contact}");
+    let told = clinic.forgets(&record);
     assert!(told["emptied"].as_array().is_some_and(|rows| !rows.is_empty()), "{told:#}");
-    assert_eq!(is_said(deal), Vec::<String>::new());
-    // The deal itself stays, and whom it was with, and what is said of others.
+    assert_eq!(clinic.said_of(*deal), Vec::<String>::new());
+    // The deal itself stays, its stages, whom it was with, and what is said of others.
     assert_eq!(count(), deals);
+    let stages =
+        format!("SELECT 1 FROM raw_hubspot.deals_history WHERE record_id = '{deal}' AND property = 'dealstage'");
+    assert!(!project.query(&stages).is_empty());
     let name = project.query(&format!("SELECT name FROM raw_hubspot.companies WHERE id = '{company}'"));
     assert!(name[0]["name"].is_string(), "{name:?}");
-    assert_eq!(is_said(other), everywhere);
+    assert_eq!(clinic.said_of(other), everywhere);
     assert_eq!(project.query("SELECT 1 FROM core.names WHERE valid_to IS NOT NULL").len(), 1);
     // As little as nothing changed, and then what changed is loaded without it.
-    let again: serde_json::Value = serde_json::from_slice(&load(&["--full-refresh"]).stdout).expect("a report");
+    let again = clinic.load(&["--full-refresh"]);
     let changed = again["extracted"].as_array().expect("streams").iter().filter(|one| one["changed"] != 0);
     assert_eq!(changed.collect::<Vec<_>>(), Vec::<&serde_json::Value>::new());
-    say(deal, "Reembolso Zuleide Quaresma");
-    load(&[]);
-    assert_eq!(is_said(deal), Vec::<String>::new());
+    clinic.say(*deal, "Reembolso Zuleide Quaresma");
+    clinic.load(&[]);
+    assert_eq!(clinic.said_of(*deal), Vec::<String>::new());
     // Once it is linked, so is what the other deal says, loaded long ago.
-    server.advance(HOUR);
-    let now = server.now();
-    server.with(|network| {
-        network.link(Kind::Deal, other, Kind::Contact, contact);
+    clinic.change(|network, now| {
+        network.link(Kind::Deal, other, Kind::Contact, *contact);
         network.touch(Kind::Deal, other, now);
+        true
     });
-    load(&[]);
-    forget();
-    load(&["--full-refresh"]);
-    let bytes = std::fs::read(project.warehouse_path()).expect("a warehouse");
-    let said = b"Quaresma";
-    assert_eq!(is_said(other), Vec::<String>::new());
-    assert!(!bytes.windows(said.len()).any(|window| window.eq_ignore_ascii_case(said)));
+    clinic.load(&[]);
+    assert_eq!(clinic.said(), Vec::<String>::new());
+    assert!(!clinic.is_in_file());
+    clinic.load(&["--full-refresh"]);
+    assert_eq!(clinic.said(), Vec::<String>::new());
+}
+
+#[test]
+fn what_was_linked_once_and_what_runs_said_goes_too() {
+    let clinic = Clinic::new();
+    let Clinic { project, deal, contact, .. } = &clinic;
+    let email = Some("zuleide@quaresma.example");
+    clinic.change(|network, now| network.edit(Kind::Contact, *contact, "email", email, now));
+    let broken = project.write(
+        "sql/core/broken.sql",
+        &format!("SELECT error('not ' || email) AS why FROM clean_hubspot.contacts WHERE id = '{contact}'"),
+    );
+    assert!(!project.try_run(&clinic.pipeline, &[]).status.success());
+    std::fs::remove_file(broken).expect("the file");
+    clinic.load(&[]);
+    assert!(clinic.said().contains(&"_host.runs".to_owned()), "{:?}", clinic.said());
+    // The portal erases first, and with the record go its links; another leaves, too.
+    let another = clinic.another(Kind::Contact, &[*contact]);
+    clinic.change(|network, now| {
+        network.archive(Kind::Contact, *contact, now) && network.archive(Kind::Contact, another, now)
+    });
+    clinic.load(&["--full-refresh"]);
+    assert!(project.query(&format!("SELECT 1 FROM raw_hubspot.deals_contacts WHERE to_id = '{contact}'")).is_empty());
+    assert!(!clinic.said_of(*deal).is_empty());
+    clinic.forgets(&format!("contacts/{contact}"));
+    assert_eq!(clinic.said(), Vec::<String>::new());
+    assert!(!clinic.is_in_file());
+    let versions = |id: u64| project.query(&format!("SELECT valid_to FROM core.people WHERE id = '{id}'")).len();
+    assert_eq!((versions(*contact), versions(another)), (0, 1));
+}
+
+#[test]
+fn an_erasure_that_has_still_to_reach_the_models_costs_nobody_else_a_version() {
+    let clinic = Clinic::new();
+    let Clinic { project, contact, .. } = &clinic;
+    clinic.load(&[]);
+    let broken = project.write("sql/core/broken.sql", "SELECT error('not today') AS why FROM clean_hubspot.contacts");
+    assert!(!clinic.forget(&[&format!("contacts/{contact}")]).status.success());
+    std::fs::remove_file(broken).expect("the file");
+    let another = clinic.another(Kind::Contact, &[*contact]);
+    let deal = clinic.deal_of_another();
+    clinic.change(|network, now| {
+        network.archive(Kind::Contact, another, now) && network.edit(Kind::Deal, deal, "dealname", None, now)
+    });
+    clinic.load(&["--full-refresh"]);
+    let count = |sql: &str| project.query(sql).len();
+    assert_eq!(count(&format!("SELECT 1 FROM core.people WHERE id = '{contact}'")), 0);
+    assert_eq!(count(&format!("SELECT 1 FROM core.people WHERE id = '{another}' AND valid_to IS NOT NULL")), 1);
+    assert_eq!(
+        count(&format!("SELECT 1 FROM core.names WHERE id = '{deal}' AND name IS NOT NULL AND valid_to IS NOT NULL")),
+        1
+    );
+    assert_eq!(clinic.said(), Vec::<String>::new());
+    // The run that made up for it wrote the file anew as well.
+    assert!(!clinic.is_in_file());
+}
+
+#[test]
+fn merges_in_the_account_and_other_names_of_it_bring_nobody_back() {
+    let clinic = Clinic::new();
+    let Clinic { project, contact, .. } = &clinic;
+    clinic.load(&[]);
+    clinic.forgets(&format!("contacts/{contact}"));
+    let winner = clinic.another(Kind::Contact, &[*contact]);
+    clinic.change(|network, now| network.merge(Kind::Contact, winner, *contact, now));
+    clinic.load(&["--full-refresh"]);
+    let is_there =
+        |id: u64| !project.query(&format!("SELECT 1 FROM raw_hubspot.contacts WHERE id = '{id}'")).is_empty();
+    assert!(!is_there(winner));
+    assert_eq!(clinic.said(), Vec::<String>::new());
+    // Who forgets one record forgets those that were merged into it before.
+    let one = clinic.another(Kind::Contact, &[*contact, winner]);
+    let other = clinic.another(Kind::Contact, &[*contact, winner, one]);
+    clinic.change(|network, now| network.merge(Kind::Contact, one, other, now));
+    clinic.load(&["--full-refresh"]);
+    assert!(is_there(one));
+    clinic.forgets(&format!("contacts/{one}"));
+    assert!(!is_there(one) && !is_there(other));
+    // The same portal by another name.
+    let base = std::fs::read_to_string(project.hubspot(&STREAMS[..6], "")).expect("a pipeline");
+    let named = base.replace("plugin = \"hubspot\"\n", "plugin = \"hubspot\"\nname = \"crm\"\n");
+    let output = project.try_run(&project.write("crm.toml", &named), &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(!project.query("SELECT 1 FROM raw_crm.contacts").is_empty());
+    assert_eq!(clinic.said(), Vec::<String>::new());
+}
+
+#[test]
+fn a_slip_is_told_costs_nothing_and_is_undone() {
+    let clinic = Clinic::new();
+    let Clinic { project, contact, .. } = &clinic;
+    clinic.load(&[]);
+    let built = || project.query("SELECT max(load_id) AS load_id FROM _host.model_builds");
+    let before = built();
+    let told = clinic.forgets("contacts/999");
+    assert_eq!((&told["rows"], &told["emptied"]), (&serde_json::json!([]), &serde_json::json!([])));
+    assert_eq!(built(), before);
+    let record = format!("contacts/{contact}");
+    clinic.forgets(&record);
+    let path = clinic.pipeline.to_str().expect("a path in UTF-8");
+    let output = project.command(&["quality", path, "--record", &record]).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("was forgotten at"), "{}", stderr(&output));
+    assert!(clinic.forget(&[&record, "--undo"]).status.success());
+    clinic.load(&["--full-refresh"]);
+    assert_eq!(
+        clinic.said_of(clinic.deal),
+        ["_host.changes", "clean_hubspot.deals", "core.names", "raw_hubspot.deals", "raw_hubspot.deals_history"]
+    );
+}
+
+#[test]
+fn the_file_is_written_anew_behind_its_link_and_for_whom_it_was() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let clinic = Clinic::new();
+    clinic.load(&[]);
+    let (path, real) = (clinic.project.warehouse_path(), clinic.project.folder.path().join("real.duckdb"));
+    std::fs::rename(&path, &real).expect("a file");
+    std::os::unix::fs::symlink(&real, &path).expect("a link");
+    std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o600)).expect("permissions");
+    clinic.forgets(&format!("contacts/{}", clinic.contact));
+    assert!(path.is_symlink() && !clinic.is_in_file());
+    assert_eq!(std::fs::metadata(&real).expect("a file").permissions().mode() & 0o777, 0o600);
 }

@@ -187,7 +187,10 @@ fn rules_and_forgetting_reach_models_that_grow() {
     project.write("sql/core/grown.sql", query);
     project.write("sql/core/grown.toml", merge);
     project.write("sql/core/versions.sql", query);
-    project.write("sql/core/versions.toml", "materialized = \"snapshot\"\nsnapshot = { key = [\"id\"] }\n");
+    project.write(
+        "sql/core/versions.toml",
+        "materialized = \"snapshot\"\nsnapshot = { key = [\"id\"], records = { id = \"hubspot.contacts\" } }\n",
+    );
     assert!(project.try_run(&pipeline, &[]).status.success());
     // Rules change rows that no cursor tells of: then the model is built whole.
     let rule =

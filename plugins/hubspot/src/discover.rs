@@ -1,12 +1,12 @@
 //! Which streams the portal has, with their columns, and which of them its token does not reach.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use plugin_sdk::prelude::*;
 
 use crate::answers::MISSING_SCOPES;
 use crate::config::Config;
-use crate::schema::{ASSOCIATION_KEY, HISTORY_KEY, association_table, history_table, object_schemas};
+use crate::schema::{ASSOCIATION_KEY, HISTORY_KEY, MERGED, association_table, history_table, object_schemas};
 use crate::streams::{Object, Objects};
 
 /// The object streams with their association and history streams; without a name, all of them.
@@ -23,17 +23,15 @@ pub(crate) fn discover(config: &Config, wanted: Option<&[String]>) -> Result<Vec
     let asked: Vec<_> = objects.0.iter().filter(of_interest).collect();
     let mut streams = Vec::new();
     let mut out_of_reach = Vec::new();
-    let mut telling_history = BTreeSet::new();
+    let mut texts = BTreeMap::new();
     for (object, schema) in asked.iter().zip(object_schemas(config, &asked)?) {
         match schema {
             Ok(schema) => {
                 let info = StreamInfo::new(&object.stream, &schema.schema).scope(object.scope).deleted("archived");
-                let texts = schema.free_text.iter().filter(|_| object.is_about_others());
-                streams.push(texts.clone().fold(info, |info, (column, _)| info.free_text(column)));
-                let history = config.history.get(object.stream.as_ref());
-                if texts.into_iter().any(|(_, property)| history.is_some_and(|kept| kept.contains(property))) {
-                    telling_history.insert(object.history_stream());
-                }
+                let info = if schema.schema.text(MERGED).is_ok() { info.merged(MERGED) } else { info };
+                let free_text = if object.is_about_others() { schema.free_text } else { Vec::new() };
+                streams.push(free_text.iter().fold(info, |info, (column, _)| info.free_text(column)));
+                texts.insert(object.stream.to_string(), free_text);
             }
             Err(error) if error.code == MISSING_SCOPES => {
                 let schema = Schema::new(vec![Field::text("id")], &["id"]);
@@ -67,7 +65,8 @@ pub(crate) fn discover(config: &Config, wanted: Option<&[String]>) -> Result<Vec
             let schema = history_table("").schema(&HISTORY_KEY);
             let info = StreamInfo::new(&name, &schema).read_with(&from.stream).scope(from.scope);
             let info = info.refers(HISTORY_KEY[0], &from.stream);
-            let info = if telling_history.contains(&name) { info.free_text("value") } else { info };
+            let told = texts.get(from.stream.as_ref()).into_iter().flatten();
+            let info = told.fold(info, |info, (_, property)| info.free_text_where("value", HISTORY_KEY[1], property));
             streams.push(match why(from) {
                 Some(error) => unavailable(info, error),
                 None => info,

@@ -30,6 +30,9 @@ struct Property {
     label: String,
 }
 
+/// The property that lists the ids of records that were merged into one, joined by `;`.
+pub(crate) const MERGED: &str = "hs_merged_object_ids";
+
 /// The columns of an object stream, and the names of the properties among them.
 #[derive(Debug, Clone)]
 pub(crate) struct ObjectSchema {

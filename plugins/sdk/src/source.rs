@@ -137,12 +137,25 @@ impl StreamInfo {
         self.hint("refers", &format!("{column}={stream}"))
     }
 
-    /// Says that a column holds free text, which may tell who a record is that this one is linked with: where a link's
-    /// stream [`refers`](Self::refers) to both and that record is forgotten, the column is emptied. The hint is
-    /// `free-text` = `COLUMN`; a host that does not know it leaves the text.
+    /// Says that a column holds free text, which may tell who a record is that this one is or was linked with: where a
+    /// link's stream [`refers`](Self::refers) to both and that record is forgotten, the column is emptied; a row whose key
+    /// holds the column goes whole. The hint is `free-text` = `COLUMN`; a host that does not know it leaves the text.
     #[must_use]
     pub fn free_text(self, column: &str) -> Self {
         self.hint("free-text", column)
+    }
+
+    /// The same of the rows alone that hold `value` in another column: `free-text` = `COLUMN/OTHER=VALUE`.
+    #[must_use]
+    pub fn free_text_where(self, column: &str, other: &str, value: &str) -> Self {
+        self.hint("free-text", &format!("{column}/{other}={value}"))
+    }
+
+    /// Names the text column that lists the keys of records which the account merged into this one, joined by `;`: who
+    /// forgets one of them forgets all. The hint is `merged` = `COLUMN`.
+    #[must_use]
+    pub fn merged(self, column: &str) -> Self {
+        self.hint("merged", column)
     }
 
     /// Its name.

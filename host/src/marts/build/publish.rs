@@ -87,7 +87,7 @@ pub(in crate::marts) fn publish(builder: &Builder<'_>, publication: &Publication
         }
         warehouse.execute("DELETE FROM _host.models_aside; DELETE FROM _host.publications")?;
         if publication.erases {
-            warehouse.execute("DELETE FROM _host.erasures")?;
+            warehouse.models_are_clear()?;
         }
         let sql = "INSERT INTO _host.publications BY NAME SELECT nullif(?, '') AS fingerprint, ? AS load_id, \
                    ?::TIMESTAMPTZ AS published_at, ? AS warnings";

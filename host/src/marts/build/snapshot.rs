@@ -2,11 +2,21 @@
 
 use super::{Builder, Form, incremental, same_key};
 use crate::error::{Error, Result};
+use crate::marts::config::Snapshot;
 use crate::marts::files::{Model, unknown};
-use crate::warehouse::{Table, quote, quote_all};
+use crate::warehouse::{LoadedStream, Named, Table, Warehouse, quote, quote_all};
 
 /// The columns that a snapshot adds.
 pub(in crate::marts) const ADDED: [&str; 2] = ["valid_from", "valid_to"];
+
+/// What a snapshot has to lose, as SQL on its versions, `published`.
+#[derive(Default)]
+struct Forgotten {
+    /// Columns of text, which may name somebody.
+    texts: Vec<String>,
+    is_gone: String,
+    is_linked: String,
+}
 
 impl Builder<'_> {
     /// History is never computed anew, also by a full refresh: what a query no longer gives is nowhere else.
@@ -16,6 +26,7 @@ impl Builder<'_> {
         let columns: Vec<_> = all.iter().map(|c| c.name.as_str()).filter(|name| !ADDED.contains(name)).collect();
         let listed = [("key", &config.key), ("compare", &config.compare)];
         let listed = listed.into_iter().flat_map(|(key, names)| names.iter().map(move |name| (key, name)));
+        let listed = listed.chain(config.records.keys().map(|name| ("records", name)));
         for (key, name) in listed.chain(config.updated_at.iter().map(|name| ("updated_at", name))) {
             if !columns.iter().any(|column| column.eq_ignore_ascii_case(name)) {
                 return Err(unknown("column", name, &columns).on(model.place(&["snapshot".into(), key.into()])));
@@ -42,26 +53,37 @@ impl Builder<'_> {
             self.show_delta(model, &gone)?;
             return Ok(Form::Delta { replaced: gone });
         }
-        // The history in the columns of today, then what is new.
+        // The history in the columns of today, without who was forgotten, then what is new.
+        let forgotten = if self.erases { self.forgotten(config, &all)? } else { Forgotten::default() };
         let was_there = |name: &str| before.iter().any(|other| other.name.eq_ignore_ascii_case(name));
-        let erased: Vec<_> = columns.iter().copied().filter(|name| self.erases && was_there(name)).collect();
         let fitted = all.iter().map(|column| {
             let (name, data_type) = (quote(&column.name), &column.data_type);
-            let value = match &column.name {
-                new if !was_there(new) => "NULL".to_owned(),
-                kept if !erased.contains(&kept.as_str()) => format!("published.{name}"),
-                _ => format!("CASE WHEN _erased.{name} THEN NULL ELSE published.{name} END"),
+            let value = if !was_there(&column.name) {
+                "NULL".to_owned()
+            } else if forgotten.texts.contains(&column.name) {
+                // What today's row does not say either.
+                format!(
+                    "CASE WHEN _today.{name} IS NULL AND ({}) THEN NULL ELSE published.{name} END",
+                    forgotten.is_linked
+                )
+            } else {
+                format!("published.{name}")
             };
             format!("CAST({value} AS {data_type}) AS {name}")
         });
         let fitted = fitted.collect::<Vec<_>>().join(", ");
-        let (erased, stays) = if self.erases {
-            (Self::erased(model, &query, &erased), self.is_known(model, &query))
+        let today = if forgotten.texts.is_empty() {
+            String::new()
         } else {
-            (String::new(), "true".to_owned())
+            format!("LEFT JOIN ({query}\n) AS _today ON {}", same_key(&config.key, "_today", "published"))
+        };
+        let stays = if forgotten.is_gone.is_empty() {
+            "true".to_owned()
+        } else {
+            format!("NOT coalesce({}, false)", forgotten.is_gone)
         };
         self.warehouse.execute(&format!(
-            "CREATE TABLE {next} AS SELECT {fitted} FROM {} AS published {erased} WHERE {stays}",
+            "CREATE TABLE {next} AS SELECT {fitted} FROM {} AS published {today} WHERE {stays}",
             model.table
         ))?;
         self.versions(model, &next, &query, &columns)?;
@@ -80,34 +102,26 @@ impl Builder<'_> {
         )
     }
 
-    /// Joins to each version what its row has lost since: such a value is in no older version either.
-    fn erased(model: &Model, query: &str, columns: &[&str]) -> String {
-        let key = model.config.snapshot.as_ref().map(|config| config.key.as_slice()).unwrap_or_default();
-        let keys = key.iter().enumerate().map(|(at, name)| format!("_rows.{} AS _key_{at}", quote(name)));
-        let is_erased =
-            columns.iter().map(|name| format!("_rows.{0} IS NULL AND open.{0} IS NOT NULL AS {0}", quote(name)));
-        let is_it = key.iter().enumerate();
-        let is_it = is_it.map(|(at, name)| format!("_erased._key_{at} IS NOT DISTINCT FROM published.{}", quote(name)));
-        format!(
-            "LEFT JOIN (SELECT {} FROM ({query}\n) AS _rows JOIN {} AS open ON {} WHERE open.valid_to IS NULL) AS _erased \
-             ON {}",
-            keys.chain(is_erased).collect::<Vec<_>>().join(", "),
-            model.table,
-            same_key(key, "_rows", "open"),
-            is_it.collect::<Vec<_>>().join(" AND ")
-        )
-    }
-
-    /// True of versions whose key the query still gives, or that were closed before.
-    fn is_known(&self, model: &Model, query: &str) -> String {
-        let key = model.config.snapshot.as_ref().map(|config| config.key.as_slice()).unwrap_or_default();
-        format!(
-            "EXISTS (SELECT 1 FROM ({query}\n) AS _rows WHERE {}) OR NOT EXISTS (SELECT 1 FROM {} AS open \
-             WHERE open.valid_to IS NULL AND {})",
-            same_key(key, "_rows", "published"),
-            model.table,
-            same_key(key, "open", "published")
-        )
+    /// Which versions are of records that were forgotten, and which of such that are linked with them.
+    fn forgotten(&self, config: &Snapshot, columns: &[Named]) -> Result<Forgotten> {
+        let streams: Vec<_> = self.warehouse.loaded_streams()?.iter().map(LoadedStream::name).collect();
+        let names: Vec<_> = streams.iter().map(String::as_str).collect();
+        let (mut gone, mut linked) = (Vec::new(), Vec::new());
+        for (column, stream) in &config.records {
+            if !streams.contains(stream) {
+                return Err(unknown("stream", stream, &names));
+            }
+            let key = format!("published.{}::VARCHAR", quote(column));
+            gone.push(Warehouse::is_forgotten(&key, stream));
+            linked.push(Warehouse::is_linked_with_forgotten(&key, stream));
+        }
+        let is_fixed = |name: &str| {
+            let mut fixed = config.key.iter().chain(config.records.keys());
+            fixed.any(|other| other.eq_ignore_ascii_case(name))
+        };
+        let texts = columns.iter().filter(|column| column.data_type == "VARCHAR" && !is_fixed(&column.name));
+        let texts = texts.filter(|_| !linked.is_empty()).map(|column| column.name.clone());
+        Ok(Forgotten { texts: texts.collect(), is_gone: gone.join(" OR "), is_linked: linked.join(" OR ") })
     }
 
     /// Writes into `name__delta` the versions that begin, and those of `history` that end, with their end.
