@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Format, Shared, json};
-use crate::error::Result;
+use crate::error::{Error, Result, nearest};
 use crate::run::Context;
 
 /// Lists streams and columns.
@@ -22,10 +22,18 @@ impl Discover {
     pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
         let prepared = context.prepare().await?;
         let discovered = context.discover(&prepared.sources, true).await?;
-        let wanted = |name: &str| self.stream.as_ref().is_none_or(|stream| stream == name);
+        let is_it = |source: &str, name: &str, stream: &str| stream == name || stream == format!("{source}.{name}");
+        let wanted = |source: &str, name: &str| self.stream.as_ref().is_none_or(|stream| is_it(source, name, stream));
+        let names = discovered.iter().flat_map(|found| found.streams.iter().map(|one| (&found.source.name, &one.name)));
+        if let Some(stream) = self.stream.as_ref().filter(|stream| !names.clone().any(|(a, b)| is_it(a, b, stream))) {
+            let error = Error::config(format!("`--stream`: no source has a stream `{stream}`"));
+            let near = nearest(stream, names.map(|(_, name)| name.as_str()));
+            return Err(error.hint(near.unwrap_or_else(|| "`host discover PIPELINE` lists them".to_owned())));
+        }
         if shared.format == Format::Json {
             let sources = discovered.iter().map(|found| {
-                let streams: Vec<_> = found.streams.iter().filter(|stream| wanted(&stream.name)).collect();
+                let streams: Vec<_> =
+                    found.streams.iter().filter(|stream| wanted(&found.source.name, &stream.name)).collect();
                 serde_json::json!({ "source": found.source.name, "account": found.source.account, "streams": streams })
             });
             return json(&sources.collect::<Vec<_>>());
@@ -33,7 +41,7 @@ impl Discover {
         let mut lines = Vec::new();
         for found in &discovered {
             lines.push(format!("{}  {}", found.source.name, found.source.account.as_deref().unwrap_or_default()));
-            for stream in found.streams.iter().filter(|stream| wanted(&stream.name)) {
+            for stream in found.streams.iter().filter(|stream| wanted(&found.source.name, &stream.name)) {
                 let key = stream.schema.primary_key.join(", ");
                 let scope = stream.scope.as_ref().map(|scope| format!(" · scope {scope}")).unwrap_or_default();
                 let carrier =

@@ -123,20 +123,25 @@ pub fn main(arguments: Arguments) -> ExitCode {
     let Arguments { command, shared } = arguments;
     match dispatch(&command, &shared) {
         Ok(Output { text, is_partial }) => {
-            if !shared.quiet {
-                // Whoever closed the pipe has read enough.
-                let _ = std::io::stdout().write_all(text.as_bytes());
+            let code = if is_partial { ExitCode::from(PARTIAL) } else { ExitCode::SUCCESS };
+            if shared.quiet || text.is_empty() {
+                return code;
             }
-            if is_partial { ExitCode::from(PARTIAL) } else { ExitCode::SUCCESS }
-        }
-        Err(error) => {
-            match shared.format {
-                Format::Text => eprintln!("error: {error}"),
-                Format::Json => eprintln!("{}", serde_json::json!({ "error": error })),
+            match say(&text) {
+                Ok(()) => code,
+                Err(error) => failed(&error, &shared),
             }
-            ExitCode::from(error.kind.exit_code())
         }
+        Err(error) => failed(&error, &shared),
     }
+}
+
+fn failed(error: &Error, shared: &Shared) -> ExitCode {
+    match shared.format {
+        Format::Text => eprintln!("error: {error}"),
+        Format::Json => eprintln!("{}", serde_json::json!({ "error": error })),
+    }
+    ExitCode::from(error.kind.exit_code())
 }
 
 /// The exit code of a run that skipped a stream which the pipeline names.
@@ -195,7 +200,7 @@ fn dispatch(command: &Command, shared: &Shared) -> Result<Output> {
     Ok(text.into())
 }
 
-/// Loads a pipeline and runs work on it, which Ctrl-C asks to stop; a second Ctrl-C ends the process at once.
+/// Loads a pipeline and runs work on it, which Ctrl-C or a request to terminate asks to stop; a second one ends the process at once.
 fn on_pipeline<T>(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<'_>) -> Result<T>) -> Result<T> {
     let (pipeline, engine, search) = opened(path, shared, &engine()?)?;
     let progress =
@@ -203,14 +208,10 @@ fn on_pipeline<T>(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<
     runtime()?.block_on(async {
         let (sender, stop) = watch::channel(false);
         tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                sender.send_replace(true);
-                if tokio::signal::ctrl_c().await.is_ok() {
-                    std::process::exit(i32::from(Kind::Interrupted.exit_code()));
-                }
-            }
-            // Without signals, the sender must outlive the work.
-            std::future::pending::<()>().await;
+            ended().await;
+            sender.send_replace(true);
+            ended().await;
+            std::process::exit(i32::from(Kind::Interrupted.exit_code()));
         });
         let clock = Clock::system();
         let given = Given::default();
@@ -231,10 +232,38 @@ fn opened(path: &Path, shared: &Shared, engine: &Engine) -> Result<(Pipeline, En
 }
 
 /// Writes to standard output at once: some commands take minutes, and show where they are.
-fn say(text: &str) {
+fn say(text: &str) -> Result<()> {
     let mut out = std::io::stdout();
-    // Whoever closed the pipe has read enough.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever closed the pipe has read enough.
+        Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(Kind::Unavailable, format!("the output cannot be written: {cause}"))
+                .hint("what the command did stays done"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Waits for Ctrl-C, or for whoever manages processes.
+async fn ended() {
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<Option<()>>();
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = interrupted => {}
+        _ = terminated => {}
+    }
 }
 
 /// The process's variables; one that is not UTF-8 is none of ours.

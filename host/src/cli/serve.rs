@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Format, Shared, engine, json, opened, runtime};
+use super::{Format, Shared, ended, engine, json, opened, runtime};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::serve::{Loaded, serve};
@@ -44,7 +44,8 @@ impl Serve {
                     Format::Json => json(&serde_json::json!({ "url": url })).unwrap_or_default(),
                     Format::Text => format!("{url}\n"),
                 };
-                super::say(&line);
+                // A server serves, whoever hears of it.
+                let _ = super::say(&line);
             }
             if self.open {
                 open(&url);
@@ -61,23 +62,6 @@ impl Serve {
             serve(loaded, self.port, Clock::system(), listening, end).await
         })?;
         Ok(String::new())
-    }
-}
-
-/// Waits for Ctrl-C, or for whoever manages processes.
-async fn ended() {
-    #[cfg(unix)]
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminated = std::future::pending::<Option<()>>();
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated => {}
     }
 }
 

@@ -132,7 +132,10 @@ fn named_twice(models: &[Model]) -> Vec<Error> {
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let broken = |cause: std::io::Error| Error::config(format!("{}: {cause}", folder.display()));
+    let broken = |cause: std::io::Error| {
+        let error = Error::config(format!("the folder of models {}: {cause}", folder.display()));
+        error.hint("`path` in `[marts]` names it, from the pipeline file's folder")
+    };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(broken)? {
         paths.push(entry.map_err(broken)?.path());

@@ -97,7 +97,11 @@ pub fn build(graph: &Graph, target: &Target<'_>, options: &Options, stopped: &dy
         let tester = Tester { graph, warehouse, elsewhere: &elsewhere, columns: &columns_of };
         work.test(&tester, target.progress, stopped)?
     };
-    let hint = "nothing was published: readers still see the last good version; `host build PIPELINE --retry` tests again what was built";
+    let hint = if builder.aside.is_empty() {
+        "nothing was published: readers still see the last good version"
+    } else {
+        "nothing was published: readers still see the last good version; `host build PIPELINE --retry` tests again what was built"
+    };
     Error::all(outcome.failures).map_or(Ok(()), |error| Err(error.hint(hint)))?;
     let models = graph.models().filter_map(|model| Some((model, builder.aside.get(&model.name())?)));
     let models = models.map(|(model, aside)| BuiltModel {

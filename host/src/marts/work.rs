@@ -50,9 +50,8 @@ impl<'a> Work<'a> {
         let aside = if options.retry { record::aside(target.warehouse, graph)? } else { BTreeMap::new() };
         let mut selected = if options.retry {
             if aside.is_empty() {
-                return Err(
-                    Error::config("`--retry`: no build failed").hint("`host build PIPELINE` builds what changed")
-                );
+                return Err(Error::config("`--retry`: no build that failed left anything to go on from")
+                    .hint("`host build PIPELINE` builds what changed"));
             }
             // What mends a model may be a new one that it reads.
             let new = graph.models().map(Model::name).filter(|name| !published.contains_key(name));

@@ -292,8 +292,12 @@ impl Context<'_> {
             Ok((extracted, (cleaned, reconciliation, built))) => {
                 let mut warnings = warnings;
                 let unfinished = warehouse.unfinished_streams()?;
-                warnings.extend(unfinished.iter().map(|stream| {
-                    format!("{stream}: its first load is not complete, nor are figures that rest on it; run again")
+                warnings.extend(unfinished.iter().map(|(stream, has_begun)| {
+                    if *has_begun {
+                        format!("{stream}: its first load is not complete, nor are figures that rest on it; run again")
+                    } else {
+                        format!("{stream}: it was never loaded, so that figures that rest on it lack it; run without `--select`")
+                    }
                 }));
                 let tables = report::tables(warehouse, &self.pipeline.file.report).unwrap_or_else(|error| {
                     warnings.push(error.message);

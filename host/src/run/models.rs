@@ -12,8 +12,11 @@ impl Context<'_> {
     /// Builds, tests and publishes models; gives back what was built and the run's id.
     pub fn build(&self, options: &marts::Options) -> Result<(Built, String)> {
         if !self.pipeline.warehouse().is_file() {
-            // What is wrong with the models is said before a file is made.
+            // What is wrong with the models is said before a file is made, and what sources load comes first.
             self.models(&Warehouse::memory()?, &[], &[])?;
+            if !self.pipeline.file.source.is_empty() {
+                self.look()?;
+            }
         }
         let warehouse = self.warehouse()?;
         let graph = self.models(&warehouse, &[], &[])?.ok_or_else(no_models)?;

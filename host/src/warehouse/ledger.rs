@@ -131,11 +131,13 @@ impl Warehouse {
         }
     }
 
-    /// Streams whose first full reading is not finished.
-    pub fn unfinished_streams(&self) -> Result<Vec<String>> {
-        let sql = "SELECT source || '.' || stream AS name FROM _host.cursors WHERE is_initial ORDER BY name";
-        let rows = self.query(sql, &[])?;
-        Ok(rows.iter().filter_map(|row| row.get("name")?.as_str().map(str::to_owned)).collect())
+    /// Streams whose first full reading is not finished, each with whether it began.
+    pub fn unfinished_streams(&self) -> Result<Vec<(String, bool)>> {
+        let sql = "SELECT s.source || '.' || s.stream AS name, c.stream IS NOT NULL AS has_begun FROM _host.streams AS s \
+                   LEFT JOIN _host.cursors AS c USING (source, stream) \
+                   WHERE s.read_with IS NULL AND coalesce(c.is_initial, true) ORDER BY name";
+        let of = |row: &super::Row| Some((row.get("name")?.as_str()?.to_owned(), row.get("has_begun")?.as_bool()?));
+        Ok(self.query(sql, &[])?.iter().filter_map(of).collect())
     }
 
     /// Notes the streams that a source is about to load.

@@ -31,8 +31,11 @@ fn check_and_discover_write_nothing() {
     let project = Project::new(20);
     let check = succeed(&project, &["check", &shipped()]);
     assert!(check.contains("HubSpot portal 50000001 (SANDBOX)"), "{check}");
-    let discover = succeed(&project, &["discover", &shipped(), "--stream", "companies"]);
+    let discover = succeed(&project, &["discover", &shipped(), "--stream", "hubspot.companies"]);
     assert!(discover.contains("especialidade_medica") && discover.contains("Especialidade Médica"), "{discover}");
+    let unknown = project.command(&["discover", &shipped(), "--stream", "contcts"]).output().expect("the binary runs");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stderr(&unknown).contains("did you mean `contacts`"), "{}", stderr(&unknown));
     assert!(!project.warehouse_path().exists());
 }
 
@@ -94,6 +97,26 @@ fn a_real_portal_can_be_filled_with_the_same_network() {
     assert!(deals.contains(",Consultas,Realizada,"), "{deals}");
     let count = project.server.with(|network| network.objects[&sandbox::kinds::Kind::Deal].len());
     assert_eq!(deals.lines().count(), count + 1);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_an_error() {
+    let project = Project::new(10);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device that is always full");
+    let output = project.command(&["schema", "pipeline"]).stdout(full).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(stderr(&output).contains("the output cannot be written"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_was_never_loaded_is_said() {
+    let project = Project::new(20);
+    let output = project.command(&["run", &shipped(), "--select", "owners"]).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains("hubspot.deals: it was never loaded"), "{text}");
+    project.run(&[]);
+    project.run(&["--select", "owners"]);
 }
 
 #[test]

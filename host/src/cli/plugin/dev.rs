@@ -54,7 +54,7 @@ impl Dev {
                 // From before the build on, so that no change is missed, and anew each time, for new folders.
                 let mut changes = Changes::of(&folder)?;
                 match self.round(&folder, context, shared).await {
-                    Ok(text) => say(&text),
+                    Ok(text) => say(&text)?,
                     // What does not compile yet is what one is at work on.
                     Err(error) => eprintln!("error: {error}"),
                 }

@@ -246,6 +246,7 @@ pub(super) fn on_model(model: &Model, error: Error) -> Error {
 
 /// The names that DuckDB would know in the place of one that it does not.
 pub(super) fn meant(message: &str) -> Option<String> {
-    let names = message.lines().find_map(|line| line.strip_prefix("Candidate bindings: "))?;
+    let names = message.lines().find_map(|line| line.strip_prefix("Candidate bindings"))?;
+    let names = names.trim_start_matches([':', ' ']);
     Some(format!("did you mean {}?", names.replace('"', "`").replace(", ", " or ")))
 }
