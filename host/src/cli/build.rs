@@ -40,6 +40,7 @@ impl Build {
             exclude: self.exclude.clone(),
             full_refresh: self.full_refresh,
             retry: self.retry,
+            after_cleaning: false,
         };
         let (built, load_id) = context.build(&options)?;
         if shared.format == Format::Json {

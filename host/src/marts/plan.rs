@@ -26,6 +26,8 @@ pub struct Options {
     pub full_refresh: bool,
     /// Go on from the models that failed last.
     pub retry: bool,
+    /// Clean tables are as raw is: what was erased is in none of them.
+    pub after_cleaning: bool,
 }
 
 /// Where models are built.
@@ -53,8 +55,8 @@ pub fn build(graph: &Graph, target: &Target<'_>, options: &Options, stopped: &dy
     let overall = fingerprint::hash(files.chain(variables));
     let is_whole = options.select.is_empty() && options.exclude.is_empty() && !options.retry;
     // Who is forgotten stays in no row that an incremental model computed earlier, and in no version.
-    let erases = (is_whole || options.retry) && warehouse.has_erased()?;
-    let options = &Options { full_refresh: options.full_refresh || erases && is_whole, ..options.clone() };
+    let erases = is_whole && options.after_cleaning && warehouse.has_erased()?;
+    let options = &Options { full_refresh: options.full_refresh || erases, ..options.clone() };
     if is_whole && !options.full_refresh {
         let last = warehouse.value("SELECT fingerprint FROM _host.publications", &[])?;
         if last.as_deref() == Some(&overall) {
@@ -129,7 +131,7 @@ pub fn build(graph: &Graph, target: &Target<'_>, options: &Options, stopped: &dy
         touched: work.touched(&outcome.warned).collect(),
         fingerprint: is_complete.then_some(overall),
         load_id: target.load_id,
-        erases: erases && is_whole,
+        erases,
         warnings: &outcome.warnings,
     };
     publish(&builder, &publication)?;

@@ -145,7 +145,7 @@ impl Context<'_> {
 }
 
 /// Every stream as `source.stream`.
-fn names(sources: &[(PreparedSource, Vec<Stream>)]) -> Vec<String> {
+pub(super) fn names(sources: &[(PreparedSource, Vec<Stream>)]) -> Vec<String> {
     let of = |(source, streams): &(PreparedSource, Vec<Stream>)| {
         streams.iter().map(|stream| format!("{}.{}", source.name, stream.name)).collect::<Vec<_>>()
     };

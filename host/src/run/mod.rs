@@ -170,9 +170,8 @@ impl Context<'_> {
                 .await
                 .map(|rest| (extracted, rest))
         };
-        let report = self.finish(&warehouse, &load_id, started, (left, skipped), work.await);
-        self.rewrite_if_due(warehouse)?;
-        report
+        let report = self.finish(&warehouse, &load_id, started, (left, skipped, checks::names(&all)), work.await)?;
+        self.rewritten(warehouse, report)
     }
 
     /// Cleans what is loaded and builds the marts; asks no source. `all` replays the rules on all rows, whatever changed.
@@ -196,10 +195,14 @@ impl Context<'_> {
         let graph = self.models(&warehouse, &[], &[])?;
         let load_id = self.begin(&warehouse, "clean")?;
         let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, all).await;
-        let report =
-            self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)));
-        self.rewrite_if_due(warehouse)?;
-        report
+        let report = self.finish(
+            &warehouse,
+            &load_id,
+            started,
+            (Vec::new(), Vec::new(), Vec::new()),
+            rest.map(|rest| (Vec::new(), rest)),
+        );
+        self.rewritten(warehouse, report?)
     }
 
     /// Erases a record and those that are the same from raw, clean and the journal, and builds the marts without them.
@@ -213,12 +216,17 @@ impl Context<'_> {
         let load_id = self.begin(&warehouse, "forget")?;
         let forgotten = warehouse.forget(&stream, &key, &load_id)?;
         let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, false).await;
-        let report =
-            self.finish(&warehouse, &load_id, started, (Vec::new(), Vec::new()), rest.map(|rest| (Vec::new(), rest)));
-        if warehouse.is_rewrite_due()? {
-            warehouse.rewrite()?;
-        }
-        Ok((forgotten, report?))
+        let report = self.finish(
+            &warehouse,
+            &load_id,
+            started,
+            (Vec::new(), Vec::new(), Vec::new()),
+            rest.map(|rest| (Vec::new(), rest)),
+        );
+        let is_due = warehouse.is_rewrite_due()?;
+        let rewritten = if is_due { warehouse.rewrite() } else { Ok(()) };
+        let report = report?;
+        rewritten.map(|()| (forgotten, report))
     }
 
     /// Lets a record in again that was forgotten by mistake; gives back whether it was.
@@ -230,9 +238,12 @@ impl Context<'_> {
 
     /// Writes the file anew where free blocks alone may hold what was erased. A server's file stays as it is while others
     /// read it.
-    fn rewrite_if_due(&self, warehouse: Warehouse) -> Result<()> {
-        let is_due = self.given.warehouse.is_none() && warehouse.is_rewrite_due()? && !warehouse.has_erased()?;
-        if is_due { warehouse.rewrite() } else { Ok(()) }
+    fn rewritten(&self, warehouse: Warehouse, mut report: Report) -> Result<Report> {
+        let may = self.given.warehouse.is_none() && !*self.stop.borrow();
+        if may && warehouse.is_rewrite_due()? && !warehouse.has_erased()? {
+            report.warnings.extend(warehouse.rewrite().err().map(|error| error.message));
+        }
+        Ok(report)
     }
 
     /// The warehouse, as the pipeline grants it.
@@ -266,16 +277,18 @@ impl Context<'_> {
         let max_rejected = self.pipeline.file.pipeline.max_rejected;
         let options = clean::Options { load_id: load_id.to_owned(), replay, max_rejected };
         self.progress.tell(Event::Step { step: "clean" });
+        warehouse.erase_again(load_id)?;
         let clean = async || clean::clean(warehouse, rules, &options, self.progress, &self.stop).await;
         let cleaned = self.again("clean", clean).await?;
         let changed = cleaned.iter().filter(|stream| !stream.unchanged);
         warehouse.record_steps(load_id, changed.map(Cleaned::step))?;
         let reconciliation = report::reconcile(warehouse)?;
         let Some(graph) = graph else {
-            warehouse.models_are_clear()?;
+            warehouse.no_models_are_clear()?;
             return Ok((cleaned, reconciliation, None));
         };
-        let build = async || self.build_models(&graph, warehouse, load_id, &marts::Options::default());
+        let options = marts::Options { after_cleaning: true, ..marts::Options::default() };
+        let build = async || self.build_models(&graph, warehouse, load_id, &options);
         let built = self.again("marts", build).await?;
         Ok((cleaned, reconciliation, Some(built)))
     }
@@ -285,13 +298,14 @@ impl Context<'_> {
         warehouse: &Warehouse,
         load_id: &str,
         started: Instant,
-        (warnings, skipped): (Vec<String>, Vec<Skipped>),
+        (warnings, skipped, loads): (Vec<String>, Vec<Skipped>, Vec<String>),
         outcome: Result<(Vec<Extracted>, CleanedAndBuilt)>,
     ) -> Result<Report> {
         match outcome {
             Ok((extracted, (cleaned, reconciliation, built))) => {
                 let mut warnings = warnings;
-                let unfinished = warehouse.unfinished_streams()?;
+                let mut unfinished = warehouse.unfinished_streams()?;
+                unfinished.retain(|(stream, has_begun)| *has_begun || loads.contains(stream));
                 warnings.extend(unfinished.iter().map(|(stream, has_begun)| {
                     if *has_begun {
                         format!("{stream}: its first load is not complete, nor are figures that rest on it; run again")

@@ -146,22 +146,33 @@ impl Warehouse {
     /// be named in what was linked once. Gives back how many were not known.
     pub(super) fn note_gone_links(&self, link: &LoadedStream, rows: &str, which: &str) -> Result<usize> {
         let columns: Vec<_> = references(link).collect();
-        let pairs = columns.iter().flat_map(|one| columns.iter().map(move |other| (one, other)));
-        let pairs = pairs.filter(|((column, _), (other, _))| column != other);
-        let select = pairs.map(|((column, stream), (other, linked))| {
-            format!(
-                "SELECT {} AS stream, sha256({column}) AS key_sha256, {} AS linked_stream, sha256({other}) AS linked_sha256 \
-                 FROM {rows} WHERE ({which}) AND {column} IS NOT NULL AND {other} IS NOT NULL",
-                literal(stream),
-                literal(linked)
-            )
-        });
-        let select = select.collect::<Vec<_>>().join(" UNION ALL ");
-        if select.is_empty() {
+        if columns.len() < 2 {
             return Ok(0);
         }
-        let known = "SELECT stream, key_sha256, linked_stream, linked_sha256 FROM _host.gone_links";
-        self.change(&format!("INSERT INTO _host.gone_links FROM ({select}) EXCEPT {known}"), &[])
+        // Which rows go is found out once, and in most checkpoints none do.
+        let keys = columns.iter().enumerate().map(|(at, (column, _))| format!("{column} AS key_{at}"));
+        let keys = keys.collect::<Vec<_>>().join(", ");
+        self.execute(&format!("CREATE OR REPLACE TEMP TABLE gone AS SELECT {keys} FROM {rows} WHERE {which}"))?;
+        let mut noted = 0;
+        if self.value("SELECT 1 FROM temp.gone LIMIT 1", &[])?.is_some() {
+            for (at, (_, stream)) in columns.iter().enumerate() {
+                for (other, (_, linked)) in columns.iter().enumerate().filter(|(other, _)| *other != at) {
+                    let (stream, linked) = (literal(stream), literal(linked));
+                    noted += self.change(
+                        &format!(
+                            "INSERT INTO _host.gone_links SELECT {stream}, one, {linked}, other FROM ( \
+                             SELECT DISTINCT sha256(key_{at}) AS one, sha256(key_{other}) AS other FROM temp.gone \
+                             WHERE key_{at} IS NOT NULL AND key_{other} IS NOT NULL) AS pairs \
+                             WHERE NOT EXISTS (SELECT 1 FROM _host.gone_links AS known WHERE known.stream = {stream} \
+                             AND known.key_sha256 = one AND known.linked_stream = {linked} AND known.linked_sha256 = other)"
+                        ),
+                        &[],
+                    )?;
+                }
+            }
+        }
+        self.execute("DROP TABLE temp.gone")?;
+        Ok(noted)
     }
 
     /// Empties the free text of records that are or were linked with forgotten ones, in a table of the stream's columns;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{LoadedStream, Row, Table, Warehouse, literal, quote};
 use crate::error::Result;
-use crate::schema::{LOAD_ID, Type, UNFIT};
+use crate::schema::{Field, LOAD_ID, Type, UNFIT};
 
 /// What was erased.
 #[derive(Debug, Default, serde::Serialize)]
@@ -60,9 +60,10 @@ impl Warehouse {
         })
     }
 
-    /// Lets a record in again: what loads bring of it from now on stays.
+    /// Lets a record in again, with those that were forgotten with it: what loads bring of them from now on stays.
     pub fn let_in_again(&self, stream: &LoadedStream, key: &str) -> Result<bool> {
-        let sql = "DELETE FROM _host.forgotten WHERE stream = ? AND key_sha256 = sha256(?)";
+        let sql = "DELETE FROM _host.forgotten WHERE forgotten_at IN \
+                   (SELECT forgotten_at FROM _host.forgotten WHERE stream = ? AND key_sha256 = sha256(?))";
         Ok(self.change(sql, &[&stream.name(), key])? > 0)
     }
 
@@ -91,10 +92,14 @@ impl Warehouse {
         for stream in streams {
             for table in [Table::raw(&stream.source, &stream.stream), Table::clean(&stream.source, &stream.stream)] {
                 let fields = self.columns(&table)?.unwrap_or_default();
-                let texts: Vec<_> = fields.iter().filter(|field| field.data_type == Type::Text).collect();
+                let is_text = |field: &&Field| {
+                    let is_key = stream.primary_key.contains(&field.name);
+                    field.data_type == Type::Text && !is_key && ![LOAD_ID, UNFIT].contains(&field.name.as_str())
+                };
+                let texts: Vec<_> = fields.iter().filter(is_text).collect();
                 let rows = format!("SELECT * FROM {table} WHERE {}", Self::is_forgotten_row(stream));
                 let rows = if texts.is_empty() { Vec::new() } else { self.query(&rows, &[])? };
-                for field in texts.iter().filter(|field| ![LOAD_ID, UNFIT].contains(&field.name.as_str())) {
+                for field in texts {
                     for value in rows.iter().filter_map(|row| row.get(&field.name)?.as_str()) {
                         let others = format!(
                             "SELECT count(*) > {SHARED} FROM (SELECT 1 FROM {table} WHERE {} = ? LIMIT {})",
@@ -104,7 +109,10 @@ impl Warehouse {
                         if value.chars().count() >= LETTERS
                             && self.value(&others, &[value])?.as_deref() == Some("false")
                         {
-                            said.insert(value.to_lowercase());
+                            let value = value.to_lowercase();
+                            // Reports are JSON, which writes some letters in its own way.
+                            said.insert(serde_json::json!(value).to_string().trim_matches('"').to_owned());
+                            said.insert(value);
                         }
                     }
                 }
@@ -115,7 +123,11 @@ impl Warehouse {
         }
         let said = said.iter().map(|value| literal(value)).collect::<Vec<_>>().join(", ");
         let is_said = |column: &str| {
-            format!("EXISTS (SELECT 1 FROM (SELECT unnest([{said}]) AS value) WHERE contains(lower({column}), value))")
+            let word = "'(^|[^\\p{L}\\p{N}])' || regexp_escape(value) || '($|[^\\p{L}\\p{N}])'";
+            format!(
+                "EXISTS (SELECT 1 FROM (SELECT unnest([{said}]) AS value) WHERE contains(lower({column}), value) \
+                 AND regexp_matches(lower({column}), {word}))"
+            )
         };
         for column in ["message", "hint", "nodes", "report"] {
             self.change(&format!("UPDATE _host.runs SET {column} = NULL WHERE {}", is_said(column)), &[])?;

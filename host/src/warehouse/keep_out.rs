@@ -58,12 +58,13 @@ impl Warehouse {
     /// Forgets too the others of these pairs of keys, `one` and `other`, of which one is forgotten; gives back how many.
     pub(super) fn note_same(&self, stream: &str, pairs: &str) -> Result<usize> {
         let stream = literal(stream);
-        let known = format!("SELECT key_sha256 FROM _host.forgotten WHERE stream = {stream}");
+        // They are let in again together, too, by the time at which they were forgotten.
         let sql = format!(
-            "WITH pairs AS ({pairs}) INSERT INTO _host.forgotten SELECT {stream}, hash, now() FROM ( \
-               SELECT DISTINCT sha256(b) AS hash FROM ( \
-                 SELECT one AS a, other AS b FROM pairs UNION ALL SELECT other, one FROM pairs) \
-               WHERE a <> '' AND b <> '' AND sha256(a) IN ({known})) WHERE hash NOT IN ({known})"
+            "WITH pairs AS ({pairs}) INSERT INTO _host.forgotten SELECT {stream}, sha256(b), min(known.forgotten_at) FROM ( \
+               SELECT one AS a, other AS b FROM pairs UNION ALL SELECT other, one FROM pairs) \
+             JOIN _host.forgotten AS known ON known.stream = {stream} AND known.key_sha256 = sha256(a) \
+             WHERE b <> '' AND sha256(b) NOT IN (SELECT key_sha256 FROM _host.forgotten WHERE stream = {stream}) \
+             GROUP BY b"
         );
         self.change(&sql, &[])
     }
@@ -71,7 +72,7 @@ impl Warehouse {
     /// Keeps whom another source of the same account forgot out of this one, too.
     pub fn share_forgotten(&self, source: &str, account: &str) -> Result<()> {
         let sql = "INSERT INTO _host.forgotten \
-                   SELECT DISTINCT ?1 || substr(f.stream, length(i.source) + 1), f.key_sha256, now() \
+                   SELECT DISTINCT ?1 || substr(f.stream, length(i.source) + 1), f.key_sha256, f.forgotten_at \
                    FROM _host.forgotten AS f JOIN _host.identities AS i ON starts_with(f.stream, i.source || '.') \
                    WHERE i.identity = ?2 AND i.source <> ?1 AND NOT EXISTS (SELECT 1 FROM _host.forgotten AS k \
                    WHERE k.stream = ?1 || substr(f.stream, length(i.source) + 1) AND k.key_sha256 = f.key_sha256)";

@@ -144,6 +144,7 @@ impl Warehouse {
     pub fn record_streams(&self, source: &str, streams: &[Stream]) -> Result<()> {
         let known = self.query("SELECT * FROM _host.streams WHERE source = ?", &[source])?;
         self.transaction(|| {
+            let mut is_new = false;
             for stream in streams {
                 let key = serde_json::json!(stream.schema.primary_key).to_string();
                 let disposition = if stream.disposition == Disposition::Merge { "merge" } else { "replace" };
@@ -161,13 +162,15 @@ impl Warehouse {
                 if known.iter().any(is_it) {
                     continue;
                 }
+                is_new = true;
                 self.change("DELETE FROM _host.streams WHERE source = ? AND stream = ?", &wanted[..2])?;
                 self.change(
                     "INSERT INTO _host.streams VALUES (?, ?, ?, ?, nullif(?, ''), ?, ?, nullif(?, ''))",
                     &wanted,
                 )?;
             }
-            Ok(())
+            // What it tells of links and free text may concern who was forgotten before.
+            if is_new && !self.forgotten()?.is_empty() { self.note_erasure("") } else { Ok(()) }
         })
     }
 

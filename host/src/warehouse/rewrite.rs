@@ -22,6 +22,13 @@ impl Warehouse {
         self.execute("DELETE FROM _host.erasures WHERE holder = 'models'")
     }
 
+    /// Notes it where there are no models.
+    pub fn no_models_are_clear(&self) -> Result<()> {
+        let sql =
+            "DELETE FROM _host.erasures WHERE holder = 'models' AND NOT EXISTS (SELECT 1 FROM _host.model_builds)";
+        self.execute(sql)
+    }
+
     /// Whether free blocks of the file may hold what was erased.
     pub fn is_rewrite_due(&self) -> Result<bool> {
         Ok(self.value("SELECT 1 FROM _host.erasures WHERE holder = 'file' LIMIT 1", &[])?.is_some())
@@ -41,22 +48,37 @@ impl Warehouse {
         let next = std::path::PathBuf::from(next);
         let broken = |cause: std::io::Error| on(&next, Error::config(cause.to_string()));
         let log = next.with_extension("next.wal");
-        for left in [&next, &log] {
-            if left.exists() {
-                std::fs::remove_file(left).map_err(broken)?;
-            }
-        }
+        let clear = || {
+            let mut left = [&next, &log].into_iter().filter(|left| left.exists());
+            left.try_for_each(|left| std::fs::remove_file(left).map_err(broken))
+        };
+        clear()?;
         let this = self.value("SELECT current_database()", &[])?.unwrap_or_default();
         let is_clear = if self.has_erased()? { "" } else { "DELETE FROM rewritten._host.erasures; " };
-        // Nobody but its owner reads the new file while it is written.
-        let permissions = std::fs::metadata(&path).map_err(broken)?.permissions();
+        let before = std::fs::metadata(&path).map_err(broken)?;
         let written = self.execute(&format!("CHECKPOINT; ATTACH {} AS rewritten", literal(&next.to_string_lossy())));
         let written = written.and_then(|()| {
-            std::fs::set_permissions(&next, permissions).map_err(broken)?;
+            give(&next, &before).map_err(broken)?;
             self.execute(&format!("COPY FROM DATABASE {} TO rewritten; {is_clear}DETACH rewritten", quote(&this)))
         });
-        written.map_err(|error| on(&next, error))?;
+        if let Err(error) = written {
+            // A half of a copy holds space, and what others say of themselves; the failure matters more.
+            let _ = self.execute("ROLLBACK");
+            let _ = self.execute("DETACH DATABASE IF EXISTS rewritten");
+            let _ = clear();
+            return Err(on(&next, error));
+        }
         drop(self);
         std::fs::rename(&next, &path).map_err(broken)
     }
+}
+
+/// Gives a file to whom another belongs, before anything is in it. Who may not give files away owns both.
+fn give(file: &Path, like: &std::fs::Metadata) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let _ = std::os::unix::fs::chown(file, Some(like.uid()), Some(like.gid()));
+    }
+    std::fs::set_permissions(file, like.permissions())
 }

@@ -270,6 +270,9 @@ fn an_erasure_that_has_still_to_reach_the_models_costs_nobody_else_a_version() {
     let broken = project.write("sql/core/broken.sql", "SELECT error('not today') AS why FROM clean_hubspot.contacts");
     assert!(!clinic.forget(&[&format!("contacts/{contact}")]).status.success());
     std::fs::remove_file(broken).expect("the file");
+    // Building alone does not know what cleaning has still to do.
+    let path = clinic.pipeline.to_str().expect("a path in UTF-8");
+    assert!(project.command(&["build", path]).output().expect("the binary runs").status.success());
     let another = clinic.another(Kind::Contact, &[*contact]);
     let deal = clinic.deal_of_another();
     clinic.change(|network, now| {
@@ -309,12 +312,27 @@ fn merges_in_the_account_and_other_names_of_it_bring_nobody_back() {
     assert!(is_there(one));
     clinic.forgets(&format!("contacts/{one}"));
     assert!(!is_there(one) && !is_there(other));
+    assert!(clinic.forget(&[&format!("contacts/{other}"), "--undo"]).status.success());
+    clinic.load(&["--full-refresh"]);
+    assert!(is_there(one) && !is_there(winner));
     // The same portal by another name.
     let base = std::fs::read_to_string(project.hubspot(&STREAMS[..6], "")).expect("a pipeline");
     let named = base.replace("plugin = \"hubspot\"\n", "plugin = \"hubspot\"\nname = \"crm\"\n");
     let output = project.try_run(&project.write("crm.toml", &named), &[]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(!project.query("SELECT 1 FROM raw_crm.contacts").is_empty());
+    assert_eq!(clinic.said(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_newer_plugin_tells_of_reaches_the_forgotten() {
+    let clinic = Clinic::new();
+    let Clinic { project, contact, .. } = &clinic;
+    clinic.load(&[]);
+    project.query("UPDATE _host.streams SET free_text = NULL, merged = NULL");
+    clinic.forgets(&format!("contacts/{contact}"));
+    assert!(!clinic.said().is_empty());
+    clinic.load(&[]);
     assert_eq!(clinic.said(), Vec::<String>::new());
 }
 

@@ -32,6 +32,14 @@ impl Builder<'_> {
                 return Err(unknown("column", name, &columns).on(model.place(&["snapshot".into(), key.into()])));
             }
         }
+        if !config.records.is_empty() {
+            let streams: Vec<_> = self.warehouse.loaded_streams()?.iter().map(LoadedStream::name).collect();
+            let names: Vec<_> = streams.iter().map(String::as_str).collect();
+            if let Some((column, stream)) = config.records.iter().find(|(_, stream)| !streams.contains(stream)) {
+                let place = model.place(&["snapshot".into(), "records".into(), column.as_str().into()]);
+                return Err(unknown("stream", stream, &names).on(place));
+            }
+        }
         let (next, query) = (model.table.suffixed("__next"), self.query(model)?);
         let key = model.name().to_lowercase();
         let Some(before) = self.catalog.get(&key).filter(|_| self.published.contains_key(&model.name())) else {
@@ -54,7 +62,7 @@ impl Builder<'_> {
             return Ok(Form::Delta { replaced: gone });
         }
         // The history in the columns of today, without who was forgotten, then what is new.
-        let forgotten = if self.erases { self.forgotten(config, &all)? } else { Forgotten::default() };
+        let forgotten = if self.erases { Self::forgotten(config, &all) } else { Forgotten::default() };
         let was_there = |name: &str| before.iter().any(|other| other.name.eq_ignore_ascii_case(name));
         let fitted = all.iter().map(|column| {
             let (name, data_type) = (quote(&column.name), &column.data_type);
@@ -103,14 +111,9 @@ impl Builder<'_> {
     }
 
     /// Which versions are of records that were forgotten, and which of such that are linked with them.
-    fn forgotten(&self, config: &Snapshot, columns: &[Named]) -> Result<Forgotten> {
-        let streams: Vec<_> = self.warehouse.loaded_streams()?.iter().map(LoadedStream::name).collect();
-        let names: Vec<_> = streams.iter().map(String::as_str).collect();
+    fn forgotten(config: &Snapshot, columns: &[Named]) -> Forgotten {
         let (mut gone, mut linked) = (Vec::new(), Vec::new());
         for (column, stream) in &config.records {
-            if !streams.contains(stream) {
-                return Err(unknown("stream", stream, &names));
-            }
             let key = format!("published.{}::VARCHAR", quote(column));
             gone.push(Warehouse::is_forgotten(&key, stream));
             linked.push(Warehouse::is_linked_with_forgotten(&key, stream));
@@ -121,7 +124,7 @@ impl Builder<'_> {
         };
         let texts = columns.iter().filter(|column| column.data_type == "VARCHAR" && !is_fixed(&column.name));
         let texts = texts.filter(|_| !linked.is_empty()).map(|column| column.name.clone());
-        Ok(Forgotten { texts: texts.collect(), is_gone: gone.join(" OR "), is_linked: linked.join(" OR ") })
+        Forgotten { texts: texts.collect(), is_gone: gone.join(" OR "), is_linked: linked.join(" OR ") }
     }
 
     /// Writes into `name__delta` the versions that begin, and those of `history` that end, with their end.
