@@ -38,7 +38,7 @@ impl Forget {
         let emptied = forgotten.emptied.iter();
         lines.extend(emptied.map(|(table, rows)| format!("emptied  the free text in {rows} linked rows of {table}")));
         if lines.is_empty() {
-            lines.push(format!("nothing of {} was here", self.record));
+            lines.push(format!("nothing of {} was here; `--undo` lets it in again if that is a slip", self.record));
         }
         let records =
             if forgotten.records == 1 { "record is".to_owned() } else { format!("{} records are", forgotten.records) };
