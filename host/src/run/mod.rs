@@ -195,13 +195,7 @@ impl Context<'_> {
         let graph = self.models(&warehouse, &[], &[])?;
         let load_id = self.begin(&warehouse, "clean")?;
         let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, all).await;
-        let report = self.finish(
-            &warehouse,
-            &load_id,
-            started,
-            (Vec::new(), Vec::new(), Vec::new()),
-            rest.map(|rest| (Vec::new(), rest)),
-        );
+        let report = self.finish_without_sources(&warehouse, &load_id, started, rest);
         self.rewritten(warehouse, report?)
     }
 
@@ -216,13 +210,7 @@ impl Context<'_> {
         let load_id = self.begin(&warehouse, "forget")?;
         let forgotten = warehouse.forget(&stream, &key, &load_id)?;
         let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, false).await;
-        let report = self.finish(
-            &warehouse,
-            &load_id,
-            started,
-            (Vec::new(), Vec::new(), Vec::new()),
-            rest.map(|rest| (Vec::new(), rest)),
-        );
+        let report = self.finish_without_sources(&warehouse, &load_id, started, rest);
         let is_due = warehouse.is_rewrite_due()?;
         let rewritten = if is_due { warehouse.rewrite() } else { Ok(()) };
         let report = report?;
@@ -291,6 +279,18 @@ impl Context<'_> {
         let build = async || self.build_models(&graph, warehouse, load_id, &options);
         let built = self.again("marts", build).await?;
         Ok((cleaned, reconciliation, Some(built)))
+    }
+
+    /// The end of a run that asks no source.
+    fn finish_without_sources(
+        &self,
+        warehouse: &Warehouse,
+        load_id: &str,
+        started: Instant,
+        rest: Result<CleanedAndBuilt>,
+    ) -> Result<Report> {
+        let nothing = (Vec::new(), Vec::new(), Vec::new());
+        self.finish(warehouse, load_id, started, nothing, rest.map(|rest| (Vec::new(), rest)))
     }
 
     fn finish(
