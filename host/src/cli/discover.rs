@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Format, Shared, json};
 use crate::error::{Error, Result, nearest};
-use crate::run::Context;
+use crate::run::{Context, Discovered};
 
 /// Lists streams and columns.
 #[derive(Args)]
@@ -21,27 +21,31 @@ pub(super) struct Discover {
 impl Discover {
     pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
         let prepared = context.prepare().await?;
-        let discovered = context.discover(&prepared.sources, true).await?;
-        let is_it = |source: &str, name: &str, stream: &str| stream == name || stream == format!("{source}.{name}");
-        let wanted = |source: &str, name: &str| self.stream.as_ref().is_none_or(|stream| is_it(source, name, stream));
-        let names = discovered.iter().flat_map(|found| found.streams.iter().map(|one| (&found.source.name, &one.name)));
-        if let Some(stream) = self.stream.as_ref().filter(|stream| !names.clone().any(|(a, b)| is_it(a, b, stream))) {
-            let error = Error::config(format!("`--stream`: no source has a stream `{stream}`"));
-            let near = nearest(stream, names.map(|(_, name)| name.as_str()));
-            return Err(error.hint(near.unwrap_or_else(|| "`host discover PIPELINE` lists them".to_owned())));
+        let mut discovered = context.discover(&prepared.sources, true).await?;
+        if let Some(wanted) = &self.stream {
+            let names: Vec<_> =
+                discovered.iter().flat_map(|found| found.streams.iter().map(|stream| stream.name.clone())).collect();
+            for Discovered { source, streams } in &mut discovered {
+                streams
+                    .retain(|stream| stream.name == *wanted || format!("{}.{}", source.name, stream.name) == *wanted);
+            }
+            if discovered.iter().all(|found| found.streams.is_empty()) {
+                let error = Error::config(format!("`--stream`: no source has a stream `{wanted}`"));
+                let near = nearest(wanted, names.iter().map(String::as_str));
+                return Err(error.hint(near.unwrap_or_else(|| "`host discover PIPELINE` lists them".to_owned())));
+            }
         }
         if shared.format == Format::Json {
             let sources = discovered.iter().map(|found| {
-                let streams: Vec<_> =
-                    found.streams.iter().filter(|stream| wanted(&found.source.name, &stream.name)).collect();
-                serde_json::json!({ "source": found.source.name, "account": found.source.account, "streams": streams })
+                let Discovered { source, streams } = found;
+                serde_json::json!({ "source": source.name, "account": source.account, "streams": streams })
             });
             return json(&sources.collect::<Vec<_>>());
         }
         let mut lines = Vec::new();
         for found in &discovered {
             lines.push(format!("{}  {}", found.source.name, found.source.account.as_deref().unwrap_or_default()));
-            for stream in found.streams.iter().filter(|stream| wanted(&found.source.name, &stream.name)) {
+            for stream in &found.streams {
                 let key = stream.schema.primary_key.join(", ");
                 let scope = stream.scope.as_ref().map(|scope| format!(" · scope {scope}")).unwrap_or_default();
                 let carrier =

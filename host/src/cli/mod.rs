@@ -200,7 +200,8 @@ fn dispatch(command: &Command, shared: &Shared) -> Result<Output> {
     Ok(text.into())
 }
 
-/// Loads a pipeline and runs work on it, which Ctrl-C or a request to terminate asks to stop; a second one ends the process at once.
+/// Loads a pipeline and runs work on it, which Ctrl-C or a request to terminate asks to stop; a second one ends the
+/// process at once.
 fn on_pipeline<T>(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<'_>) -> Result<T>) -> Result<T> {
     let (pipeline, engine, search) = opened(path, shared, &engine()?)?;
     let progress =

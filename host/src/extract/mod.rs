@@ -109,9 +109,7 @@ pub async fn extract(
         }
     }
     extracted.sort_by(|a, b| a.stream.cmp(&b.stream));
-    // A link may be of a record that came earlier, or with another reader.
-    let erased = warehouse.erase_again(&options.load_id);
-    first_error.map_or_else(|| erased.map(|()| extracted), Err)
+    first_error.map_or(Ok(extracted), Err)
 }
 
 struct StreamTask {

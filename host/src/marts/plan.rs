@@ -131,7 +131,6 @@ pub fn build(graph: &Graph, target: &Target<'_>, options: &Options, stopped: &dy
         touched: work.touched(&outcome.warned).collect(),
         fingerprint: is_complete.then_some(overall),
         load_id: target.load_id,
-        erases,
         warnings: &outcome.warnings,
     };
     publish(&builder, &publication)?;

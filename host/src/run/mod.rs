@@ -164,7 +164,11 @@ impl Context<'_> {
                 warehouse.work_freely()?;
                 extracted
             };
-            let extracted = self.again("extract", extract).await?;
+            let extracted = self.again("extract", extract).await;
+            // A link may be of a record that came earlier, or with another reader, also where this one failed.
+            let erased = warehouse.erase_again(&load_id);
+            let extracted = extracted?;
+            erased?;
             warehouse.record_steps(&load_id, extracted.iter().map(Extracted::step))?;
             self.clean_and_build(&warehouse, &prepared.rules, graph, &load_id, false)
                 .await
@@ -194,6 +198,7 @@ impl Context<'_> {
         }
         let graph = self.models(&warehouse, &[], &[])?;
         let load_id = self.begin(&warehouse, "clean")?;
+        warehouse.erase_again(&load_id)?;
         let rest = self.clean_and_build(&warehouse, &rules, graph, &load_id, all).await;
         let report = self.finish_without_sources(&warehouse, &load_id, started, rest);
         self.rewritten(warehouse, report?)
@@ -265,7 +270,6 @@ impl Context<'_> {
         let max_rejected = self.pipeline.file.pipeline.max_rejected;
         let options = clean::Options { load_id: load_id.to_owned(), replay, max_rejected };
         self.progress.tell(Event::Step { step: "clean" });
-        warehouse.erase_again(load_id)?;
         let clean = async || clean::clean(warehouse, rules, &options, self.progress, &self.stop).await;
         let cleaned = self.again("clean", clean).await?;
         let changed = cleaned.iter().filter(|stream| !stream.unchanged);

@@ -101,15 +101,17 @@ impl Warehouse {
                 self.touch(&raw, load_id)?;
             }
         }
-        for name in ["changes", "rejects", "notes", "merges"] {
-            let is_it =
-                "(SELECT 1 FROM _host.forgotten AS f WHERE f.stream = j.stream AND f.key_sha256 = sha256(j.key))";
-            let also = if name == "merges" {
-                " OR EXISTS (SELECT 1 FROM _host.forgotten AS f WHERE f.stream = j.stream AND f.key_sha256 = sha256(j.survivor_key))"
-            } else {
-                ""
+        let of_key: &[&str] = &["key"];
+        let journal =
+            [("changes", of_key), ("rejects", of_key), ("notes", of_key), ("merges", &["key", "survivor_key"])];
+        for (name, keys) in journal {
+            let is_it = |key: &&str| {
+                format!(
+                    "EXISTS (SELECT 1 FROM _host.forgotten AS f WHERE f.stream = j.stream AND f.key_sha256 = sha256(j.{key}))"
+                )
             };
-            let count = self.change(&format!("DELETE FROM _host.{name} AS j WHERE EXISTS {is_it}{also}"), &[])?;
+            let which = keys.iter().map(is_it).collect::<Vec<_>>().join(" OR ");
+            let count = self.change(&format!("DELETE FROM _host.{name} AS j WHERE {which}"), &[])?;
             note(&mut erased.rows, &Table::new("_host", name), count);
         }
         self.forget_seen_of(&streams)?;

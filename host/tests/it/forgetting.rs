@@ -69,6 +69,10 @@ fn a_forgotten_person_stays_away() {
 const STREAMS: [&str; 7] =
     ["companies", "contacts", "deals", "deals_companies", "deals_contacts", "contacts_companies", "deals_history"];
 
+/// The tables that a deal's name is in.
+const EVERYWHERE: [&str; 5] =
+    ["_host.changes", "clean_hubspot.deals", "core.names", "raw_hubspot.deals", "raw_hubspot.deals_history"];
+
 /// Rules and models that keep what was said: in the journal, between rules, and as versions.
 const RULES_AND_MODELS: &str = r#"
 [[rule]]
@@ -195,9 +199,7 @@ fn what_linked_records_say_of_the_forgotten_goes_too() {
     // A version that ended.
     clinic.say(*deal, "Pagamento Zuleide Quaresma");
     clinic.load(&[]);
-    let everywhere =
-        ["_host.changes", "clean_hubspot.deals", "core.names", "raw_hubspot.deals", "raw_hubspot.deals_history"];
-    assert_eq!(clinic.said_of(*deal), everywhere);
+    assert_eq!(clinic.said_of(*deal), EVERYWHERE);
     let count = || project.query("SELECT count(*) AS rows, sum(amount)::VARCHAR AS amount FROM clean_hubspot.deals");
     let deals = count();
     let record = format!("contacts/{contact}");
@@ -211,7 +213,7 @@ fn what_linked_records_say_of_the_forgotten_goes_too() {
     assert!(!project.query(&stages).is_empty());
     let name = project.query(&format!("SELECT name FROM raw_hubspot.companies WHERE id = '{company}'"));
     assert!(name[0]["name"].is_string(), "{name:?}");
-    assert_eq!(clinic.said_of(other), everywhere);
+    assert_eq!(clinic.said_of(other), EVERYWHERE);
     assert_eq!(project.query("SELECT 1 FROM core.names WHERE valid_to IS NOT NULL").len(), 1);
     // As little as nothing changed, and then what changed is loaded without it.
     let again = clinic.load(&["--full-refresh"]);
@@ -354,10 +356,7 @@ fn a_slip_is_told_costs_nothing_and_is_undone() {
     assert!(stderr(&output).contains("was forgotten at"), "{}", stderr(&output));
     assert!(clinic.forget(&[&record, "--undo"]).status.success());
     clinic.load(&["--full-refresh"]);
-    assert_eq!(
-        clinic.said_of(clinic.deal),
-        ["_host.changes", "clean_hubspot.deals", "core.names", "raw_hubspot.deals", "raw_hubspot.deals_history"]
-    );
+    assert_eq!(clinic.said_of(clinic.deal), EVERYWHERE);
 }
 
 #[test]

@@ -18,8 +18,6 @@ pub(in crate::marts) struct Publication<'a> {
     pub(in crate::marts) fingerprint: Option<String>,
     /// The run.
     pub(in crate::marts) load_id: &'a str,
-    /// Whether no model holds any more what was erased.
-    pub(in crate::marts) erases: bool,
     /// Tests of severity `warn` that did not hold.
     pub(in crate::marts) warnings: &'a [String],
 }
@@ -86,7 +84,7 @@ pub(in crate::marts) fn publish(builder: &Builder<'_>, publication: &Publication
             record::write(warehouse, &model.table, &model.kind.to_string(), &published, 0.0)?;
         }
         warehouse.execute("DELETE FROM _host.models_aside; DELETE FROM _host.publications")?;
-        if publication.erases {
+        if builder.erases {
             warehouse.models_are_clear()?;
         }
         let sql = "INSERT INTO _host.publications BY NAME SELECT nullif(?, '') AS fingerprint, ? AS load_id, \

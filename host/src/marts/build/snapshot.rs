@@ -9,12 +9,13 @@ use crate::warehouse::{LoadedStream, Named, Table, Warehouse, quote, quote_all};
 /// The columns that a snapshot adds.
 pub(in crate::marts) const ADDED: [&str; 2] = ["valid_from", "valid_to"];
 
-/// What a snapshot has to lose, as SQL on its versions, `published`.
-#[derive(Default)]
-struct Forgotten {
-    /// Columns of text, which may name somebody.
+/// What a snapshot loses of who was forgotten, as SQL on its versions, `published`.
+struct Erased {
+    /// True of versions that stay.
+    stays: String,
+    /// Columns of text, which may name somebody, …
     texts: Vec<String>,
-    is_gone: String,
+    /// … in the versions of which this is true.
     is_linked: String,
 }
 
@@ -62,33 +63,25 @@ impl Builder<'_> {
             return Ok(Form::Delta { replaced: gone });
         }
         // The history in the columns of today, without who was forgotten, then what is new.
-        let forgotten = if self.erases { Self::forgotten(config, &all) } else { Forgotten::default() };
+        let Erased { stays, texts, is_linked } = self.erased(config, &all);
         let was_there = |name: &str| before.iter().any(|other| other.name.eq_ignore_ascii_case(name));
         let fitted = all.iter().map(|column| {
             let (name, data_type) = (quote(&column.name), &column.data_type);
             let value = if !was_there(&column.name) {
                 "NULL".to_owned()
-            } else if forgotten.texts.contains(&column.name) {
+            } else if texts.contains(&column.name) {
                 // What today's row does not say either.
-                format!(
-                    "CASE WHEN _today.{name} IS NULL AND ({}) THEN NULL ELSE published.{name} END",
-                    forgotten.is_linked
-                )
+                format!("CASE WHEN _today.{name} IS NULL AND ({is_linked}) THEN NULL ELSE published.{name} END")
             } else {
                 format!("published.{name}")
             };
             format!("CAST({value} AS {data_type}) AS {name}")
         });
         let fitted = fitted.collect::<Vec<_>>().join(", ");
-        let today = if forgotten.texts.is_empty() {
+        let today = if texts.is_empty() {
             String::new()
         } else {
             format!("LEFT JOIN ({query}\n) AS _today ON {}", same_key(&config.key, "_today", "published"))
-        };
-        let stays = if forgotten.is_gone.is_empty() {
-            "true".to_owned()
-        } else {
-            format!("NOT coalesce({}, false)", forgotten.is_gone)
         };
         self.warehouse.execute(&format!(
             "CREATE TABLE {next} AS SELECT {fitted} FROM {} AS published {today} WHERE {stays}",
@@ -111,20 +104,22 @@ impl Builder<'_> {
     }
 
     /// Which versions are of records that were forgotten, and which of such that are linked with them.
-    fn forgotten(config: &Snapshot, columns: &[Named]) -> Forgotten {
+    fn erased(&self, config: &Snapshot, columns: &[Named]) -> Erased {
         let (mut gone, mut linked) = (Vec::new(), Vec::new());
-        for (column, stream) in &config.records {
+        for (column, stream) in config.records.iter().filter(|_| self.erases) {
             let key = format!("published.{}::VARCHAR", quote(column));
             gone.push(Warehouse::is_forgotten(&key, stream));
             linked.push(Warehouse::is_linked_with_forgotten(&key, stream));
         }
+        let stays =
+            if gone.is_empty() { "true".to_owned() } else { format!("NOT coalesce({}, false)", gone.join(" OR ")) };
         let is_fixed = |name: &str| {
             let mut fixed = config.key.iter().chain(config.records.keys());
             fixed.any(|other| other.eq_ignore_ascii_case(name))
         };
         let texts = columns.iter().filter(|column| column.data_type == "VARCHAR" && !is_fixed(&column.name));
         let texts = texts.filter(|_| !linked.is_empty()).map(|column| column.name.clone());
-        Forgotten { texts: texts.collect(), is_gone: gone.join(" OR "), is_linked: linked.join(" OR ") }
+        Erased { stays, texts: texts.collect(), is_linked: linked.join(" OR ") }
     }
 
     /// Writes into `name__delta` the versions that begin, and those of `history` that end, with their end.
