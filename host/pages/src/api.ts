@@ -1,7 +1,7 @@
-// Asks the server: JSON in and out, and one kind of error that says what failed and what to do.
+// Requests to the server: JSON in and out, and one error type with a message and a hint.
 
 export class ApiError extends Error {
-  /** `status` is 0 where the server did not answer. */
+  /** `status` is the HTTP status, or 0 if the server did not respond. */
   constructor(
     readonly status: number,
     readonly kind: string,
@@ -14,13 +14,14 @@ export class ApiError extends Error {
 
 export type Parameters = Record<string, string | number | boolean | null | undefined | string[]>;
 
-/** `path` with its parameters; lists repeat the name, null and empty ones are left out. */
+/** `path` with a query; a list repeats its name, and null and empty values are omitted. */
 export function address(path: string, parameters: Parameters | URLSearchParams = {}): string {
   const query = new URLSearchParams(parameters instanceof URLSearchParams ? parameters : undefined);
   if (!(parameters instanceof URLSearchParams)) {
     for (const [name, value] of Object.entries(parameters)) {
-      for (const one of Array.isArray(value) ? value : [value]) {
-        if (one !== null && one !== undefined && one !== "" && one !== false) query.append(name, String(one));
+      for (const single of Array.isArray(value) ? value : [value]) {
+        const isEmpty = single === null || single === undefined || single === "" || single === false;
+        if (!isEmpty) query.append(name, String(single));
       }
     }
   }
@@ -28,13 +29,13 @@ export function address(path: string, parameters: Parameters | URLSearchParams =
   return text ? `${path}?${text}` : path;
 }
 
-async function ask<T>(path: string, init: RequestInit): Promise<T> {
+async function request<T>(path: string, init: RequestInit): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, init);
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    window.dispatchEvent(new CustomEvent("server-gone"));
+    window.dispatchEvent(new CustomEvent("server-unreachable"));
     throw new ApiError(0, "unreachable", "");
   }
   const text = await response.text();
@@ -54,14 +55,17 @@ async function ask<T>(path: string, init: RequestInit): Promise<T> {
   );
 }
 
-/** Reads. */
+/** Sends a GET request. */
 export function get<T>(path: string, parameters: Parameters | URLSearchParams = {}, signal?: AbortSignal): Promise<T> {
-  return ask<T>(address(path, parameters), { headers: { Accept: "application/json" }, ...(signal ? { signal } : {}) });
+  return request<T>(address(path, parameters), {
+    headers: { Accept: "application/json" },
+    ...(signal ? { signal } : {}),
+  });
 }
 
-/** Changes something. The header tells the server that its own page asks, since a form of another site cannot set it. */
+/** Sends a POST request. The header proves that the request is from these pages: a form on another site cannot set it. */
 export function post<T>(path: string, body: unknown = {}): Promise<T> {
-  return ask<T>(path, {
+  return request<T>(path, {
     method: "POST",
     headers: { Accept: "application/json", "Content-Type": "application/json", "X-Requested-With": "host" },
     body: JSON.stringify(body),

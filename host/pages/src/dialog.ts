@@ -1,21 +1,21 @@
-// A panel at the page's side, or a small window: the browser's own dialog keeps the focus inside and Escape closes it.
+// Dialogs: a panel at the side of the page, or a small window. The browser's `dialog` keeps the focus inside.
 import { button, type Child, fill, h, uniqueId } from "./dom.ts";
 import { t } from "./i18n.ts";
 
 export interface Dialog {
   body: HTMLElement;
-  /** Ends when the dialog is closed. */
+  /** Aborts when the dialog is closed. */
   signal: AbortSignal;
   close: () => void;
 }
 
-/** Opens a dialog over the page; `kind` is `side` for a panel and `small` for a question. */
+/** Opens a dialog: `side` is a panel, `small` a window; `lead` stands above the body. */
 export function openDialog(title: string, kind: "side" | "small", ...lead: Child[]): Dialog {
   const id = uniqueId("dialog");
   const controller = new AbortController();
   const body = h("div", { class: "dialog-body" });
-  const close = (): void => made.close();
-  const made = h(
+  const close = (): void => dialog.close();
+  const dialog = h(
     "dialog",
     {
       class: `dialog ${kind}`,
@@ -23,11 +23,11 @@ export function openDialog(title: string, kind: "side" | "small", ...lead: Child
       on: {
         close: () => {
           controller.abort();
-          made.remove();
+          dialog.remove();
         },
-        // A press beside the panel closes it, as Escape does.
+        // A click on the backdrop closes the dialog, as Escape does.
         click: (event) => {
-          if (event.target === made) made.close();
+          if (event.target === dialog) dialog.close();
         },
       },
     },
@@ -44,28 +44,28 @@ export function openDialog(title: string, kind: "side" | "small", ...lead: Child
       body,
     ),
   );
-  document.body.append(made);
-  made.showModal();
+  document.body.append(dialog);
+  dialog.showModal();
   window.addEventListener("popstate", close, { signal: controller.signal });
   return { body, signal: controller.signal, close };
 }
 
-/** A dialog's content taken anew, with a way back to what was there. */
-export function step(body: HTMLElement, back: string, ...children: Child[]): void {
-  const before = [...body.childNodes];
-  const place = body.closest(".dialog-inner");
-  const top = place?.scrollTop ?? 0;
-  const return_ = button(
-    `← ${back}`,
+/** Replaces the content of a dialog, with a button that restores the content, the scroll position and the focus. */
+export function openStep(body: HTMLElement, backLabel: string, ...children: Child[]): void {
+  const previous = [...body.childNodes];
+  const scroller = body.closest(".dialog-inner");
+  const top = scroller?.scrollTop ?? 0;
+  const opener = document.activeElement instanceof HTMLElement ? document.activeElement : null;
+  const backButton = button(
+    `← ${backLabel}`,
     () => {
-      body.replaceChildren(...before);
-      place?.scrollTo(0, top);
+      body.replaceChildren(...previous);
+      scroller?.scrollTo(0, top);
       opener?.focus();
     },
     { class: "quiet" },
   );
-  const opener = document.activeElement instanceof HTMLElement ? document.activeElement : null;
-  fill(body, return_, ...children);
-  place?.scrollTo(0, 0);
-  return_.focus();
+  fill(body, backButton, ...children);
+  scroller?.scrollTo(0, 0);
+  backButton.focus();
 }

@@ -1,4 +1,4 @@
-// Builds elements. What comes from data is only ever text or an attribute's value, never markup.
+// Builds elements. Data becomes text or attribute values, never markup.
 
 export type Child = Node | string | number | null | undefined | false | Child[];
 
@@ -8,8 +8,8 @@ export interface Attributes {
   [name: string]: unknown;
 }
 
-/** Sets attributes: `true` is an empty one, `false`, null and undefined leave it out. */
-function set(element: Element, attributes: Attributes): void {
+/** Sets attributes: `true` sets an empty value; `false`, null and undefined set no attribute. */
+function setAttributes(element: Element, attributes: Attributes): void {
   for (const [name, value] of Object.entries(attributes)) {
     if (name === "on") {
       for (const [event, handler] of Object.entries(value as Record<string, EventListener>)) {
@@ -36,7 +36,7 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   ...children: Child[]
 ): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
-  set(element, attributes);
+  setAttributes(element, attributes);
   append(element, children);
   return element;
 }
@@ -48,25 +48,24 @@ export function svg<K extends keyof SVGElementTagNameMap>(
   ...children: Child[]
 ): SVGElementTagNameMap[K] {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  set(element, attributes);
+  setAttributes(element, attributes);
   append(element, children);
   return element;
 }
 
-/** Puts `children` in the place of what `element` holds. */
+/** Replaces the content of `element` with `children`. */
 export function fill(element: Element, ...children: Child[]): void {
   element.replaceChildren();
   append(element, children);
 }
 
-let last = 0;
-/** An id that no other element of the page has. */
+let lastId = 0;
+/** An id that is unique in the document. */
 export function uniqueId(prefix: string): string {
-  last += 1;
-  return `${prefix}-${last}`;
+  lastId += 1;
+  return `${prefix}-${lastId}`;
 }
 
-/** A button with a text. */
 export function button(
   text: Child,
   onClick: (event: MouseEvent) => void,
@@ -79,12 +78,11 @@ export function button(
   );
 }
 
-/** A link inside these pages. */
 export function link(href: string, text: Child, attributes: Attributes = {}): HTMLAnchorElement {
   return h("a", { href, ...attributes }, text);
 }
 
-/** Text in which `code` stands between backticks. */
+/** Text whose parts between backticks become `code` elements. */
 export function prose(text: string): Child[] {
-  return text.split("`").map((part, at) => (at % 2 === 1 ? h("code", {}, part) : part));
+  return text.split("`").map((part, index) => (index % 2 === 1 ? h("code", {}, part) : part));
 }

@@ -1,50 +1,50 @@
-// What happens on the server, as it happens: one stream for the whole document, opened anew when it breaks.
+// The server's events: one connection for the whole document, which reconnects after it breaks.
 
-export type Kind = "run" | "progress" | "log";
+export type EventKind = "run" | "progress" | "log";
 type Listener = (data: unknown) => void;
 
-const listeners: Record<Kind, Set<Listener>> = { run: new Set(), progress: new Set(), log: new Set() };
-const back = new Set<() => void>();
+const listeners: Record<EventKind, Set<Listener>> = { run: new Set(), progress: new Set(), log: new Set() };
+const reconnectListeners = new Set<() => void>();
 let source: EventSource | null = null;
-let isGone = false;
-let retry = 0;
-/** Whether something may have happened that was not heard, since nobody looked. */
-let hasMissed = false;
+let isLost = false;
+let attempts = 0;
+/** Events may be missing, because the page was hidden and had no connection. */
+let mayHaveMissed = false;
 
-function say(gone: boolean): void {
-  if (gone !== isGone) window.dispatchEvent(new CustomEvent(gone ? "server-lost" : "server-back"));
-  // What happened meanwhile was not told: whoever listens reads anew.
-  if (!gone && (isGone || hasMissed)) for (const listener of back) listener();
-  isGone = gone;
-  if (!gone) hasMissed = false;
+/** Notes whether the server responds; after a gap the reconnect listeners read their data again. */
+function setLost(lost: boolean): void {
+  if (lost !== isLost) window.dispatchEvent(new CustomEvent(lost ? "connection-lost" : "connection-restored"));
+  if (!lost && (isLost || mayHaveMissed)) for (const listener of reconnectListeners) listener();
+  isLost = lost;
+  if (!lost) mayHaveMissed = false;
 }
 
-function open(): void {
+function connect(): void {
   source?.close();
-  const mine = new EventSource("/api/events");
-  source = mine;
-  mine.addEventListener("open", () => {
-    retry = 0;
-    say(false);
+  const opened = new EventSource("/api/events");
+  source = opened;
+  opened.addEventListener("open", () => {
+    attempts = 0;
+    setLost(false);
   });
-  // The first tells all as it is, which was just read; a further one, that some was not heard.
+  // The first snapshot adds nothing to what the page just read. A later one means that events were dropped.
   let isFirst = true;
-  mine.addEventListener("snapshot", () => {
-    if (!isFirst) for (const listener of back) listener();
+  opened.addEventListener("snapshot", () => {
+    if (!isFirst) for (const listener of reconnectListeners) listener();
     isFirst = false;
   });
-  mine.addEventListener("error", () => {
-    if (mine !== source || document.hidden) return;
-    say(true);
-    // The browser gives up on a stream that was refused; this does not.
-    if (mine.readyState !== EventSource.CLOSED) return;
-    retry = Math.min(retry + 1, 5);
+  opened.addEventListener("error", () => {
+    if (opened !== source || document.hidden) return;
+    setLost(true);
+    // The browser does not retry a connection that was refused.
+    if (opened.readyState !== EventSource.CLOSED) return;
+    attempts = Math.min(attempts + 1, 5);
     setTimeout(() => {
-      if (mine === source && !document.hidden) open();
-    }, 1000 * retry);
+      if (opened === source && !document.hidden) connect();
+    }, 1000 * attempts);
   });
-  for (const kind of Object.keys(listeners) as Kind[]) {
-    mine.addEventListener(kind, (event) => {
+  for (const kind of Object.keys(listeners) as EventKind[]) {
+    opened.addEventListener(kind, (event) => {
       let data: unknown;
       try {
         data = JSON.parse((event as MessageEvent<string>).data);
@@ -56,27 +56,27 @@ function open(): void {
   }
 }
 
-/** Calls `listener` with each event of a kind until `signal` ends. */
-export function listen<T>(kind: Kind, listener: (data: T) => void, signal: AbortSignal): void {
-  const heard = listener as Listener;
-  listeners[kind].add(heard);
-  signal.addEventListener("abort", () => listeners[kind].delete(heard));
+/** Calls `listener` with each event of `kind` until `signal` aborts. */
+export function listen<T>(kind: EventKind, listener: (data: T) => void, signal: AbortSignal): void {
+  const untyped = listener as Listener;
+  listeners[kind].add(untyped);
+  signal.addEventListener("abort", () => listeners[kind].delete(untyped));
 }
 
-/** Calls `listener` when the server answers again after it did not, until `signal` ends. */
-export function onBack(listener: () => void, signal: AbortSignal): void {
-  back.add(listener);
-  signal.addEventListener("abort", () => back.delete(listener));
+/** Calls `listener` after a gap in the events until `signal` aborts. */
+export function onReconnect(listener: () => void, signal: AbortSignal): void {
+  reconnectListeners.add(listener);
+  signal.addEventListener("abort", () => reconnectListeners.delete(listener));
 }
 
 export function startEvents(): void {
-  open();
-  window.addEventListener("server-gone", () => say(true));
-  // A page that nobody looks at holds no connection: a browser has six for all of a server's pages.
+  connect();
+  window.addEventListener("server-unreachable", () => setLost(true));
+  // A hidden page closes its connection: a browser allows six for all pages of a server.
   document.addEventListener("visibilitychange", () => {
-    hasMissed = true;
+    mayHaveMissed = true;
     if (document.hidden) source?.close();
-    else open();
+    else connect();
   });
   window.addEventListener("pagehide", () => source?.close());
 }

@@ -1,75 +1,96 @@
-// The filters as the address holds them: what is chosen, and the address of another choice.
+// The filters of the dashboard, whose selected values are in the address of the page.
+import { formatMonth } from "./format.ts";
+import { localized } from "./i18n.ts";
 import { navigate } from "./router.ts";
 import type { Filter } from "./types.ts";
 
-/** Names under which a filter stands in the address. */
-export function parameters(filter: Filter): string[] {
+/** The query parameters of a filter. */
+export function parameterNames(filter: Filter): string[] {
   return filter.kind === "period" ? [`${filter.name}_from`, `${filter.name}_to`] : [filter.name];
 }
 
-/** What is chosen of a filter, its default where the address says nothing. */
-export function chosen(filter: Filter, query: URLSearchParams): string[] {
-  if (filter.kind === "period") return parameters(filter).map((name) => query.get(name) ?? "");
+/** The selected values of a filter, or its default; a period always has two values, of which either may be empty. */
+export function selectedValues(filter: Filter, query: URLSearchParams): string[] {
+  if (filter.kind === "period") return parameterNames(filter).map((name) => query.get(name) ?? "");
   const given = query.getAll(filter.name).filter(Boolean);
   if (given.length > 0) return given;
   const fallback = filter.default ?? [];
   return Array.isArray(fallback) ? fallback : [fallback];
 }
 
-/** Whether the address itself chooses something of it. */
+/** A value of a filter, with months as words. */
+export function valueLabel(value: string): string {
+  return /^\d{4}-\d{2}(-\d{2})?$/.test(value) ? formatMonth(value) : value;
+}
+
+/** A period, of which either end may be empty. */
+function periodLabel([from = "", to = ""]: string[]): string {
+  if (from === to) return valueLabel(from);
+  return `${from ? valueLabel(from) : "…"} – ${to ? valueLabel(to) : "…"}`;
+}
+
+/** What a set filter selects, one text for each value: `Channel: referral`, `Period: Jan 2026 – Mar 2026`. */
+export function filterLabels(filter: Filter, query: URLSearchParams): { value: string; text: string }[] {
+  const name = localized(filter.label, filter.name);
+  const values = selectedValues(filter, query);
+  if (filter.kind === "period") return [{ value: "", text: `${name}: ${periodLabel(values)}` }];
+  return values.map((value) => ({ value, text: `${name}: ${valueLabel(value)}` }));
+}
+
+/** Whether the address sets the filter. */
 export function isSet(filter: Filter, query: URLSearchParams): boolean {
-  return parameters(filter).some((name) => (query.get(name) ?? "") !== "");
+  return parameterNames(filter).some((name) => (query.get(name) ?? "") !== "");
 }
 
-/** The filters alone, without what else the address holds. */
+/** The parameters of the filters, without any other parameter of the address. */
 export function filterQuery(filters: Filter[], query: URLSearchParams): URLSearchParams {
-  const only = new URLSearchParams();
-  for (const name of filters.flatMap(parameters)) {
-    for (const value of query.getAll(name)) if (value) only.append(name, value);
+  const result = new URLSearchParams();
+  for (const name of filters.flatMap(parameterNames)) {
+    for (const value of query.getAll(name)) if (value) result.append(name, value);
   }
-  return only;
+  return result;
 }
 
-/** Chooses `values` of a filter, as a step that the browser can go back from. */
-export function choose(filter: Filter, values: string[]): void {
+/** Sets a filter to `values` and adds a step to the browser's history. */
+export function setFilter(filter: Filter, values: string[]): void {
   const query = new URLSearchParams(location.search);
-  const names = parameters(filter);
+  const names = parameterNames(filter);
   for (const name of names) query.delete(name);
-  values.forEach((value, at) => {
-    const name = filter.kind === "period" ? names[at] : filter.name;
+  values.forEach((value, index) => {
+    const name = filter.kind === "period" ? names[index] : filter.name;
     if (name && value) query.append(name, value);
   });
   const fallback = filter.default ?? null;
   if (filter.kind === "one" && values[0] === fallback) query.delete(filter.name);
-  go(query);
+  navigateTo(query);
 }
 
-/** Takes a value into a filter, or out of it where it is in: what a click on a mark does. */
-export function toggle(filter: Filter, value: string): void {
+/** Adds `value` to a filter, or removes it where it is selected. */
+export function toggleValue(filter: Filter, value: string): void {
   const query = new URLSearchParams(location.search);
   if (filter.kind === "period") {
     const month = value.slice(0, 7);
-    const isIn = chosen(filter, query).every((end) => end === month);
-    choose(filter, isIn ? [] : [month, month]);
+    const isSelected = selectedValues(filter, query).every((end) => end === month);
+    setFilter(filter, isSelected ? [] : [month, month]);
     return;
   }
-  const now = isSet(filter, query) ? chosen(filter, query) : [];
-  if (now.includes(value))
-    choose(
+  const selected = isSet(filter, query) ? selectedValues(filter, query) : [];
+  if (selected.includes(value))
+    setFilter(
       filter,
-      now.filter((other) => other !== value),
+      selected.filter((other) => other !== value),
     );
-  else choose(filter, filter.kind === "many" ? [...now, value] : [value]);
+  else setFilter(filter, filter.kind === "many" ? [...selected, value] : [value]);
 }
 
-/** Forgets every choice. */
-export function clear(filters: Filter[]): void {
+/** Removes all filters from the address. */
+export function clearFilters(filters: Filter[]): void {
   const query = new URLSearchParams(location.search);
-  for (const name of filters.flatMap(parameters)) query.delete(name);
-  go(query);
+  for (const name of filters.flatMap(parameterNames)) query.delete(name);
+  navigateTo(query);
 }
 
-function go(query: URLSearchParams): void {
+function navigateTo(query: URLSearchParams): void {
   const text = query.toString();
   navigate(location.pathname + (text ? `?${text}` : ""));
 }

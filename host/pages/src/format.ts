@@ -1,7 +1,7 @@
-// Numbers, money, months and times as the reader's language writes them.
-import { locale } from "./i18n.ts";
+// Formats numbers, money, dates, times and other values in the reader's language.
+import { humanize, locale } from "./i18n.ts";
 
-/** How a number of a figure or a column is to be read. */
+/** What a number means. */
 export type Format = "ratio" | "money" | "percent" | "integer" | "months" | "decimal";
 
 export interface Column {
@@ -10,23 +10,23 @@ export interface Column {
 }
 
 let currency = "USD";
-/** The home currency of the figures, as ISO 4217 has it. */
+/** Sets the currency of all amounts, an ISO 4217 code. */
 export function setCurrency(code: string | null | undefined): void {
   if (code) currency = code;
 }
 
-const made = new Map<string, Intl.NumberFormat>();
-function number(options: Intl.NumberFormatOptions): Intl.NumberFormat {
+const numberFormats = new Map<string, Intl.NumberFormat>();
+function numberFormat(options: Intl.NumberFormatOptions): Intl.NumberFormat {
   const key = JSON.stringify(options);
-  let format = made.get(key);
+  let format = numberFormats.get(key);
   if (!format) {
     format = new Intl.NumberFormat(locale(), options);
-    made.set(key, format);
+    numberFormats.set(key, format);
   }
   return format;
 }
 
-/** A number where there is one: decimals come as text, so that no digit is lost on the way. */
+/** The number in `value`, if it is one. The server sends decimals as text, so that they keep all digits. */
 export function toNumber(value: unknown): number | null {
   if (typeof value === "number") return Number.isFinite(value) ? value : null;
   if (typeof value !== "string" || value.trim() === "") return null;
@@ -34,7 +34,7 @@ export function toNumber(value: unknown): number | null {
   return Number.isFinite(parsed) ? parsed : null;
 }
 
-/** A number in a format; `short` is for axes: `R$ 1,2 mil`. */
+/** A number in a format; `short` is the form for axes: `R$ 12 mil`. */
 export function formatNumber(value: number, format: Format, short = false): string {
   const compact: Intl.NumberFormatOptions =
     short && Math.abs(value) >= 10_000 ? { notation: "compact", maximumFractionDigits: 1 } : {};
@@ -42,7 +42,7 @@ export function formatNumber(value: number, format: Format, short = false): stri
     case "money": {
       const digits = short ? 0 : Math.abs(value) >= 100_000 ? 0 : 2;
       const small = short && Math.abs(value) < 10 && value % 1 !== 0 ? 2 : digits;
-      return number({
+      return numberFormat({
         style: "currency",
         currency,
         currencyDisplay: "narrowSymbol",
@@ -52,20 +52,20 @@ export function formatNumber(value: number, format: Format, short = false): stri
       }).format(value);
     }
     case "percent":
-      return number({ style: "percent", maximumFractionDigits: short ? 0 : 1 }).format(value);
+      return numberFormat({ style: "percent", maximumFractionDigits: short ? 0 : 1 }).format(value);
     case "integer":
-      return number({ maximumFractionDigits: 0, ...compact }).format(value);
+      return numberFormat({ maximumFractionDigits: 0, ...compact }).format(value);
     case "months":
-      return number({
+      return numberFormat({
         style: "unit",
         unit: "month",
         unitDisplay: short ? "short" : "long",
         maximumFractionDigits: 1,
       }).format(value);
     case "ratio":
-      return number({ minimumFractionDigits: short ? 0 : 2, maximumFractionDigits: 2 }).format(value);
+      return numberFormat({ minimumFractionDigits: short ? 0 : 2, maximumFractionDigits: 2 }).format(value);
     case "decimal":
-      return number({ maximumFractionDigits: 2, ...compact }).format(value);
+      return numberFormat({ maximumFractionDigits: 2, ...compact }).format(value);
   }
 }
 
@@ -75,7 +75,7 @@ export function isNumeric(type: string): boolean {
 
 const PLAIN_DATE = /^(\d{4})-(\d{2})-(\d{2})$/;
 
-/** A day, or, of a first day of a month that `asMonth` asks for, the month: no time zone moves it. */
+/** A date without time, `2026-10-01`; with `asMonth` only its month and year. */
 export function formatDate(text: string, asMonth = false): string {
   const parts = PLAIN_DATE.exec(text);
   if (!parts) return text;
@@ -86,26 +86,26 @@ export function formatDate(text: string, asMonth = false): string {
   return new Intl.DateTimeFormat(locale(), options).format(date);
 }
 
-/** A month, `2026-10`, in words. */
+/** A month, `2026-10`, as `Oct 2026`. */
 export function formatMonth(text: string): string {
   return formatDate(`${text.slice(0, 7)}-01`, true);
 }
 
-/** An instant as DuckDB writes it, `2026-10-01 08:30:00+00`, or as RFC 3339 does. */
-function instant(text: string): Date {
+/** Parses a timestamp of DuckDB, `2026-10-01 08:30:00+00`, or of RFC 3339. */
+function parseTimestamp(text: string): Date {
   return new Date(text.includes(":") ? text.replace(" ", "T").replace(/([+-]\d{2})$/, "$1:00") : text);
 }
 
-/** An instant in the reader's own time zone. */
+/** A timestamp in the reader's time zone. */
 export function formatTime(text: string): string {
-  const date = instant(text);
+  const date = parseTimestamp(text);
   if (Number.isNaN(date.getTime())) return text;
   return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(date);
 }
 
-/** How far an instant is from now: `2 hours ago`, `in 3 days`. */
+/** The distance of a timestamp from now: `2 hours ago`, `in 3 days`. */
 export function formatAgo(text: string, now = Date.now()): string {
-  const seconds = (instant(text).getTime() - now) / 1000;
+  const seconds = (parseTimestamp(text).getTime() - now) / 1000;
   if (Number.isNaN(seconds)) return text;
   const relative = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
   for (const [unit, length] of [
@@ -118,9 +118,9 @@ export function formatAgo(text: string, now = Date.now()): string {
   return relative.format(Math.trunc(seconds), "second");
 }
 
-/** A duration: `0.3 s`, `2 min 05 s`. */
+/** A duration: `0.3 s`, `2 min 05 s`, `1 h 20 min`. */
 export function formatSeconds(seconds: number): string {
-  if (seconds < 60) return `${number({ maximumFractionDigits: 1, minimumFractionDigits: 1 }).format(seconds)} s`;
+  if (seconds < 60) return `${numberFormat({ maximumFractionDigits: 1, minimumFractionDigits: 1 }).format(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
   const rest = Math.floor(seconds % 60)
     .toString()
@@ -133,7 +133,17 @@ export function formatCount(value: number): string {
   return formatNumber(value, "integer");
 }
 
-/** A cell of a table. Columns of days that are all first ones of a month are months (`asMonth`). */
+/** A value without a format. Lists and objects become `name: value` pairs separated by commas, not JSON. */
+export function formatPlain(value: unknown): string {
+  if (value === null || value === undefined) return "–";
+  if (typeof value !== "object") return String(value);
+  if (Array.isArray(value)) return value.map(formatPlain).join(", ");
+  return Object.entries(value)
+    .map(([name, part]) => `${humanize(name)}: ${formatPlain(part)}`)
+    .join(", ");
+}
+
+/** A cell of a table; `asMonth` shows dates as months. */
 export function formatCell(value: unknown, column: Column, asMonth = false, format?: Format): string {
   if (value === null || value === undefined) return "–";
   if (typeof value === "boolean") return value ? "✓" : "–";
@@ -142,11 +152,11 @@ export function formatCell(value: unknown, column: Column, asMonth = false, form
     if (parsed === null) return String(value);
     if (format) return formatNumber(parsed, format);
     if (/INT/i.test(column.type)) return formatNumber(parsed, "integer");
-    // Decimals are sums of money or shares of them: two places, under each other.
+    // Decimals are amounts or ratios of amounts: two places line up in a column.
     return /^DECIMAL/i.test(column.type) ? formatNumber(parsed, "ratio") : formatNumber(parsed, "decimal");
   }
-  if (Array.isArray(value)) return value.length > 0 ? value.join(", ") : "–";
-  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (Array.isArray(value) && value.length === 0) return "–";
+  const text = formatPlain(value);
   if (/^DATE$/i.test(column.type)) return formatDate(text, asMonth);
   if (/^TIMESTAMP/i.test(column.type)) return formatTime(text);
   return text;

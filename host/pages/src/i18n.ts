@@ -1,21 +1,25 @@
-// The language of the pages: which one, its texts, and names that data brings in several languages.
+// The language of the pages: the reader's language, its texts, and names that data brings in several languages.
 import { en } from "./texts/en.ts";
 import { pt } from "./texts/pt.ts";
 
-export type Key = keyof typeof en;
+export type TextKey = keyof typeof en;
 export type Language = "en" | "pt";
-/** A name in each language, or the same in all. */
-export type Named = string | Partial<Record<string, string>>;
+/** A text for each language, or one text for all languages. */
+export type LocalizedText = string | Partial<Record<string, string>>;
 
-const texts: Record<Language, Record<Key, string>> = { en, pt };
-const KEY = "language";
+type Stem<K> = K extends `${infer S}_one` ? S : never;
+/** Keys that have a form for one (`_one`) and a form for several (`_other`), without the ending. */
+type PluralKey = Stem<TextKey>;
 
-function first(): Language {
+const texts: Record<Language, Record<TextKey, string>> = { en, pt };
+const STORAGE_KEY = "language";
+
+function initialLanguage(): Language {
   try {
-    const stored = localStorage.getItem(KEY);
+    const stored = localStorage.getItem(STORAGE_KEY);
     if (stored === "en" || stored === "pt") return stored;
   } catch {
-    // Then the browser's languages tell.
+    // Without storage, the browser's languages decide.
   }
   for (const tag of navigator.languages) {
     if (tag.startsWith("pt")) return "pt";
@@ -24,53 +28,59 @@ function first(): Language {
   return "en";
 }
 
-const current: Language = first();
+const current: Language = initialLanguage();
 
 export function language(): Language {
   return current;
 }
 
-/** The language as Intl takes it, with the reader's own region where it is the same language. */
+/** The locale for `Intl`: the reader's own region where it has the current language. */
 export function locale(): string {
   return navigator.languages.find((tag) => tag.startsWith(current)) ?? (current === "pt" ? "pt-BR" : "en-US");
 }
 
-/** Shows the pages in another language: everything is drawn anew. */
+/** Changes the language and reloads the document. */
 export function setLanguage(next: Language): void {
   try {
-    localStorage.setItem(KEY, next);
+    localStorage.setItem(STORAGE_KEY, next);
   } catch {
     return;
   }
   location.reload();
 }
 
-/** A text, with `{name}` replaced by `values.name`. */
-export function t(key: Key, values: Record<string, string | number> = {}): string {
-  return texts[current][key].replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+/** The text of `key`, with `{name}` replaced by `values.name`. */
+export function t(key: TextKey, values: Record<string, string | number> = {}): string {
+  return texts[current][key].replace(/\{(\w+)\}/g, (placeholder, name: string) => String(values[name] ?? placeholder));
 }
 
-/** A text of which there is one for one thing and one for several: `key_one`, `key_other`. */
-export function plural(stem: string, count: number, shown: string): string {
+/** The singular or plural form of `key` for `count`; `shown` is the formatted count. */
+export function plural(key: PluralKey, count: number, shown: string): string {
   const form = new Intl.PluralRules(current).select(count) === "one" ? "one" : "other";
-  return t(`${stem}_${form}` as Key, { count: shown });
+  return t(`${key}_${form}`, { count: shown });
 }
 
-/** Whether there is a text of this name, for words that data brings (`no_spend`). */
-export function has(key: string): key is Key {
-  return key in en;
+/** Whether `key` has a text. */
+export function hasText(key: string): key is TextKey {
+  return Object.hasOwn(en, key);
 }
 
-/** A name in the language shown, or in any, or `fallback`. */
-export function named(name: Named | null | undefined, fallback = ""): string {
-  if (name === null || name === undefined) return fallback;
-  if (typeof name === "string") return name;
-  return name[current] ?? name.en ?? Object.values(name)[0] ?? fallback;
+/** `text` in the current language, else in English, else in any language, else `fallback`. */
+export function localized(text: LocalizedText | null | undefined, fallback = ""): string {
+  if (text === null || text === undefined) return fallback;
+  if (typeof text === "string") return text;
+  return text[current] ?? text.en ?? Object.values(text)[0] ?? fallback;
 }
 
-/** A column's or a code's name as words: `cac_blended` → `cac blended`. */
-export function words(name: string): string {
+/** An identifier as words: `new_patients` → `new patients`. */
+export function humanize(name: string): string {
+  return name.replaceAll(/[_-]/g, " ");
+}
+
+/** The heading of a column: its text, or its name as words: `cac_blended` → `Cac blended`. */
+export function columnLabel(name: string): string {
   const key = `column_${name}`;
-  if (has(key)) return t(key);
-  return name.replaceAll("_", " ");
+  if (hasText(key)) return t(key);
+  const plain = humanize(name);
+  return plain.charAt(0).toUpperCase() + plain.slice(1);
 }

@@ -1,4 +1,4 @@
-// Starts the pages: theme, surroundings, events, and the page of the address.
+// Starts the pages: theme, header, events, and the page of the address.
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/parts.css";
@@ -7,16 +7,16 @@ import "./styles/operate.css";
 import { ApiError } from "./api.ts";
 import { startEvents } from "./events.ts";
 import { type Route, startRouter } from "./router.ts";
-import { arrive, startShell } from "./shell.ts";
+import { onArrival, startShell } from "./shell.ts";
 import { startTheme } from "./theme.ts";
 
-/** A page's own script. Where it is gone since the server was updated, the document is loaded anew. */
+/** Loads the script of a page. An updated server no longer has the old script: then the document is reloaded. */
 async function load<T>(script: Promise<T>): Promise<T> {
   try {
     return await script;
   } catch (error) {
-    const answer = await fetch("/").catch(() => null);
-    if (!answer?.ok) throw new ApiError(0, "unreachable", String(error));
+    const response = await fetch("/").catch(() => null);
+    if (!response?.ok) throw new ApiError(0, "unreachable", String(error));
     location.reload();
     return new Promise(() => {});
   }
@@ -36,4 +36,4 @@ const ROUTES: Route[] = [
 startTheme();
 const main = startShell();
 startEvents();
-startRouter(main, ROUTES, arrive);
+startRouter(main, ROUTES, onArrival);

@@ -1,45 +1,45 @@
-// From a path to a page, and from one page to the next without loading the document anew.
+// Maps a path to a page, and moves between pages without reloading the document.
 import { ApiError } from "./api.ts";
 import { h } from "./dom.ts";
 import { t } from "./i18n.ts";
-import { problem } from "./states.ts";
+import { loading, problem } from "./states.ts";
 
 export interface Page {
   title: string;
   node: HTMLElement;
-  /** Takes a changed query without being drawn anew; a page without it is. */
+  /** Applies a changed query; a page without it is drawn again. */
   update?: (query: URLSearchParams) => void;
 }
 
 export interface Visit {
   params: Record<string, string>;
   query: URLSearchParams;
-  /** Ends when the reader leaves the page. */
+  /** Aborts when the reader leaves the page. */
   signal: AbortSignal;
 }
 
 export type Route = [pattern: string, open: (visit: Visit) => Promise<Page>];
 
 let routes: Route[] = [];
-let place: HTMLElement;
-let arrived: (path: string, title: string) => void = () => {};
-let visiting = new AbortController();
-let shown: { path: string; page: Page } | null = null;
+let container: HTMLElement;
+let onArrival: (path: string, title: string) => void = () => {};
+let visitController = new AbortController();
+let current: { path: string; page: Page } | null = null;
 
 function match(path: string): { open: Route[1]; params: Record<string, string> } | null {
   const parts = path.split("/").filter(Boolean);
   for (const [pattern, open] of routes) {
     const expected = pattern.split("/").filter(Boolean);
     const params: Record<string, string> = {};
-    const fits =
+    const matches =
       expected.length === parts.length &&
-      expected.every((name, at) => {
-        const part = parts[at] ?? "";
+      expected.every((name, index) => {
+        const part = parts[index] ?? "";
         if (!name.startsWith(":")) return name === part;
         params[name.slice(1)] = decodeURIComponent(part);
         return true;
       });
-    if (fits) return { open, params };
+    if (matches) return { open, params };
   }
   return null;
 }
@@ -47,22 +47,19 @@ function match(path: string): { open: Route[1]; params: Record<string, string> }
 async function show(isFirst: boolean): Promise<void> {
   const path = location.pathname;
   const query = new URLSearchParams(location.search);
-  if (shown?.path === path && shown.page.update) {
-    shown.page.update(query);
+  if (current?.path === path && current.page.update) {
+    current.page.update(query);
     return;
   }
-  visiting.abort();
-  visiting = new AbortController();
-  shown = null;
-  const { signal } = visiting;
-  const waiting = setTimeout(
-    () => place.replaceChildren(h("p", { class: "loading", role: "status" }, t("loading"))),
-    150,
-  );
+  visitController.abort();
+  visitController = new AbortController();
+  current = null;
+  const { signal } = visitController;
+  const loadingTimer = setTimeout(() => container.replaceChildren(loading()), 150);
   let page: Page;
   try {
     const found = match(path);
-    if (!found) throw new ApiError(404, "not_found", t("no_page", { path }), t("no_page_hint"));
+    if (!found) throw new ApiError(404, "not_found", t("page_not_found", { path }), t("page_not_found_hint"));
     page = await found.open({ params: found.params, query, signal });
   } catch (error) {
     if (signal.aborted) return;
@@ -76,36 +73,30 @@ async function show(isFirst: boolean): Promise<void> {
       ),
     };
   } finally {
-    clearTimeout(waiting);
+    clearTimeout(loadingTimer);
   }
   if (signal.aborted) return;
-  shown = { path, page };
-  place.replaceChildren(page.node);
+  current = { path, page };
+  container.replaceChildren(page.node);
   document.title = `${page.title} · host`;
-  arrived(path, page.title);
+  onArrival(path, page.title);
   if (!isFirst) {
-    // A screen reader goes on from the new page's heading.
-    const heading = place.querySelector("h1");
+    // Screen readers continue from the heading of the new page.
+    const heading = container.querySelector("h1");
     heading?.setAttribute("tabindex", "-1");
     heading?.focus({ preventScroll: true });
     window.scrollTo(0, 0);
   }
 }
 
-/** Goes to `to`, a path with or without query; `replace` leaves no step to go back to. */
-export function navigate(to: string, replace = false): void {
-  if (replace) history.replaceState(null, "", to);
-  else history.pushState(null, "", to);
+/** Goes to `to`, a path with or without a query. */
+export function navigate(to: string): void {
+  history.pushState(null, "", to);
   void show(false);
 }
 
-/** Draws the page that is shown once more. */
-export function reload(): void {
-  shown = null;
-  void show(true);
-}
-
-function follow(event: MouseEvent): void {
+/** Opens links to other pages without reloading the document; all other clicks are left to the browser. */
+function followLink(event: MouseEvent): void {
   if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)
     return;
   const anchor = event.target instanceof Element ? event.target.closest("a") : null;
@@ -115,12 +106,12 @@ function follow(event: MouseEvent): void {
   navigate(anchor.pathname + anchor.search);
 }
 
-/** Shows the page of the address in `main`, and those that links lead to. */
-export function startRouter(main: HTMLElement, list: Route[], onArrival: (path: string, title: string) => void): void {
-  place = main;
+/** Shows the page of the address in `main`, and follows links and the browser's history from there. */
+export function startRouter(main: HTMLElement, list: Route[], arrival: (path: string, title: string) => void): void {
+  container = main;
   routes = list;
-  arrived = onArrival;
-  document.addEventListener("click", follow);
+  onArrival = arrival;
+  document.addEventListener("click", followLink);
   window.addEventListener("popstate", () => void show(false));
   void show(true);
 }

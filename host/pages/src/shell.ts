@@ -1,4 +1,4 @@
-// What is around every page: heading, navigation, language and theme, the banner, the announcer.
+// The frame of every page: header, navigation, language and theme buttons, banner, announcements.
 import { button, fill, h, link, svg } from "./dom.ts";
 import { language, setLanguage, t } from "./i18n.ts";
 import { onTheme, theme, toggleTheme } from "./theme.ts";
@@ -14,7 +14,7 @@ const PAGES = [
 
 const announcer = h("div", { class: "visually-hidden", role: "status", "aria-live": "polite" });
 
-/** Tells a screen reader what changed without its reader doing anything. */
+/** Makes screen readers read out `text`, after a change that the reader did not cause. */
 export function announce(text: string): void {
   announcer.textContent = "";
   setTimeout(() => {
@@ -22,7 +22,7 @@ export function announce(text: string): void {
   }, 50);
 }
 
-function mark(): SVGSVGElement {
+function logo(): SVGSVGElement {
   return svg(
     "svg",
     { viewBox: "0 0 32 32", width: 24, height: 24, "aria-hidden": "true", class: "mark" },
@@ -32,11 +32,11 @@ function mark(): SVGSVGElement {
 }
 
 function themeButton(): HTMLButtonElement {
-  const made = button("", toggleTheme, { class: "quiet", id: "theme" });
+  const toggle = button("", toggleTheme, { class: "quiet", id: "theme" });
   const show = (): void => {
     const isDark = theme() === "dark";
     fill(
-      made,
+      toggle,
       svg(
         "svg",
         { viewBox: "0 0 20 20", width: 18, height: 18, "aria-hidden": "true" },
@@ -48,26 +48,26 @@ function themeButton(): HTMLButtonElement {
           : svg("path", { d: "M16.5 11.9A6.8 6.8 0 0 1 8.1 3.5a6.8 6.8 0 1 0 8.4 8.4Z", class: "icon" }),
       ),
     );
-    made.setAttribute("aria-label", t(isDark ? "to_light" : "to_dark"));
-    made.title = t(isDark ? "to_light" : "to_dark");
+    toggle.setAttribute("aria-label", t(isDark ? "light_theme" : "dark_theme"));
+    toggle.title = t(isDark ? "light_theme" : "dark_theme");
   };
   onTheme(show, new AbortController().signal);
   show();
-  return made;
+  return toggle;
 }
 
 function languageButton(): HTMLButtonElement {
   const other = language() === "en" ? "pt" : "en";
-  const made = button(other.toUpperCase(), () => setLanguage(other), { class: "quiet", id: "language", lang: other });
-  made.setAttribute("aria-label", other === "pt" ? "PT, mostrar em português" : "EN, show in English");
-  return made;
+  const toggle = button(other.toUpperCase(), () => setLanguage(other), { class: "quiet", id: "language", lang: other });
+  toggle.setAttribute("aria-label", other === "pt" ? "PT, mostrar em português" : "EN, show in English");
+  return toggle;
 }
 
-/** Marks the page that is shown in the navigation, and closes the menu of a phone. */
-export function arrive(path: string, title: string): void {
+/** Marks the current page in the navigation, closes the menu of a phone and announces the title. */
+export function onArrival(path: string, title: string): void {
   for (const anchor of document.querySelectorAll<HTMLAnchorElement>("nav a")) {
-    const isHere = anchor.pathname === "/" ? path === "/" : path.startsWith(anchor.pathname);
-    if (isHere || (anchor.pathname === "/pipelines" && path.startsWith("/runs/")))
+    const isCurrent = anchor.pathname === "/" ? path === "/" : path.startsWith(anchor.pathname);
+    if (isCurrent || (anchor.pathname === "/pipelines" && path.startsWith("/runs/")))
       anchor.setAttribute("aria-current", "page");
     else anchor.removeAttribute("aria-current");
   }
@@ -76,19 +76,19 @@ export function arrive(path: string, title: string): void {
 }
 
 function banner(): HTMLElement {
-  const made = h("div", { class: "banner", role: "alert", hidden: true });
-  window.addEventListener("server-lost", () => {
-    fill(made, h("strong", {}, t("unreachable")), " ", t("reconnecting"));
-    made.hidden = false;
+  const element = h("div", { class: "banner", role: "alert", hidden: true });
+  window.addEventListener("connection-lost", () => {
+    fill(element, h("strong", {}, t("unreachable")), " ", t("reconnecting"));
+    element.hidden = false;
   });
-  window.addEventListener("server-back", () => {
-    made.hidden = true;
-    announce(t("server_back"));
+  window.addEventListener("connection-restored", () => {
+    element.hidden = true;
+    announce(t("reconnected"));
   });
-  return made;
+  return element;
 }
 
-/** Puts the surroundings into the document and gives the place for the pages. */
+/** Builds the frame in the document and returns the element for the pages. */
 export function startShell(): HTMLElement {
   document.documentElement.lang = language() === "pt" ? "pt-BR" : "en";
   const main = h("main", { id: "main" });
@@ -100,11 +100,11 @@ export function startShell(): HTMLElement {
     { id: "menu", class: "quiet", "aria-expanded": "false", "aria-controls": "pages" },
   );
   document.body.replaceChildren(
-    h("a", { class: "skip", href: "#main" }, t("skip")),
+    h("a", { class: "skip", href: "#main" }, t("skip_to_content")),
     h(
       "header",
       { class: "top" },
-      link("/", [mark(), h("span", {}, "host")], { class: "brand", "aria-label": `host, ${t("dashboard")}` }),
+      link("/", [logo(), h("span", {}, "host")], { class: "brand", "aria-label": `host, ${t("dashboard")}` }),
       menu,
       h(
         "nav",

@@ -1,13 +1,13 @@
-// What stands in the place of content: an error with its hint, nothing found, still loading.
+// What a page shows in place of content: an error with its hint, an empty result, a loading message.
 import { ApiError } from "./api.ts";
 import { button, type Child, h, prose } from "./dom.ts";
 import { t } from "./i18n.ts";
 
-/** An error as a reader can use it: what failed, what to do, and a button to try again. */
+/** An error: what failed, what to do, and a button that tries again. */
 export function problem(error: unknown, retry?: () => void): HTMLElement {
-  const isGone = error instanceof ApiError && error.status === 0;
-  const message = isGone ? t("unreachable") : error instanceof Error ? error.message : String(error);
-  const hint = isGone ? t("unreachable_hint") : error instanceof ApiError ? error.hint : null;
+  const isUnreachable = error instanceof ApiError && error.status === 0;
+  const message = isUnreachable ? t("unreachable") : error instanceof Error ? error.message : String(error);
+  const hint = isUnreachable ? t("unreachable_hint") : error instanceof ApiError ? error.hint : null;
   return h(
     "div",
     { class: "problem", role: "alert" },
@@ -17,38 +17,37 @@ export function problem(error: unknown, retry?: () => void): HTMLElement {
   );
 }
 
-/** Nothing is there, and why. */
+/** A message in place of an empty result. */
 export function empty(...text: Child[]): HTMLElement {
   return h("p", { class: "empty" }, ...text);
 }
 
-/** Something is on its way. */
 export function loading(): HTMLElement {
   return h("p", { class: "loading", role: "status" }, t("loading"));
 }
 
-/** Fills `place` with what `work` gives, with loading before and the error in its place. */
+/** Fills `container` with the result of `work`; with a loading message until then, and with the error if it fails. */
 export async function settle(
-  place: HTMLElement,
+  container: HTMLElement,
   signal: AbortSignal,
   work: () => Promise<Node | Node[]>,
 ): Promise<void> {
-  place.setAttribute("aria-busy", "true");
-  const waiting = setTimeout(() => {
-    if (!place.hasChildNodes()) place.replaceChildren(loading());
+  container.setAttribute("aria-busy", "true");
+  const loadingTimer = setTimeout(() => {
+    if (!container.hasChildNodes()) container.replaceChildren(loading());
   }, 150);
   try {
-    const made = await work();
-    if (!signal.aborted) place.replaceChildren(...(Array.isArray(made) ? made : [made]));
+    const nodes = await work();
+    if (!signal.aborted) container.replaceChildren(...(Array.isArray(nodes) ? nodes : [nodes]));
   } catch (error) {
-    if (!signal.aborted) place.replaceChildren(problem(error, () => void settle(place, signal, work)));
+    if (!signal.aborted) container.replaceChildren(problem(error, () => void settle(container, signal, work)));
   } finally {
-    clearTimeout(waiting);
-    place.removeAttribute("aria-busy");
+    clearTimeout(loadingTimer);
+    container.removeAttribute("aria-busy");
   }
 }
 
-/** Lets `work` go on by itself: that it was given up, or that the server is gone, which the banner says, is no error. */
+/** Ignores two failures of `work`: that it was aborted, and that the server is unreachable, which the banner shows. */
 export function background(work: Promise<unknown>, signal: AbortSignal): void {
   work.catch((error: unknown) => {
     if (!signal.aborted && !(error instanceof ApiError && error.status === 0)) throw error;

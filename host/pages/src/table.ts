@@ -1,28 +1,28 @@
-// A real table of rows: right-aligned numbers, columns that sort, rows that open something.
+// Tables with right-aligned numbers, sortable columns and rows that open details; pagers; tabs.
 import { button, type Child, fill, h } from "./dom.ts";
 import { type Column, type Format, formatCell, isNumeric, toNumber } from "./format.ts";
-import { t, words } from "./i18n.ts";
+import { columnLabel, t } from "./i18n.ts";
 
 export type Row = unknown[];
 
-/** Rows that are drawn at most; the others are in the CSV. */
-const MOST_ROWS = 500;
+/** The largest number of rows that a table draws. The CSV file has all rows. */
+const MAX_ROWS = 500;
 
 export interface TableOptions {
   columns: Column[];
   rows: Row[];
-  /** What the table shows; said by a screen reader, not drawn. */
+  /** What the table shows, for screen readers. */
   caption: string;
   formats?: Record<string, Format>;
-  /** Names of columns where the data's own are not to be shown. */
+  /** Headings that replace the columns' own. */
   labels?: Record<string, string>;
-  /** Columns that are there for keys alone. */
+  /** Columns that are not drawn. */
   hidden?: string[];
-  /** Columns that stand first, in this order. */
+  /** Columns that come first, in this order. */
   lead?: string[];
-  /** What a row's first cell does as a button. */
+  /** Makes the first cell of each row a button; `can` tells for which rows. */
   open?: { label: string; run: (row: Row) => void; can?: (row: Row) => boolean };
-  /** Draws a cell in place of its text; undefined leaves it. */
+  /** Draws a cell; undefined keeps the formatted value. */
   cell?: (column: Column, value: unknown, row: Row) => Child | undefined;
 }
 
@@ -34,11 +34,11 @@ function compare(left: unknown, right: unknown, numeric: boolean): number {
   return String(left).localeCompare(String(right), undefined, { numeric: true });
 }
 
-/** Names of the columns of days that are all first ones of a month. */
+/** Date columns in which every date is the first day of a month. */
 export function monthColumns(columns: Column[], rows: Row[]): Set<string> {
   const months = new Set<string>();
-  columns.forEach((column, at) => {
-    const isMonth = rows.every((row) => row[at] === null || row[at] === undefined || String(row[at]).endsWith("-01"));
+  columns.forEach((column, index) => {
+    const isMonth = rows.every((row) => (row[index] ?? null) === null || String(row[index]).endsWith("-01"));
     if (/^DATE$/i.test(column.type) && rows.length > 0 && isMonth) months.add(column.name);
   });
   return months;
@@ -47,46 +47,46 @@ export function monthColumns(columns: Column[], rows: Row[]): Set<string> {
 export function table(options: TableOptions): HTMLElement {
   const { columns, rows, open } = options;
   const shown = columns
-    .map((column, at) => ({ column, at }))
+    .map((column, index) => ({ column, index }))
     .filter(({ column }) => !options.hidden?.includes(column.name));
   const lead = options.lead ?? [];
-  const weight = (name: string): number => (lead.includes(name) ? lead.indexOf(name) : lead.length);
-  shown.sort((left, right) => weight(left.column.name) - weight(right.column.name));
+  const position = (name: string): number => (lead.includes(name) ? lead.indexOf(name) : lead.length);
+  shown.sort((left, right) => position(left.column.name) - position(right.column.name));
   const months = monthColumns(columns, rows);
   const body = h("tbody");
-  let sorted: { at: number; down: boolean } | null = null;
+  let sorting: { index: number; isDescending: boolean } | null = null;
 
   const cells = (row: Row): HTMLElement[] =>
-    shown.map(({ column, at }, place) => {
+    shown.map(({ column, index }, position) => {
       const text: Child =
-        options.cell?.(column, row[at], row) ??
-        formatCell(row[at], column, months.has(column.name), options.formats?.[column.name]);
-      const opens = place === 0 && open && (open.can?.(row) ?? true);
-      const content = opens ? button(text, () => open.run(row), { class: "cell-button", title: open.label }) : text;
+        options.cell?.(column, row[index], row) ??
+        formatCell(row[index], column, months.has(column.name), options.formats?.[column.name]);
+      const canOpen = position === 0 && open && (open.can?.(row) ?? true);
+      const content = canOpen ? button(text, () => open.run(row), { class: "cell-button", title: open.label }) : text;
       const kind = isNumeric(column.type) ? "number" : /^(DATE|TIME)/i.test(column.type) ? "time" : "";
-      return place === 0 ? h("th", { scope: "row", class: kind }, content) : h("td", { class: kind }, content);
+      return position === 0 ? h("th", { scope: "row", class: kind }, content) : h("td", { class: kind }, content);
     });
   const draw = (): void => {
     const order = [...rows];
-    if (sorted) {
-      const { at, down } = sorted;
-      const numeric = isNumeric(columns[at]?.type ?? "");
-      order.sort((left, right) => compare(left[at], right[at], numeric) * (down ? -1 : 1));
+    if (sorting) {
+      const { index, isDescending } = sorting;
+      const numeric = isNumeric(columns[index]?.type ?? "");
+      order.sort((left, right) => compare(left[index], right[index], numeric) * (isDescending ? -1 : 1));
     }
     fill(
       body,
-      order.slice(0, MOST_ROWS).map((row) => h("tr", {}, cells(row))),
+      order.slice(0, MAX_ROWS).map((row) => h("tr", {}, cells(row))),
     );
   };
-  const heads = shown.map(({ column, at }) => {
+  const heads = shown.map(({ column, index }) => {
     const head = h("th", { scope: "col", class: isNumeric(column.type) ? "number" : "" });
     const sort = (): void => {
-      sorted = { at, down: sorted?.at === at ? !sorted.down : isNumeric(column.type) };
+      sorting = { index, isDescending: sorting?.index === index ? !sorting.isDescending : isNumeric(column.type) };
       for (const other of heads) other.removeAttribute("aria-sort");
-      head.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
+      head.setAttribute("aria-sort", sorting.isDescending ? "descending" : "ascending");
       draw();
     };
-    head.append(button(options.labels?.[column.name] ?? words(column.name), sort, { class: "head-button" }));
+    head.append(button(options.labels?.[column.name] ?? columnLabel(column.name), sort, { class: "head-button" }));
     return head;
   });
   draw();
@@ -101,51 +101,51 @@ export function table(options: TableOptions): HTMLElement {
       body,
     ),
     rows.length === 0 ? h("p", { class: "empty" }, t("no_rows")) : null,
-    rows.length > MOST_ROWS ? h("p", { class: "empty" }, t("more_rows", { count: rows.length - MOST_ROWS })) : null,
+    rows.length > MAX_ROWS ? h("p", { class: "empty" }, t("more_rows", { count: rows.length - MAX_ROWS })) : null,
   );
 }
 
-/** Steps through pages that are counted from 1. */
+/** Buttons to the previous and the next page; pages start at 1. */
 export function pager(page: number, hasMore: boolean, go: (page: number) => void, total?: string): HTMLElement | null {
   if (page <= 1 && !hasMore) return total ? h("p", { class: "pager" }, h("span", {}, total)) : null;
   return h(
     "nav",
-    { class: "pager", "aria-label": t("paging") },
+    { class: "pager", "aria-label": t("table_pages") },
     button(t("previous"), () => go(page - 1), { disabled: page <= 1 }),
     h("span", { "aria-current": "page" }, t("page_number", { page }), total ? ` · ${total}` : ""),
     button(t("next"), () => go(page + 1), { disabled: !hasMore }),
   );
 }
 
-/** Tabs that the arrow keys move between; `draw` fills the panel of the one that is chosen. */
+/** Tabs, which the arrow keys move between; `draw` fills the panel of the selected tab. */
 export function tabs(
   label: string,
   names: [key: string, title: string][],
   draw: (key: string, panel: HTMLElement) => void,
 ): HTMLElement {
   const panel = h("div", { role: "tabpanel", class: "panel", tabindex: -1 });
-  const choose = (at: number, focus: boolean): void => {
-    buttons.forEach((other, place) => {
-      other.setAttribute("aria-selected", String(place === at));
-      other.tabIndex = place === at ? 0 : -1;
+  const select = (index: number, focus: boolean): void => {
+    buttons.forEach((other, position) => {
+      other.setAttribute("aria-selected", String(position === index));
+      other.tabIndex = position === index ? 0 : -1;
     });
-    if (focus) buttons[at]?.focus();
-    panel.setAttribute("aria-label", names[at]?.[1] ?? "");
+    if (focus) buttons[index]?.focus();
+    panel.setAttribute("aria-label", names[index]?.[1] ?? "");
     panel.replaceChildren();
-    draw(names[at]?.[0] ?? "", panel);
+    draw(names[index]?.[0] ?? "", panel);
   };
-  const buttons = names.map(([, title], at) =>
-    button(title, () => choose(at, false), {
+  const buttons = names.map(([, title], index) =>
+    button(title, () => select(index, false), {
       role: "tab",
       class: "tab",
       on: {
         keydown: (event) => {
           const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
-          if (step !== 0) choose((at + step + names.length) % names.length, true);
+          if (step !== 0) select((index + step + names.length) % names.length, true);
         },
       },
     }),
   );
-  choose(0, false);
+  select(0, false);
   return h("div", {}, h("div", { role: "tablist", class: "tabs", "aria-label": label }, buttons), panel);
 }

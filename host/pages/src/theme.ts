@@ -1,24 +1,24 @@
-// Light and dark: the system's choice until the reader makes one, which is kept in this browser.
+// The light and the dark theme: the system's theme until the reader selects one, which this browser remembers.
 
 export type Theme = "light" | "dark";
 
-const KEY = "theme";
-const system = window.matchMedia("(prefers-color-scheme: dark)");
+const STORAGE_KEY = "theme";
+const systemIsDark = window.matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set<() => void>();
 
-function stored(): string | null {
+function storedTheme(): string | null {
   try {
-    return localStorage.getItem(KEY);
+    return localStorage.getItem(STORAGE_KEY);
   } catch {
-    return null; // A browser that keeps nothing still shows the pages.
+    return null; // The browser allows no storage.
   }
 }
 
-/** The theme that is shown. */
+/** The current theme. */
 export function theme(): Theme {
-  const choice = stored();
+  const choice = storedTheme();
   if (choice === "light" || choice === "dark") return choice;
-  return system.matches ? "dark" : "light";
+  return systemIsDark.matches ? "dark" : "light";
 }
 
 function apply(): void {
@@ -26,33 +26,33 @@ function apply(): void {
   for (const listener of listeners) listener();
 }
 
-/** Shows the other theme from now on. */
+/** Switches to the other theme. */
 export function toggleTheme(): void {
   try {
-    localStorage.setItem(KEY, theme() === "dark" ? "light" : "dark");
+    localStorage.setItem(STORAGE_KEY, theme() === "dark" ? "light" : "dark");
   } catch {
-    // The choice holds for no longer than this page then.
+    // Without storage, the choice cannot be kept.
   }
   apply();
 }
 
-/** Calls `listener` whenever the theme changes, until `signal` ends. */
+/** Calls `listener` whenever the theme changes, until `signal` aborts. */
 export function onTheme(listener: () => void, signal: AbortSignal): void {
   listeners.add(listener);
   signal.addEventListener("abort", () => listeners.delete(listener));
 }
 
-/** A colour of the style sheet, `--accent`, as the theme that is shown has it. */
+/** The value that a colour of the style sheet, such as `--accent`, has in the current theme. */
 export function colour(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** Colours of a chart's series, told apart by colour-blind readers too (after Okabe and Ito). */
+/** Colours of the series of a chart, distinct for colour-blind readers too (after Okabe and Ito). */
 export function seriesColours(): string[] {
-  return [1, 2, 3, 4, 5, 6, 7].map((place) => colour(`--series-${place}`));
+  return [1, 2, 3, 4, 5, 6, 7].map((position) => colour(`--series-${position}`));
 }
 
 export function startTheme(): void {
-  system.addEventListener("change", apply);
+  systemIsDark.addEventListener("change", apply);
   apply();
 }

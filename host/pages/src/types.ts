@@ -1,6 +1,7 @@
-// What the server answers, as the pages read it.
+// The shapes of the server's answers, as far as the pages read them.
+import type { AlertCondition, NodeKind, NodeStatus, RuleOutcome, RunStatus, StepName, Trigger } from "./codes.ts";
 import type { Column, Format } from "./format.ts";
-import type { Named } from "./i18n.ts";
+import type { LocalizedText } from "./i18n.ts";
 import type { Row } from "./table.ts";
 
 export interface Rows {
@@ -8,11 +9,12 @@ export interface Rows {
   rows: Row[];
 }
 
-// ---- dashboard
+// ---- Dashboard
 
 export interface Filter {
   name: string;
-  label: Named;
+  label: LocalizedText;
+  /** `one` takes one value, `many` a list of values, `period` a first and a last month. */
   kind: "one" | "many" | "period";
   values: string[];
   default?: string | string[] | null;
@@ -23,42 +25,43 @@ export interface Drill {
   description?: string | null;
 }
 
-interface Item_ {
+interface ItemBase {
   name: string;
-  label: Named;
-  description?: Named | null;
+  label: LocalizedText;
+  description?: LocalizedText | null;
   drills: Drill[];
-  /** Columns that narrow what is behind the item to one of its rows. */
+  /** Columns that select one row of the item when its drills are opened. */
   drill_key: string[];
-  /** Filters that do not narrow it. */
+  /** Filters that do not apply to the item. */
   without: string[];
 }
 
-export interface Figure extends Item_ {
+export interface Figure extends ItemBase {
   kind: "figure";
   format: Format;
+  /** Which direction is an improvement. */
   good?: "up" | "down" | null;
 }
 
-export interface Chart extends Item_ {
+export interface Chart extends ItemBase {
   kind: "bar" | "line" | "curves" | "table";
   x?: string | null;
   y: string[];
   series?: string | null;
   format?: Format | null;
   formats?: Record<string, Format>;
-  labels?: Record<string, Named>;
-  /** Column → filter. */
+  labels?: Record<string, LocalizedText>;
+  /** Column → name of the filter that a click sets. */
   filter_on_click?: Record<string, string>;
 }
 
 export type Item = Figure | Chart;
 
-export interface Declaration {
-  title: Named;
+export interface DashboardDeclaration {
+  title: LocalizedText;
   currency: string;
   filters: Filter[];
-  sections: { label: Named; items: Item[] }[];
+  sections: { label: LocalizedText; items: Item[] }[];
 }
 
 export interface ItemRows extends Rows {
@@ -67,64 +70,65 @@ export interface ItemRows extends Rows {
   trend?: Rows | null;
 }
 
-// ---- records
+// ---- Records
 
-/** One thing that a rule did to a record. */
+/** One action of a rule on a record. */
 export interface Repair {
   rule: string;
-  what: "changed" | "absorbed" | "noted" | "rejected" | "merged";
+  what: RuleOutcome | "changed" | "absorbed";
   column?: string | null;
   before?: string | null;
   after?: string | null;
+  /** The key of the record that was merged into this one. */
   absorbed?: string | null;
   code?: string | null;
   message?: string | null;
+  /** From 0 to 1. */
   confidence?: number | null;
 }
 
 export interface DrillRows extends Rows {
   description?: string | null;
-  /** The drill's columns that say which rows of the mart they belong to. */
+  /** Columns that link a row of the drill to a row of the mart. */
   key: string[];
-  /** The column with the record's id, and its stream. */
+  /** The column with the key of the record behind the row. */
   record?: string | null;
+  /** The stream of that record. */
   stream?: string | null;
   total?: number | null;
   page?: number;
   page_size?: number;
-  /** One list a row. */
+  /** One list for each row. */
   repairs?: Repair[][];
 }
 
-type Record_ = Record<string, unknown>;
+type FieldValues = Record<string, unknown>;
 
-export interface Story {
+/** The history of one record. */
+export interface RecordStory {
   stream: string;
   key: string;
-  raw: Record_ | null;
-  fate: string;
-  steps: Record_[];
-  merged_from: Record_[];
-  clean: Record_ | null;
+  raw: FieldValues | null;
+  steps: FieldValues[];
+  /** Records that were merged into this one. */
+  merged_from: FieldValues[];
+  clean: FieldValues | null;
 }
 
 export interface Freshness {
   published_at?: string | null;
   streams?: { stream: string; loaded_at?: string | null; rows?: number; repaired?: number; rejected?: number }[];
-  failing_tests?: unknown[];
+  failing_tests?: string[];
 }
 
-// ---- operating: the names of a run are those of the columns of `_host.runs`
-
-/** `queued`, `running` and `stopping` while it lives; `ok`, `partial`, `failed`, `cancelled` or `interrupted` afterwards. */
-export type Status = string;
+// ---- Pipelines and runs; a run has the names of the columns of `_host.runs`
 
 export interface Run {
   run: string;
   pipeline: string;
-  status: Status;
-  /** `asked`, `schedule` or `resume`; none of a run of the command line. */
-  cause?: string | null;
+  status: RunStatus;
+  /** The trigger; empty for a run of the command line. */
+  cause?: Trigger | null;
   started_at?: string | null;
   finished_at?: string | null;
   seconds?: number | null;
@@ -138,29 +142,30 @@ export interface PipelineEntry {
   schedule?: string | null;
   timezone?: string | null;
   next_run?: string | null;
-  /** Of the run that lives, or of the last; none before the first. */
-  status: Status | null;
-  /** The last run that began. */
+  /** The status of the active run, else of the last run; null before the first run. */
+  status: RunStatus | null;
+  /** The last run that started. */
   last_run: Run | null;
-  /** The run that lives. */
+  /** The active run. */
   live: Run | null;
-  alerts: { on: string[]; late_after_seconds?: number | null; threshold?: number | null }[];
+  alerts: { on: AlertCondition[]; late_after_seconds?: number | null; threshold?: number | null }[];
 }
 
-/** What became of a stream or a model in a run. */
-export interface NodeOutcome {
-  /** `running`, `done`, `failed` or `stopped`. */
-  status?: string | null;
+/** What a run did with a stream or a model. */
+export interface NodeProgress {
+  status?: NodeStatus | null;
   rows?: number | null;
   total?: number | null;
   seconds?: number | null;
 }
 
-export interface GraphNode extends NodeOutcome {
+export interface GraphNode extends Omit<NodeProgress, "status"> {
   id: string;
-  kind: "source" | "stream" | "rule" | "model" | "seed" | "check" | string;
+  kind: NodeKind;
   name: string;
-  /** What progress calls it: the rules of a stream share one. */
+  /** `modified`: the model's file changed since its build. */
+  status?: NodeStatus | "modified" | null;
+  /** The step id in progress events; the rules of a stream share one. */
   step?: string;
   description?: string | null;
   stream?: string | null;
@@ -172,7 +177,7 @@ export interface Graph {
 }
 
 export interface RunStep {
-  step: string;
+  step: StepName;
   name: string;
   rows_read?: number | null;
   rows_changed?: number | null;
@@ -202,43 +207,44 @@ export interface LogEvent {
 export interface ProgressEvent {
   run: string;
   pipeline: string;
-  /** The step of the nodes that it is about. */
+  /** The step id of the nodes that the event is about. */
   id: string;
-  node: NodeOutcome;
+  node: NodeProgress;
   progress: {
     event: "extract" | "clean" | "model";
     stream?: string;
     model?: string;
     rows?: number;
     total?: number | null;
-    /** Whether the stream is, or how many models are. */
+    /** Whether the stream is finished, or the number of finished models. */
     done: boolean | number;
+    /** The number of all models. */
     of?: number;
   };
 }
 
 export interface RunList {
   runs: Run[];
-  /** From 1 on. */
+  /** Starts at 1. */
   page: number;
   page_size: number;
   total: number;
 }
 
-export interface Preview {
+export interface RulePreview {
   rule: string;
   stream: string;
   rows: number;
   changes: { key: string; column: string; before: string | null; after: string | null }[];
-  remarks: { key: string; what: string; message: string }[];
+  remarks: { key: string; what: "rejected" | "note" | "merged"; message: string }[];
   warnings: string[];
 }
 
-// ---- browsing
+// ---- Models, plugins and the journal
 
 export interface Model {
   model: string;
-  kind: string;
+  kind: NodeKind;
   description?: string | null;
   tags: string[];
   reads: string[];
@@ -263,23 +269,22 @@ export interface PluginEntry {
   name: string;
   plugin: string;
   version?: string | null;
-  /** `source` or `rule`. */
-  contract?: string;
+  contract?: "source" | "rule";
   streams?: string[] | null;
   needs?: { kind: string; name: string; details?: unknown }[];
-  /** What it is granted, a line each; none where the pipeline could not be prepared. */
+  /** One line for each grant; null where the pipeline cannot be prepared. */
   granted: string[] | null;
   error?: { message: string; hint?: string | null } | null;
 }
 
-export interface Plugins {
+export interface PluginList {
   plugins: PluginEntry[];
-  /** Why they cannot run together. */
+  /** Why the plugins cannot run together. */
   error: { message: string; hint?: string | null } | null;
 }
 
-/** Rows of the journal, page by page. */
-export interface Listing extends Rows {
+/** One page of the journal of the rules. */
+export interface JournalRows extends Rows {
   total?: number | null;
   page?: number;
   page_size?: number;

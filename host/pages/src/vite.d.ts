@@ -1,2 +1,2 @@
-// What Vite knows of the files that scripts import.
+// Vite's types for the files that scripts import.
 /// <reference types="vite/client" />

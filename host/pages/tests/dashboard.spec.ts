@@ -1,14 +1,14 @@
-// The dashboard in a real browser: load, filter, cross-filter, drill to a record's repairs, export.
+// Tests of the dashboard and the journal: load, filter, click on a mark, drill to a record, export, search.
 import { readFileSync } from "node:fs";
 import { expect, figure, settled, test } from "./fixture.ts";
 
-test("loads: figures with their past, freshness and quality, and every chart drawn", async ({ page }) => {
+test("the dashboard shows figures with trend, freshness and quality, and draws every chart", async ({ page }) => {
   await page.goto("/");
   await expect(figure(page, "ltv_cac")).toHaveText(/^\d+\.\d{2}$/);
   await settled(page);
   const card = page.locator('[data-item="ltv_cac"]');
   await expect(card.locator("svg.spark")).toBeVisible();
-  await expect(card.locator(".quality time")).toHaveText(/^Data of /);
+  await expect(card.locator(".quality time")).toHaveText(/^Updated /);
   await expect(card.locator(".quality")).toContainText("tests");
   await expect(page.locator('[data-item="ltv"] .figure-value')).toHaveText(/^R\$/);
   const charts = page.locator(".chart:not(.table)");
@@ -16,7 +16,7 @@ test("loads: figures with their past, freshness and quality, and every chart dra
   for (const chart of await charts.all()) await expect(chart.locator("canvas, .empty")).toBeVisible();
 });
 
-test("a filter changes the figures and the address, and back takes it back", async ({ page }) => {
+test("a filter changes the figures and the address, and Back undoes it", async ({ page }) => {
   await page.goto("/");
   const before = await figure(page, "ltv").textContent();
   await page.getByRole("combobox", { name: "Horizon" }).selectOption("3");
@@ -28,20 +28,20 @@ test("a filter changes the figures and the address, and back takes it back", asy
   await expect(figure(page, "ltv")).toHaveText(before ?? "");
   await page.goForward();
   await expect(figure(page, "ltv")).toHaveText(after);
-  // Whoever is sent the address sees the same.
+  // The address alone restores the filter.
   await page.reload();
   await expect(figure(page, "ltv")).toHaveText(after);
   await expect(page.getByRole("combobox", { name: "Horizon" })).toHaveValue("3");
 });
 
-test("a click on a mark filters the rest, and its chip takes it back", async ({ page }) => {
+test("a click on a mark filters the other cards, and its chip removes the filter", async ({ page }) => {
   await page.goto("/");
   await settled(page);
   const before = await figure(page, "ltv").textContent();
   const canvas = page.locator('[data-item="by_channel"] .chart-canvas');
   const box = await canvas.boundingBox();
-  if (!box) throw new Error("the chart has no place");
-  // The first bar, a little right of its beginning.
+  if (!box) throw new Error("the chart is not visible");
+  // A point on the first bar, near its left end.
   await canvas.click({ position: { x: box.width * 0.4, y: 52 } });
   await expect(page).toHaveURL(/[?&]channel=\w+/);
   await expect(figure(page, "ltv")).not.toHaveText(before ?? "");
@@ -50,7 +50,7 @@ test("a click on a mark filters the rest, and its chip takes it back", async ({ 
   await expect(figure(page, "ltv")).toHaveText(before ?? "");
 });
 
-test("drills from a figure to the consultations, and to the repairs of a record", async ({ page }) => {
+test("a figure opens its consultations, and a patient opens the corrections of its record", async ({ page }) => {
   await page.goto("/");
   await page
     .locator('[data-item="ltv_cac"]')
@@ -71,14 +71,14 @@ test("drills from a figure to the consultations, and to the repairs of a record"
   await repaired.locator(".repair-cell summary").click();
   await expect(repaired.locator(".repair").first()).toBeVisible();
   await repaired.locator("th button").click();
-  const story = dialog.locator(".record");
-  await expect(story.locator(".repair").first()).toBeVisible();
-  await expect(story.locator("tr.differs ins").first()).toBeVisible();
+  const record = dialog.locator(".record");
+  await expect(record.locator(".repair").first()).toBeVisible();
+  await expect(record.locator("tr.differs ins").first()).toBeVisible();
   await dialog.getByRole("button", { name: /Back to the rows/ }).click();
   await expect(repaired).toBeVisible();
 });
 
-test("drills from a row of a chart's table, and its key is the row's", async ({ page }) => {
+test("a row of a chart's table opens the drills of that row", async ({ page }) => {
   await page.goto("/");
   const card = page.locator('[data-item="by_channel"]');
   await card.getByRole("button", { name: /as a table/ }).click();
@@ -88,7 +88,7 @@ test("drills from a row of a chart's table, and its key is the row's", async ({ 
   await expect(page.getByRole("dialog").locator(".drill-key")).toContainText(name);
 });
 
-test("exports CSV with the rows that are shown, and a PNG", async ({ page }) => {
+test("a chart exports its rows as CSV and its picture as PNG", async ({ page }) => {
   await page.goto("/?horizon=6");
   await settled(page);
   const card = page.locator('[data-item="by_channel"]');
@@ -111,7 +111,7 @@ test("exports CSV with the rows that are shown, and a PNG", async ({ page }) => 
   expect(bytes.length).toBeGreaterThan(5_000);
 });
 
-test("changes and rejects are browsed and searched, and a record tells its story", async ({ page }) => {
+test("changes and rejects are listed and searched, and a row opens the history of its record", async ({ page }) => {
   await page.goto("/changes");
   await expect(page.locator("tbody tr").first()).toBeVisible();
   await page.getByLabel("Rule").fill("specialties");
@@ -128,9 +128,9 @@ test("changes and rejects are browsed and searched, and a record tells its story
   await expect(page.getByRole("heading", { name: "Rejects" })).toBeVisible();
 });
 
-test.describe("what is not there", () => {
-  test.use({ expected: ["Failed to load resource"] });
-  test("an unknown page and an unknown run say so, with what to do", async ({ page }) => {
+test.describe("unknown addresses", () => {
+  test.use({ expectedErrors: ["Failed to load resource"] });
+  test("an unknown page and an unknown run show an error", async ({ page }) => {
     await page.goto("/nowhere");
     await expect(page.getByRole("alert")).toContainText("/nowhere");
     await page.goto("/runs/01NOSUCHRUN");

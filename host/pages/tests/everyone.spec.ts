@@ -1,35 +1,35 @@
-// The pages for everyone: dark, on a phone, in Portuguese, by keyboard, by screen reader.
+// Tests of themes, phone layout, languages, keyboard use and accessibility on all pages.
 import AxeBuilder from "@axe-core/playwright";
-import { expect, figure, noSidewaysScroll, settled, test } from "./fixture.ts";
+import { expect, expectNoSidewaysScroll, figure, settled, test } from "./fixture.ts";
 
 const PAGES = ["/", "/pipelines", "/pipelines/hubspot", "/models", "/changes", "/rejects", "/plugins"];
 
-test("dark as the system is, and the other by the button, which is kept", async ({ page }) => {
+test("the theme follows the system until the button selects one, which a reload keeps", async ({ page }) => {
   await page.emulateMedia({ colorScheme: "dark" });
   await page.goto("/");
-  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-  const dark = await ground();
+  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const dark = await background();
   expect(Number(/\d+/.exec(dark)?.[0])).toBeLessThan(60);
   await page.getByRole("button", { name: "Light theme" }).click();
-  expect(Number(/\d+/.exec(await ground())?.[0])).toBeGreaterThan(200);
+  expect(Number(/\d+/.exec(await background())?.[0])).toBeGreaterThan(200);
   await page.reload();
-  expect(await ground()).not.toBe(dark);
+  expect(await background()).not.toBe(dark);
 });
 
-test("on a phone no page scrolls sideways, and the menu leads to the others", async ({ page }) => {
+test("on a phone no page scrolls sideways, and the menu opens other pages", async ({ page }) => {
   await page.setViewportSize({ width: 360, height: 740 });
   for (const path of PAGES) {
     await page.goto(path);
     await expect(page.locator("h1")).toBeVisible();
     await settled(page);
-    await noSidewaysScroll(page);
+    await expectNoSidewaysScroll(page);
   }
   await page.getByRole("button", { name: "Menu" }).click();
   await page.getByRole("link", { name: "Models" }).click();
   await expect(page.getByRole("heading", { name: "Models" })).toBeVisible();
 });
 
-test("Portuguese by the browser's language, English by the button, numbers as each writes them", async ({
+test("the browser's language selects Portuguese with its number format, and the button selects English", async ({
   browser,
   server,
 }) => {
@@ -45,18 +45,18 @@ test("Portuguese by the browser's language, English by the button, numbers as ea
   await context.close();
 });
 
-test("by keyboard alone: skip, filter, open a drill, stay in it, close it, and be back", async ({ page }) => {
+test("the keyboard alone sets a filter, and opens, uses and closes a drill", async ({ page }) => {
   await page.goto("/");
   await settled(page);
   await page.keyboard.press("Tab");
-  await expect(page.getByRole("link", { name: "Skip to the content" })).toBeFocused();
+  await expect(page.getByRole("link", { name: "Skip to content" })).toBeFocused();
   const channels = page.locator('[data-filter="channel"] .select');
   await channels.focus();
   await page.keyboard.press("Enter");
   await page.keyboard.press("Tab");
   await page.keyboard.press("Space");
   await expect(page).toHaveURL(/channel=/);
-  // The focus is still on the box, though the bar was drawn anew.
+  // The bar was drawn again and kept the focus on the checkbox.
   await page.keyboard.press("Space");
   await expect(page).not.toHaveURL(/channel=/);
   await page.keyboard.press("Escape");
@@ -70,8 +70,8 @@ test("by keyboard alone: skip, filter, open a drill, stay in it, close it, and b
   for (let press = 0; press < 12; press += 1) {
     await page.keyboard.press("Tab");
     const isOutside = await page.evaluate(() => {
-      const at = document.activeElement;
-      return at !== document.body && at?.closest("dialog") === null;
+      const focused = document.activeElement;
+      return focused !== document.body && focused?.closest("dialog") === null;
     });
     expect(isOutside, "the focus left the open dialog").toBe(false);
   }
@@ -84,7 +84,7 @@ test("by keyboard alone: skip, filter, open a drill, stay in it, close it, and b
 });
 
 for (const scheme of ["light", "dark"] as const) {
-  test(`axe finds nothing serious on any page, ${scheme}`, async ({ page }) => {
+  test(`axe finds no serious problem on any page, ${scheme} theme`, async ({ page }) => {
     await page.emulateMedia({ colorScheme: scheme });
     for (const path of PAGES) {
       await page.goto(path);
@@ -92,19 +92,19 @@ for (const scheme of ["light", "dark"] as const) {
       await settled(page);
       const { violations } = await new AxeBuilder({ page }).analyze();
       const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-      const found = serious.map(
+      const problems = serious.map(
         ({ id, nodes }) =>
           `${id}: ${nodes
             .map((node) => node.html)
             .slice(0, 3)
             .join(" ")}`,
       );
-      expect(found, `${path}, ${scheme}`).toEqual([]);
+      expect(problems, `${path}, ${scheme}`).toEqual([]);
     }
   });
 }
 
-test("axe finds nothing serious in an open drill", async ({ page }) => {
+test("axe finds no serious problem in an open drill", async ({ page }) => {
   await page.goto("/");
   await page
     .locator('[data-item="ltv"]')

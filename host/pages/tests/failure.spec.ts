@@ -1,36 +1,36 @@
-// What goes wrong is said: a run that fails, and a server that is gone.
+// Tests of failures: a run that fails, requests from other sites, a server that stops.
 import { expect, figure, test } from "./fixture.ts";
 
-// The warehouse was filled before the token was revoked.
+// The run that fills the warehouse uses the sandbox's token; only the server gets the revoked one.
 test.use({ options: { patients: 200, environment: { HUBSPOT_ACCESS_TOKEN: "pat-revoked" } } });
 test.describe.configure({ mode: "serial" });
 
-test("a run fails, the page says why and what to do, and the last figures stay", async ({ page }) => {
+test("a failed run shows its reason and a hint, and the last figures stay", async ({ page }) => {
   await page.goto("/");
   const before = await figure(page, "ltv").textContent();
   await page.goto("/pipelines");
   await page.getByRole("button", { name: "Run now…" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Run", exact: true }).click();
   await expect(page.locator("h1 + .badge")).toHaveText("failed", { timeout: 50_000 });
-  const why = page.getByRole("alert").filter({ has: page.locator(".problem-message") });
-  await expect(why).toContainText(/401|token/i);
-  await expect(why.locator(".problem-hint")).not.toBeEmpty();
+  const problem = page.getByRole("alert").filter({ has: page.locator(".problem-message") });
+  await expect(problem).toContainText(/401|token/i);
+  await expect(problem.locator(".problem-hint")).not.toBeEmpty();
   await page.goto("/pipelines");
   await expect(page.locator(".runs tbody tr").first()).toContainText("failed");
   await page.goto("/");
   await expect(figure(page, "ltv")).toHaveText(before ?? "");
 });
 
-test("a request from elsewhere runs nothing", async ({ request, server }) => {
-  const ask = (headers: Record<string, string>) =>
+test("a request from another site starts no run", async ({ request, server }) => {
+  const startRun = (headers: Record<string, string>) =>
     request.post(`${server.url}/api/pipelines/hubspot/runs`, { headers: { Origin: server.url, ...headers }, data: {} });
-  expect((await ask({})).status(), "without the header of the pages").toBe(403);
-  const elsewhere = await ask({ Origin: "https://elsewhere.example", "X-Requested-With": "host" });
-  expect(elsewhere.status(), "from another site").toBe(403);
+  expect((await startRun({})).status(), "without the X-Requested-With header").toBe(403);
+  const otherSite = await startRun({ Origin: "https://elsewhere.example", "X-Requested-With": "host" });
+  expect(otherSite.status(), "from another origin").toBe(403);
 });
 
-test("a server that is gone is said so, and what was read stays", async ({ page, server, expected }) => {
-  expected.push("net::ERR_", "Failed to load resource");
+test("a stopped server shows a banner, and the data that was read stays", async ({ page, server, expectedErrors }) => {
+  expectedErrors.push("net::ERR_", "Failed to load resource");
   await page.goto("/");
   const before = await figure(page, "ltv").textContent();
   await server.stop();

@@ -1,58 +1,58 @@
-// What every browser test stands on: one server for a file's tests, and a page that may break nothing.
+// The fixtures of the browser tests: one server for the tests of a file, and a page that fails on console errors.
 import { test as base, expect, type Page } from "@playwright/test";
 import { type Server, type ServerOptions, startServer } from "./server.ts";
 
-interface Each {
-  /** Messages of the console that a test provokes, as parts of their texts. */
-  expected: string[];
+interface TestFixtures {
+  /** Parts of the console errors that the test causes. */
+  expectedErrors: string[];
 }
 
-interface Shared {
+interface WorkerFixtures {
   options: ServerOptions;
   server: Server;
 }
 
-export const test = base.extend<Each, Shared>({
+export const test = base.extend<TestFixtures, WorkerFixtures>({
   options: [{}, { scope: "worker", option: true }],
   server: [
     async ({ options }, use) => {
       const server = process.env.PAGES_URL
-        ? { url: process.env.PAGES_URL, stop: async () => {}, said: () => "" }
+        ? { url: process.env.PAGES_URL, stop: async () => {}, output: () => "" }
         : await startServer(options);
       await use(server);
       await server.stop();
     },
     { scope: "worker", timeout: 180_000 },
   ],
-  expected: [[], { option: true }],
+  expectedErrors: [[], { option: true }],
   baseURL: async ({ server }, use) => use(server.url),
-  page: async ({ page, expected }, use) => {
-    const wrong: string[] = [];
-    page.on("pageerror", (error) => wrong.push(error.stack || String(error)));
+  page: async ({ page, expectedErrors }, use) => {
+    const errors: string[] = [];
+    page.on("pageerror", (error) => errors.push(error.stack || String(error)));
     page.on("console", (message) => {
-      if (message.type() === "error" || /Content.Security.Policy/i.test(message.text())) wrong.push(message.text());
+      if (message.type() === "error" || /Content.Security.Policy/i.test(message.text())) errors.push(message.text());
     });
     await use(page);
-    const unexpected = wrong.filter((text) => !expected.some((part) => text.includes(part)));
+    const unexpected = errors.filter((text) => !expectedErrors.some((part) => text.includes(part)));
     expect(unexpected, "errors in the browser's console").toEqual([]);
   },
 });
 
 export { expect };
 
-/** The big number of a figure. */
+/** The value of a figure. */
 export function figure(page: Page, name: string) {
   return page.locator(`[data-item="${name}"] .figure-value`);
 }
 
-/** Waits until nothing on the page is being read any more. */
+/** Waits until the page has read all its data. */
 export async function settled(page: Page): Promise<void> {
   await expect(page.locator("main h1")).toBeVisible();
   await expect(page.locator('main [aria-busy="true"]')).toHaveCount(0);
 }
 
-/** Fails where the page is wider than its window. */
-export async function noSidewaysScroll(page: Page): Promise<void> {
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  expect(over, "pixels that the page is too wide").toBeLessThanOrEqual(0);
+/** Fails if the page is wider than its window. */
+export async function expectNoSidewaysScroll(page: Page): Promise<void> {
+  const excess = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(excess, "pixels by which the page is wider than the window").toBeLessThanOrEqual(0);
 }

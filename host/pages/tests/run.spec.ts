@@ -1,19 +1,19 @@
-// Operating in a real browser, from an empty warehouse: run now and watch it live, cancel, look at what it did.
+// Tests of pipelines and runs, from an empty warehouse: run, progress, cancel, preview, models, plugins.
 import { expect, figure, settled, test } from "./fixture.ts";
 
-// Slow enough to be watched.
+// The latency makes the run slow enough to observe its progress.
 test.use({ options: { patients: 300, latency: 60, isLoaded: false } });
 test.describe.configure({ mode: "serial" });
 
-test("before the first run the pages say what is missing", async ({ page, expected }) => {
-  expected.push("Failed to load resource");
+test("before the first run the pages show that there is no data", async ({ page, expectedErrors }) => {
+  expectedErrors.push("Failed to load resource");
   await page.goto("/");
   await expect(page.locator("main")).toContainText(/no run|not|never/i);
   await page.goto("/pipelines");
   await expect(page.locator('[data-pipeline="hubspot"]')).toContainText("never");
 });
 
-test("run now, and watch it live on the run's page and on the graph", async ({ page, context }) => {
+test("a run shows its progress on its page and on the graph", async ({ page, context }) => {
   await page.goto("/pipelines");
   const graph = await context.newPage();
   await graph.goto("/pipelines/hubspot");
@@ -22,11 +22,11 @@ test("run now, and watch it live on the run's page and on the graph", async ({ p
   await page.getByRole("dialog").getByRole("button", { name: "Run", exact: true }).click();
   await expect(page).toHaveURL(/\/runs\//);
   await expect(page.locator("h1 + .badge")).toHaveText("running");
-  // Which stream tells first is nobody's promise.
-  await expect(page.locator(".progress li", { hasText: "load hubspot." }).first()).toBeVisible();
+  // The order of the streams is not fixed.
+  await expect(page.locator(".progress li", { hasText: "Load: hubspot." }).first()).toBeVisible();
   await expect(graph.locator('.node[data-status="running"]').first()).toBeVisible();
   await expect(page.getByRole("button", { name: "Cancel the run" })).toBeVisible();
-  // No reload: what happens arrives by itself.
+  // The status arrives as an event, without a reload.
   await expect(page.locator("h1 + .badge")).toHaveText("succeeded", { timeout: 50_000 });
   await expect(page.locator("tbody tr", { hasText: "hubspot.deals" }).first()).toContainText(/\d/);
   await expect(page.getByRole("status").filter({ hasText: "hubspot: succeeded" })).toHaveCount(1);
@@ -35,7 +35,7 @@ test("run now, and watch it live on the run's page and on the graph", async ({ p
   await expect(figure(page, "ltv")).toHaveText(/^R\$/);
 });
 
-test("a run of full refresh is cancelled, and the figures stay", async ({ page }) => {
+test("a full refresh can be cancelled, and the figures stay", async ({ page }) => {
   await page.goto("/pipelines/hubspot");
   await page.getByRole("button", { name: "Run now…" }).click();
   const dialog = page.getByRole("dialog");
@@ -48,19 +48,19 @@ test("a run of full refresh is cancelled, and the figures stay", async ({ page }
   await expect(figure(page, "ltv")).toHaveText(/^R\$/);
 });
 
-test("a rule's preview shows before and after, and leads to its changes", async ({ page }) => {
+test("the preview of a rule shows values before and after, and links to its changes", async ({ page }) => {
   await page.goto("/pipelines/hubspot");
   await page.locator('[data-kind="rule"]', { hasText: "tidy_contacts" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("button", { name: "Show 100 rows" }).click();
   await expect(dialog.locator("tbody tr del").first()).toBeVisible();
   await expect(dialog).toContainText("100 rows");
-  await dialog.getByRole("link", { name: "Its changes" }).click();
+  await dialog.getByRole("link", { name: "Changes by this rule" }).click();
   await expect(page).toHaveURL(/\/changes\?stream=hubspot\.contacts&rule=tidy_contacts/);
   await expect(page.locator("tbody tr").first()).toContainText("tidy_contacts");
 });
 
-test("models and plugins: what a mart's rows are, what a source may do", async ({ page }) => {
+test("a model shows its columns and inputs, and a source shows the access that it requests", async ({ page }) => {
   await page.goto("/models");
   await page.locator('[data-node="marts.mart_ltv_cac"]').click();
   const dialog = page.getByRole("dialog");

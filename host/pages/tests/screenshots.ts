@@ -1,4 +1,4 @@
-// Takes the README's pictures of the real pages, into screenshots/.
+// Takes the screenshots of the README from a real server, into `screenshots/`.
 import { expect, settled, test } from "./fixture.ts";
 
 test.use({ options: { patients: 2000 }, viewport: { width: 1280, height: 800 } });

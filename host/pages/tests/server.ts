@@ -1,4 +1,4 @@
-// Starts the real `host serve` beside the real sandbox, in a warehouse of its own, and stops it again.
+// Starts and stops a real `host serve` with a sandbox and a temporary warehouse.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,55 +7,58 @@ import { dirname, join, resolve } from "node:path";
 export interface Server {
   url: string;
   stop: () => Promise<void>;
-  /** What it has said so far. */
-  said: () => string;
+  /** The output of both processes so far. */
+  output: () => string;
 }
 
 export interface ServerOptions {
   patients?: number;
-  /** Milliseconds that each answer of the sandbox takes. */
+  /** Milliseconds before each response of the sandbox. */
   latency?: number;
-  /** Whether a whole run is done before the pages are served. */
+  /** Whether the pipeline runs once before the server starts. */
   isLoaded?: boolean;
-  /** What the host's environment has beside the sandbox's. */
+  /** Environment variables of the server, in addition to those that the sandbox sets. */
   environment?: Record<string, string>;
 }
 
 const root = resolve(import.meta.dirname, "../../..");
 
-/** Runs a pipeline once if asked to, then serves it; ready when it has said its address. */
+/** Starts a server for the example pipeline and waits until it prints its address. */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const host = process.env.HOST_BIN;
-  if (!host) throw new Error("HOST_BIN is not set: make test sets it to the host that was built");
+  if (!host) throw new Error("HOST_BIN is not set: `make test` sets it to the path of the built host");
   const folder = mkdtempSync(join(tmpdir(), "host-pages-"));
   const { patients = 400, latency = 0, isLoaded = true, environment = {} } = options;
-  const assigned = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  const assignments = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
   const load = isLoaded ? '"$0" --quiet run pipelines/hubspot.toml >&2 && ' : "";
-  const script = `${load}exec env ${assigned.join(" ")} "$0" serve pipelines/hubspot.toml --port 0`;
+  const script = `${load}exec env ${assignments.join(" ")} "$0" serve pipelines/hubspot.toml --port 0`;
   const child = spawn(
     join(dirname(host), "sandbox"),
     ["--patients", String(patients), "--latency", String(latency), "--rate-limit", "0", "--", "sh", "-c", script, host],
-    // A group of its own, so that all of it can be stopped.
+    // A process group, so that `stop` ends all processes.
     { cwd: root, detached: true, env: { ...process.env, WAREHOUSE: join(folder, "warehouse.duckdb") } },
   );
-  let said = "";
+  let output = "";
   const url = await new Promise<string>((found, failed) => {
-    const late = setTimeout(() => failed(new Error(`host serve said no address within 120 s:\n${said}`)), 120_000);
-    const hear = (chunk: Buffer): void => {
-      said += chunk.toString();
-      // The sandbox says an address, too.
-      const address = /http:\/\/(?:127\.0\.0\.1|localhost|\[::1\]):\d+/.exec(said.replace(/^sandbox .*$/gm, ""))?.[0];
+    const timeout = setTimeout(
+      () => failed(new Error(`host serve printed no address within 120 s:\n${output}`)),
+      120_000,
+    );
+    const read = (chunk: Buffer): void => {
+      output += chunk.toString();
+      // The sandbox prints an address, too, on lines that start with its name.
+      const address = /http:\/\/(?:127\.0\.0\.1|localhost|\[::1\]):\d+/.exec(output.replace(/^sandbox .*$/gm, ""))?.[0];
       if (!address) return;
-      clearTimeout(late);
+      clearTimeout(timeout);
       found(address);
     };
-    child.stdout.on("data", hear);
-    child.stderr.on("data", hear);
-    child.on("exit", (code) => failed(new Error(`host serve ended with ${code}:\n${said}`)));
+    child.stdout.on("data", read);
+    child.stderr.on("data", read);
+    child.on("exit", (code) => failed(new Error(`host serve exited with code ${code}:\n${output}`)));
   });
   return {
     url,
-    said: () => said,
+    output: () => output,
     stop: async () => {
       await stop(child);
       rmSync(folder, { recursive: true, force: true });
@@ -66,18 +69,18 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
   const group = -child.pid;
-  const ended = new Promise((done) => {
+  const exited = new Promise((done) => {
     child.once("exit", done);
   });
   const signal = (name: NodeJS.Signals): void => {
     try {
       process.kill(group, name);
     } catch {
-      // It is gone already.
+      // The process has already exited.
     }
   };
   signal("SIGTERM");
-  const forced = setTimeout(() => signal("SIGKILL"), 10_000);
-  await ended;
-  clearTimeout(forced);
+  const killTimer = setTimeout(() => signal("SIGKILL"), 10_000);
+  await exited;
+  clearTimeout(killTimer);
 }

@@ -1,8 +1,8 @@
-// Every field that a rule changed, to browse and search.
+// The page of changes: every field that a rule changed.
 import { t } from "../i18n.ts";
 import type { Page, Visit } from "../router.ts";
-import { journal } from "./journal.ts";
+import { journalPage } from "./journal.ts";
 
 export async function changes(visit: Visit): Promise<Page> {
-  return journal("/changes", t("changes"), t("changes_about"), visit);
+  return journalPage("/changes", t("changes"), t("changes_about"), visit);
 }

@@ -1,25 +1,27 @@
-// A page of the journal (changes or rejects): a search in the address, its rows page by page, a record's story.
+// A page of the rules' journal (changes or rejects): a search, whose values are in the address, and a table of its rows.
 import { get } from "../api.ts";
-import { recordStory } from "../dashboard/record.ts";
+import type { RuleOutcome } from "../codes.ts";
+import { recordHistory } from "../dashboard/record.ts";
 import { openDialog } from "../dialog.ts";
 import { button, fill, h, link } from "../dom.ts";
 import { formatCount } from "../format.ts";
-import { plural, t, words } from "../i18n.ts";
+import { plural, t } from "../i18n.ts";
+import { outcomeLabel } from "../labels.ts";
 import { navigate, type Page, type Visit } from "../router.ts";
 import { settle } from "../states.ts";
 import { pager, type Row, table } from "../table.ts";
-import type { Listing } from "../types.ts";
+import type { JournalRows } from "../types.ts";
 
 const FIELDS = ["stream", "rule", "q"] as const;
 
-function go(path: string, values: Record<string, string>): void {
+function search(path: string, values: Record<string, string>): void {
   const query = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== ""));
   const text = query.toString();
   navigate(text ? `${path}?${text}` : path);
 }
 
-/** The page at `path`, whose rows are `/api{path}`. */
-export function journal(path: "/changes" | "/rejects", title: string, about: string, visit: Visit): Page {
+/** The page at `path`; its rows are at `/api{path}`. */
+export function journalPage(path: "/changes" | "/rejects", title: string, about: string, visit: Visit): Page {
   const { signal } = visit;
   const list = h("div", {});
   const form = h("form", { class: "toolbar", role: "search" });
@@ -42,18 +44,18 @@ export function journal(path: "/changes" | "/rejects", title: string, about: str
     h("label", {}, t("stream"), inputs.stream),
     h("label", {}, t("rule"), inputs.rule),
     h("label", { class: "grow" }, t("search"), inputs.q),
-    h("button", { type: "submit", class: "button primary" }, t("search_button")),
-    button(t("clear"), () => go(path, {})),
+    h("button", { type: "submit", class: "button primary" }, t("start_search")),
+    button(t("clear"), () => search(path, {})),
     suggestions,
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    go(path, values());
+    search(path, values());
   });
-  const open = (found: Listing, row: Row): void => {
+  const open = (found: JournalRows, row: Row): void => {
     const cell = (name: string): string => String(row[found.columns.findIndex((column) => column.name === name)] ?? "");
     const dialog = openDialog(`${cell("stream")} ${cell("key")}`, "side");
-    dialog.body.append(recordStory(cell("stream"), cell("key"), dialog.signal));
+    dialog.body.append(recordHistory(cell("stream"), cell("key"), dialog.signal));
   };
   let reading = new AbortController();
   const update = (query: URLSearchParams): void => {
@@ -63,29 +65,29 @@ export function journal(path: "/changes" | "/rejects", title: string, about: str
     for (const name of FIELDS) inputs[name].value = query.get(name) ?? "";
     const page = Math.max(1, Number(query.get("page") ?? 1) || 1);
     void settle(list, reading.signal, async () => {
-      const found = await get<Listing>(`/api${path}`, query, reading.signal);
-      for (const [at, names] of [found.streams, found.rules].entries()) {
-        const place = suggestions[at];
-        if (place)
+      const found = await get<JournalRows>(`/api${path}`, query, reading.signal);
+      for (const [index, names] of [found.streams, found.rules].entries()) {
+        const datalist = suggestions[index];
+        if (datalist)
           fill(
-            place,
+            datalist,
             (names ?? []).map((value) => h("option", { value })),
           );
       }
-      const size = found.page_size ?? 100;
-      const hasMore =
-        found.has_more ??
-        (found.total !== null && found.total !== undefined ? page * size < found.total : found.rows.length >= size);
+      const pageSize = found.page_size ?? 100;
+      const total = found.total ?? null;
+      const hasMore = found.has_more ?? (total !== null ? page * pageSize < total : found.rows.length >= pageSize);
       return [
         table({
           caption: title,
           columns: found.columns,
           rows: found.rows,
           lead: ["key", "stream", "rule"],
-          open: { label: t("story_of_record"), run: (row) => open(found, row) },
+          open: { label: t("record_history"), run: (row) => open(found, row) },
           cell: (column, value) => {
             if (["before", "value_before"].includes(column.name) && value !== null) return h("del", {}, String(value));
             if (["after", "value_after"].includes(column.name) && value !== null) return h("ins", {}, String(value));
+            if (column.name === "what" && value) return outcomeLabel(value as RuleOutcome);
             if (column.name === "rule" && value)
               return link(`${path}?rule=${encodeURIComponent(String(value))}`, String(value));
             return undefined;
@@ -94,10 +96,8 @@ export function journal(path: "/changes" | "/rejects", title: string, about: str
         pager(
           page,
           hasMore,
-          (next) => go(path, { ...values(), page: next > 1 ? String(next) : "" }),
-          found.total !== null && found.total !== undefined
-            ? plural("rows", found.total, formatCount(found.total))
-            : undefined,
+          (next) => search(path, { ...values(), page: next > 1 ? String(next) : "" }),
+          total !== null ? plural("rows", total, formatCount(total)) : undefined,
         ) ?? h("span", {}),
       ];
     });
@@ -108,7 +108,7 @@ export function journal(path: "/changes" | "/rejects", title: string, about: str
     {},
     h("div", { class: "page-head" }, h("h1", {}, title), h("p", {}, about)),
     form,
-    h("section", { class: "card", "aria-label": words(title) }, list),
+    h("section", { class: "card", "aria-label": title }, list),
   );
   return { title, node, update };
 }

@@ -1,11 +1,11 @@
-// The models as a graph and one by one: what a row is, its columns, tests, drills.
+// The page of models: a graph, a list with a search, and a panel with the columns, tests and drills of a model.
 import { get } from "../api.ts";
 import { openDialog } from "../dialog.ts";
 import { fill, h, link, prose } from "../dom.ts";
 import { formatAgo, formatCount } from "../format.ts";
-import { plural, t } from "../i18n.ts";
+import { humanize, plural, t } from "../i18n.ts";
+import { kindLabel } from "../labels.ts";
 import { drawGraph } from "../operate/graph.ts";
-import { statusText } from "../operate/status.ts";
 import type { Page, Visit } from "../router.ts";
 import { empty } from "../states.ts";
 import type { Graph, Model } from "../types.ts";
@@ -31,9 +31,9 @@ function openModel(model: Model, models: Model[]): void {
   const names = (list: string[]): (HTMLElement | string)[] =>
     list.length === 0
       ? ["–"]
-      : list.flatMap((name, at) => [
-          at > 0 ? ", " : "",
-          models.some((one) => one.model === name)
+      : list.flatMap((name, index) => [
+          index > 0 ? ", " : "",
+          models.some((other) => other.model === name)
             ? link(`/models?model=${encodeURIComponent(name)}`, name, { class: "code" })
             : h("span", { class: "code" }, name),
         ]);
@@ -43,9 +43,9 @@ function openModel(model: Model, models: Model[]): void {
       "dl",
       { class: "facts" },
       h("dt", {}, t("kind")),
-      h("dd", {}, statusText(model.kind)),
+      h("dd", {}, kindLabel(model.kind)),
       model.rows !== null && model.rows !== undefined
-        ? [h("dt", {}, t("rows_word")), h("dd", {}, formatCount(model.rows))]
+        ? [h("dt", {}, t("rows")), h("dd", {}, formatCount(model.rows))]
         : null,
       model.built_at ? [h("dt", {}, t("built")), h("dd", {}, formatAgo(model.built_at))] : null,
       h("dt", {}, t("reads")),
@@ -70,7 +70,7 @@ function openModel(model: Model, models: Model[]): void {
             h(
               "tr",
               {},
-              [t("field"), t("type"), t("about"), t("tests")].map((name) => h("th", { scope: "col" }, name)),
+              [t("field"), t("data_type"), t("description"), t("tests")].map((name) => h("th", { scope: "col" }, name)),
             ),
           ),
           h(
@@ -105,14 +105,19 @@ function openModel(model: Model, models: Model[]): void {
             "ul",
             { class: "plain" },
             model.tests.map((test) =>
-              h("li", {}, h("span", { class: "code" }, test.name), test.severity === "warn" ? ` (${t("warns")})` : ""),
+              h(
+                "li",
+                {},
+                h("span", { class: "code" }, test.name),
+                test.severity === "warn" ? ` (${t("warning_only")})` : "",
+              ),
             ),
             model.unit_tests.map((test) =>
               h("li", {}, h("span", { class: "code" }, test), h("span", { class: "muted" }, ` ${t("unit_test")}`)),
             ),
           ),
     ),
-    model.drills.length > 0 ? h("p", {}, t("drills"), ": ", model.drills.join(", ")) : null,
+    model.drills.length > 0 ? h("p", {}, t("drills"), ": ", model.drills.map(humanize).join(", ")) : null,
   );
   dialog.body.addEventListener("click", (event) => {
     if (event.target instanceof HTMLAnchorElement) dialog.close();
@@ -122,20 +127,20 @@ function openModel(model: Model, models: Model[]): void {
 export async function models({ query, signal }: Visit): Promise<Page> {
   const { models: list } = await get<{ models: Model[] }>("/api/models", {}, signal);
   const open = (name: string): void => {
-    const model = list.find((one) => one.model === name);
+    const model = list.find((candidate) => candidate.model === name);
     if (model) openModel(model, list);
   };
-  const drawn = drawGraph(graphOf(list), t("graph_of_models"), (node) => open(node.id));
+  const graph = drawGraph(graphOf(list), t("model_graph"), (node) => open(node.id));
   const search = h("input", { type: "search", autocomplete: "off" });
   const rows = h("ul", { class: "model-list" });
   const show = (): void => {
-    const wanted = search.value.trim().toLowerCase();
-    const hits = list.filter((model) =>
-      `${model.model} ${model.description ?? ""} ${model.tags.join(" ")}`.toLowerCase().includes(wanted),
+    const term = search.value.trim().toLowerCase();
+    const matches = list.filter((model) =>
+      `${model.model} ${model.description ?? ""} ${model.tags.join(" ")}`.toLowerCase().includes(term),
     );
     fill(
       rows,
-      hits.map((model) =>
+      matches.map((model) =>
         h(
           "li",
           {},
@@ -143,12 +148,12 @@ export async function models({ query, signal }: Visit): Promise<Page> {
           h(
             "span",
             { class: "muted small" },
-            ` ${statusText(model.kind)}${model.rows !== null && model.rows !== undefined ? ` · ${plural("rows", model.rows, formatCount(model.rows))}` : ""}`,
+            ` ${kindLabel(model.kind)}${model.rows !== null && model.rows !== undefined ? ` · ${plural("rows", model.rows, formatCount(model.rows))}` : ""}`,
           ),
           h("p", {}, prose(model.description ?? "")),
         ),
       ),
-      hits.length === 0 ? empty(t("no_models_found")) : null,
+      matches.length === 0 ? empty(t("no_models_found")) : null,
     );
   };
   search.addEventListener("input", show);
@@ -158,7 +163,7 @@ export async function models({ query, signal }: Visit): Promise<Page> {
     "div",
     {},
     h("div", { class: "page-head" }, h("h1", {}, t("models")), h("p", {}, t("models_about"))),
-    list.length > 0 ? drawn.node : empty(t("no_models")),
+    list.length > 0 ? graph.node : empty(t("no_models")),
     h(
       "section",
       { class: "section" },

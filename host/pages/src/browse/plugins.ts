@@ -1,20 +1,15 @@
-// The plugins of each pipeline: what each asks for, and what the pipeline grants it.
-
+// The page of plugins: the access that each plugin of a pipeline requests, and the access that it is granted.
 import { get } from "../api.ts";
 import { h, prose } from "../dom.ts";
+import { formatPlain } from "../format.ts";
 import { t } from "../i18n.ts";
-import { servedPipelines } from "../operate/served.ts";
-import { statusText } from "../operate/status.ts";
+import { kindLabel, needLabel } from "../labels.ts";
+import { readPipelines } from "../operate/entries.ts";
 import type { Page, Visit } from "../router.ts";
 import { empty, problem, settle } from "../states.ts";
-import type { PluginEntry, Plugins } from "../types.ts";
+import type { PluginEntry, PluginList } from "../types.ts";
 
-function text(value: unknown): string {
-  if (value === null || value === undefined || value === "") return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
-}
-
-function refused(error: { message: string; hint?: string | null }): HTMLElement {
+function errorBox(error: { message: string; hint?: string | null }): HTMLElement {
   return h(
     "div",
     { class: "problem" },
@@ -32,13 +27,13 @@ function card(plugin: PluginEntry): HTMLElement {
     h(
       "p",
       { class: "muted small" },
-      plugin.contract ? `${statusText(plugin.contract)} ` : "",
+      plugin.contract ? `${kindLabel(plugin.contract)} ` : "",
       plugin.plugin !== plugin.name ? h("span", { class: "code" }, plugin.plugin) : null,
       plugin.streams?.length ? ` · ${plugin.streams.join(", ")}` : "",
     ),
-    plugin.error ? refused(plugin.error) : null,
+    plugin.error ? errorBox(plugin.error) : null,
     needs.length === 0
-      ? h("p", { class: "muted" }, t("needs_nothing"))
+      ? h("p", { class: "muted" }, t("no_needs"))
       : h(
           "div",
           { class: "scroll", tabindex: 0, role: "region", "aria-label": t("needs") },
@@ -51,7 +46,7 @@ function card(plugin: PluginEntry): HTMLElement {
               h(
                 "tr",
                 {},
-                [t("needs"), t("name"), t("about")].map((name) => h("th", { scope: "col" }, name)),
+                [t("needs"), t("name"), t("description")].map((name) => h("th", { scope: "col" }, name)),
               ),
             ),
             h(
@@ -61,9 +56,9 @@ function card(plugin: PluginEntry): HTMLElement {
                 h(
                   "tr",
                   {},
-                  h("th", { scope: "row" }, statusText(need.kind)),
+                  h("th", { scope: "row" }, needLabel(need.kind)),
                   h("td", { class: "code" }, need.name),
-                  h("td", { class: "code" }, text(need.details)),
+                  h("td", {}, need.details ? formatPlain(need.details) : ""),
                 ),
               ),
             ),
@@ -83,15 +78,15 @@ function card(plugin: PluginEntry): HTMLElement {
 }
 
 export async function plugins({ signal }: Visit): Promise<Page> {
-  const all = await servedPipelines(signal);
-  const sections = all.map((entry) => {
-    const place = h("div", { class: "plugins" });
-    void settle(place, signal, async () => {
-      const { plugins: list, error } = await get<Plugins>("/api/plugins", { pipeline: entry.name }, signal);
+  const entries = await readPipelines(signal);
+  const sections = entries.map((entry) => {
+    const container = h("div", { class: "plugins" });
+    void settle(container, signal, async () => {
+      const { plugins: list, error } = await get<PluginList>("/api/plugins", { pipeline: entry.name }, signal);
       const cards = list.length > 0 ? list.map(card) : [empty(t("no_plugins"))];
-      return error ? [refused(error), ...cards] : cards;
+      return error ? [errorBox(error), ...cards] : cards;
     });
-    return h("section", { class: "section", "aria-label": entry.name }, h("h2", {}, entry.name), place);
+    return h("section", { class: "section", "aria-label": entry.name }, h("h2", {}, entry.name), container);
   });
   const node = h(
     "div",

@@ -1,8 +1,8 @@
-// Every record that a rule refused, and why, to browse and search.
+// The page of rejects: every record that a rule rejected, merged or added a note to.
 import { t } from "../i18n.ts";
 import type { Page, Visit } from "../router.ts";
-import { journal } from "./journal.ts";
+import { journalPage } from "./journal.ts";
 
 export async function rejects(visit: Visit): Promise<Page> {
-  return journal("/rejects", t("rejects"), t("rejects_about"), visit);
+  return journalPage("/rejects", t("rejects"), t("rejects_about"), visit);
 }

@@ -1,4 +1,4 @@
-// Apache ECharts with the parts that these pages use, and no others; loaded when the first chart is drawn.
+// Apache ECharts, reduced to the parts that the pages use. The first chart loads this file.
 import { BarChart, LineChart } from "echarts/charts";
 import { GridComponent, LegendComponent, MarkLineComponent, TooltipComponent } from "echarts/components";
 import { type EChartsType, init, use } from "echarts/core";

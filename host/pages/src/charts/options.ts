@@ -1,55 +1,53 @@
-// From a chart's declaration and its rows to what ECharts draws: bars, lines, curves.
+// Turns a chart's declaration and rows into the options of ECharts: bars, lines, curves.
 import type { EChartsCoreOption } from "echarts/core";
 import { h } from "../dom.ts";
 import { type Format, formatCell, formatNumber, isNumeric, toNumber } from "../format.ts";
-import { named, words } from "../i18n.ts";
+import { columnLabel, localized } from "../i18n.ts";
 import { monthColumns, type Row } from "../table.ts";
 import { colour, seriesColours } from "../theme.ts";
 import type { Chart, Rows } from "../types.ts";
 
-/** Bars more than these are in the table alone. */
-export const MOST_BARS = 20;
+/** The largest number of horizontal bars. The table shows the others. */
+const MAX_BARS = 20;
 
-export interface Mark {
+interface Mark {
   name: string;
   value: number | null;
-  /** The row that the mark stands for. */
   row: Row;
 }
 
-interface Line {
+interface Series {
   name: string;
   marks: (Mark | null)[];
 }
 
-export interface Drawing {
+export interface ChartDrawing {
   option: EChartsCoreOption;
-  /** The room that it needs, in pixels. */
+  /** In pixels. */
   height: number;
-  lines: Line[];
-  /** Categories left out. */
-  left: number;
+  series: Series[];
+  /** The number of categories that are not drawn. */
+  omitted: number;
 }
 
-/** The format of a column of values. */
 export function formatOf(chart: Chart, column: string): Format {
   return chart.formats?.[column] ?? chart.format ?? "decimal";
 }
 
 export function labelOf(chart: Chart, column: string): string {
-  return named(chart.labels?.[column], words(column));
+  return localized(chart.labels?.[column], columnLabel(column));
 }
 
 function mix(from: string, to: string, share: number): string {
   return `color-mix(in srgb, ${to} ${Math.round(share * 100)}%, ${from})`;
 }
 
-/** Canvas knows no `color-mix`; the style sheet's engine works it out. */
-function ramp(count: number): string[] {
+/** Colours from light to dark. A canvas cannot parse `color-mix`, so the browser's style engine computes it. */
+function colourRamp(count: number): string[] {
   const probe = h("span", { hidden: true });
   document.body.append(probe);
-  const made = Array.from({ length: count }, (_, at) => {
-    probe.style.color = mix(colour("--ramp-from"), colour("--ramp-to"), count === 1 ? 1 : at / (count - 1));
+  const colours = Array.from({ length: count }, (_, index) => {
+    probe.style.color = mix(colour("--ramp-from"), colour("--ramp-to"), count === 1 ? 1 : index / (count - 1));
     const parts = /^color\(srgb ([\d.]+) ([\d.]+) ([\d.]+)/.exec(getComputedStyle(probe).color);
     if (!parts) return colour("--series-1");
     return `rgb(${parts
@@ -58,22 +56,22 @@ function ramp(count: number): string[] {
       .join(",")})`;
   });
   probe.remove();
-  return made;
+  return colours;
 }
 
-/** The categories of `x` in the rows' order, and a line for each series or for each column of `y`. */
-export function shape(chart: Chart, data: Rows): { categories: string[]; lines: Line[] } {
-  const place = new Map(data.columns.map((column, at) => [column.name, at]));
+/** The categories of `x` in the order of the rows, and one series for each value of `series` or each column of `y`. */
+function groupSeries(chart: Chart, data: Rows): { categories: string[]; series: Series[] } {
+  const columnIndex = new Map(data.columns.map((column, index) => [column.name, index]));
   const months = monthColumns(data.columns, data.rows);
   const text = (name: string, row: Row): string => {
-    const at = place.get(name) ?? -1;
-    const column = data.columns[at];
-    return column ? formatCell(row[at], column, months.has(name)) : "";
+    const index = columnIndex.get(name) ?? -1;
+    const column = data.columns[index];
+    return column ? formatCell(row[index], column, months.has(name)) : "";
   };
   const x = chart.x ?? data.columns[0]?.name ?? "";
   const categories = [...new Set(data.rows.map((row) => text(x, row)))];
-  const at = new Map(categories.map((name, index) => [name, index]));
-  const lines = new Map<string, Line>();
+  const categoryIndex = new Map(categories.map((name, index) => [name, index]));
+  const byName = new Map<string, Series>();
   for (const row of data.rows) {
     for (const column of chart.y) {
       const part = chart.series ? text(chart.series, row) : "";
@@ -82,20 +80,21 @@ export function shape(chart: Chart, data: Rows): { categories: string[]; lines: 
           ? `${part} · ${labelOf(chart, column)}`
           : part
         : labelOf(chart, column);
-      let line = lines.get(name);
-      if (!line) {
-        line = { name, marks: categories.map(() => null) };
-        lines.set(name, line);
+      let series = byName.get(name);
+      if (!series) {
+        series = { name, marks: categories.map(() => null) };
+        byName.set(name, series);
       }
       const category = text(x, row);
-      line.marks[at.get(category) ?? 0] = { name: category, value: toNumber(row[place.get(column) ?? -1]), row };
+      const value = toNumber(row[columnIndex.get(column) ?? -1]);
+      series.marks[categoryIndex.get(category) ?? 0] = { name: category, value, row };
     }
   }
-  return { categories, lines: [...lines.values()] };
+  return { categories, series: [...byName.values()] };
 }
 
-/** A tooltip out of nodes: names come from data, and are never markup. */
-function tip(title: string, parts: { name: string; colour: string; text: string }[]): HTMLElement {
+/** A tooltip. It is built from nodes, because its names come from data. */
+function tooltip(title: string, parts: { name: string; colour: string; text: string }[]): HTMLElement {
   return h(
     "div",
     { class: "tip" },
@@ -108,57 +107,57 @@ function tip(title: string, parts: { name: string; colour: string; text: string 
   );
 }
 
-/** What ECharts draws; `selected` are categories that a filter keeps, and the others fade. */
-export function draw(chart: Chart, data: Rows, selected: Set<string>, width: number): Drawing {
-  const { categories, lines } = shape(chart, data);
+/** The options for ECharts at a width in pixels. Categories that are not in `selected` fade, unless it is empty. */
+export function drawChart(chart: Chart, data: Rows, selected: Set<string>, width: number): ChartDrawing {
+  const { categories, series } = groupSeries(chart, data);
   const xType = data.columns.find((column) => column.name === chart.x)?.type ?? "";
-  const isLying = chart.kind === "bar" && !/^(DATE|TIMESTAMP)/i.test(xType) && !isNumeric(xType);
-  const left = isLying ? Math.max(0, categories.length - MOST_BARS) : 0;
-  const shown = left > 0 ? categories.slice(0, MOST_BARS) : categories;
+  const isHorizontal = chart.kind === "bar" && !/^(DATE|TIMESTAMP)/i.test(xType) && !isNumeric(xType);
+  const omitted = isHorizontal ? Math.max(0, categories.length - MAX_BARS) : 0;
+  const shown = omitted > 0 ? categories.slice(0, MAX_BARS) : categories;
   const format = formatOf(chart, chart.y[0] ?? "");
-  const isOrdered = chart.kind === "curves" && chart.series !== null && lines.length > 5;
-  const colours = isOrdered ? ramp(lines.length) : seriesColours();
+  const isOrdered = chart.kind === "curves" && chart.series !== null && series.length > 5;
+  const colours = isOrdered ? colourRamp(series.length) : seriesColours();
   const muted = colour("--muted");
-  const values = {
+  const valueAxis = {
     type: "value",
     axisLabel: { color: muted, formatter: (value: number) => formatNumber(value, format, true), hideOverlap: true },
     splitLine: { lineStyle: { color: colour("--line") } },
     splitNumber: width < 420 ? 3 : 5,
   };
-  const names = {
+  const categoryAxis = {
     type: "category",
     data: shown,
-    inverse: isLying,
+    inverse: isHorizontal,
     axisTick: { show: false },
     axisLine: { lineStyle: { color: colour("--line-strong") } },
     axisLabel: {
-      color: isLying ? colour("--text") : muted,
+      color: isHorizontal ? colour("--text") : muted,
       hideOverlap: true,
-      ...(isLying ? { width: Math.min(150, width * 0.34), overflow: "truncate" } : {}),
+      ...(isHorizontal ? { width: Math.min(150, width * 0.34), overflow: "truncate" } : {}),
     },
   };
-  const hasLegend = lines.length > 1 && !isOrdered;
-  const series = lines.map((line, order) => ({
-    name: line.name,
+  const hasLegend = series.length > 1 && !isOrdered;
+  const drawnSeries = series.map((one, index) => ({
+    name: one.name,
     type: chart.kind === "bar" ? "bar" : "line",
-    data: line.marks.slice(0, shown.length).map((mark) => ({
+    data: one.marks.slice(0, shown.length).map((mark) => ({
       value: mark?.value ?? null,
       itemStyle: { opacity: selected.size > 0 && mark && !selected.has(mark.name) ? 0.3 : 1 },
     })),
-    color: colours[order % colours.length],
-    barMaxWidth: isLying ? 14 : 28,
+    color: colours[index % colours.length],
+    barMaxWidth: isHorizontal ? 14 : 28,
     barGap: "15%",
-    showSymbol: line.marks.filter(Boolean).length < 3 || (!isOrdered && shown.length <= 24),
+    showSymbol: one.marks.filter(Boolean).length < 3 || (!isOrdered && shown.length <= 24),
     symbol: "circle",
     symbolSize: 5,
     lineStyle: { width: isOrdered ? 1.5 : 2 },
-    emphasis: { focus: lines.length > 1 && chart.kind !== "bar" ? "series" : "none" },
+    emphasis: { focus: series.length > 1 && chart.kind !== "bar" ? "series" : "none" },
     connectNulls: false,
     triggerLineEvent: true,
     cursor: chart.filter_on_click || chart.drills.length > 0 ? "pointer" : "default",
   }));
-  const height = isLying
-    ? Math.max(160, shown.length * Math.max(26, lines.length * 17 + 8) + 60 + (hasLegend ? 28 : 0))
+  const height = isHorizontal
+    ? Math.max(160, shown.length * Math.max(26, series.length * 17 + 8) + 60 + (hasLegend ? 28 : 0))
     : 300;
   const option: EChartsCoreOption = {
     animation: false,
@@ -195,13 +194,13 @@ export function draw(chart: Chart, data: Rows, selected: Set<string>, width: num
           dataIndex: number;
           color: string;
         }[];
-        return tip(
+        return tooltip(
           shown[points[0]?.dataIndex ?? 0] ?? "",
           points.map((point) => {
-            const line = lines[point.seriesIndex];
-            const value = line?.marks[point.dataIndex]?.value ?? null;
+            const one = series[point.seriesIndex];
+            const value = one?.marks[point.dataIndex]?.value ?? null;
             return {
-              name: line?.name ?? "",
+              name: one?.name ?? "",
               colour: point.color,
               text: value === null ? "–" : formatNumber(value, format),
             };
@@ -209,9 +208,9 @@ export function draw(chart: Chart, data: Rows, selected: Set<string>, width: num
         );
       },
     },
-    xAxis: isLying ? values : names,
-    yAxis: isLying ? names : values,
-    series,
+    xAxis: isHorizontal ? valueAxis : categoryAxis,
+    yAxis: isHorizontal ? categoryAxis : valueAxis,
+    series: drawnSeries,
   };
-  return { option, height, lines, left };
+  return { option, height, series, omitted };
 }

@@ -1,67 +1,62 @@
-// The bar of filters: a control for each, and what is chosen as chips that take it back.
+// The bar of filters: a control for each filter, and a chip for each selected value that removes it.
 import { button, fill, h, uniqueId } from "../dom.ts";
-import { choose, chosen, clear, isSet } from "../filters.ts";
-import { formatMonth } from "../format.ts";
-import { named, t } from "../i18n.ts";
+import { clearFilters, filterLabels, isSet, selectedValues, setFilter, valueLabel } from "../filters.ts";
+import { localized, t } from "../i18n.ts";
 import type { Filter } from "../types.ts";
 
-function shown(value: string): string {
-  return /^\d{4}-\d{2}(-\d{2})?$/.test(value) ? formatMonth(value) : value;
-}
-
 function one(filter: Filter, query: URLSearchParams): HTMLElement {
-  const now = chosen(filter, query)[0] ?? "";
-  const options = filter.values.map((value) => h("option", { value, selected: value === now }, shown(value)));
-  if (!filter.default) options.unshift(h("option", { value: "", selected: now === "" }, t("all")));
+  const selected = selectedValues(filter, query)[0] ?? "";
+  const options = filter.values.map((value) => h("option", { value, selected: value === selected }, valueLabel(value)));
+  if (!filter.default) options.unshift(h("option", { value: "", selected: selected === "" }, t("all")));
   return h(
     "label",
     {},
-    named(filter.label, filter.name),
+    localized(filter.label, filter.name),
     h(
       "select",
-      { name: filter.name, on: { change: (event) => choose(filter, [(event.target as HTMLSelectElement).value]) } },
+      { name: filter.name, on: { change: (event) => setFilter(filter, [(event.target as HTMLSelectElement).value]) } },
       options,
     ),
   );
 }
 
 function period(filter: Filter, query: URLSearchParams): HTMLElement {
-  const [from = "", to = ""] = chosen(filter, query);
-  const ends = [from, to];
-  const month = (at: number, label: string): HTMLElement => {
+  const ends = selectedValues(filter, query);
+  const month = (index: 0 | 1, label: string): HTMLElement => {
     const change = (event: Event): void => {
       const next = [...ends];
-      next[at] = (event.target as HTMLSelectElement).value;
-      // A period that ends before it begins is the other one.
+      next[index] = (event.target as HTMLSelectElement).value;
+      // Swap the months of a period that would end before it starts.
       if (next[0] && next[1] && next[0] > next[1]) next.reverse();
-      choose(filter, next);
+      setFilter(filter, next);
     };
     const options = filter.values.map((value) => {
       const text = value.slice(0, 7);
-      return h("option", { value: text, selected: text === ends[at] }, shown(value));
+      return h("option", { value: text, selected: text === ends[index] }, valueLabel(value));
     });
-    options.unshift(h("option", { value: "", selected: !ends[at] }, "–"));
+    options.unshift(h("option", { value: "", selected: !ends[index] }, "–"));
     return h(
       "label",
       {},
       label,
-      h("select", { name: `${filter.name}_${at === 0 ? "from" : "to"}`, on: { change } }, options),
+      h("select", { name: `${filter.name}_${index === 0 ? "from" : "to"}`, on: { change } }, options),
     );
   };
   return h(
     "fieldset",
-    { class: "period", "aria-label": named(filter.label, filter.name) },
-    month(0, `${named(filter.label, filter.name)}, ${t("from")}`),
+    { class: "period", "aria-label": localized(filter.label, filter.name) },
+    month(0, `${localized(filter.label, filter.name)}, ${t("from")}`),
     month(1, t("to")),
   );
 }
 
-/** A button that opens a list of boxes to tick. */
+/** A button that opens a list of checkboxes. */
 function many(filter: Filter, query: URLSearchParams): HTMLElement {
-  const now = new Set(chosen(filter, query));
-  const label = named(filter.label, filter.name);
+  const selected = new Set(selectedValues(filter, query));
+  const label = localized(filter.label, filter.name);
   const id = uniqueId("filter");
-  const text = now.size === 0 ? t("all") : now.size === 1 ? [...now][0] : t("several", { count: now.size });
+  const [first] = selected;
+  const text = selected.size > 1 ? t("selected_count", { count: selected.size }) : (first ?? t("all"));
   const list = h(
     "div",
     { class: "choices", id, hidden: true, role: "group", "aria-label": label },
@@ -73,11 +68,11 @@ function many(filter: Filter, query: URLSearchParams): HTMLElement {
           type: "checkbox",
           name: filter.name,
           value,
-          checked: now.has(value),
+          checked: selected.has(value),
           on: {
             change: () => {
-              const ticked = [...list.querySelectorAll<HTMLInputElement>("input:checked")].map((box) => box.value);
-              choose(filter, ticked.length === filter.values.length ? [] : ticked);
+              const checked = [...list.querySelectorAll<HTMLInputElement>("input:checked")].map((box) => box.value);
+              setFilter(filter, checked.length === filter.values.length ? [] : checked);
             },
           },
         }),
@@ -95,7 +90,7 @@ function many(filter: Filter, query: URLSearchParams): HTMLElement {
     list.hidden = !isOpen;
     opener.setAttribute("aria-expanded", String(isOpen));
   };
-  const place = h(
+  const field = h(
     "div",
     {
       class: "field many",
@@ -107,7 +102,7 @@ function many(filter: Filter, query: URLSearchParams): HTMLElement {
           opener.focus();
         },
         focusout: (event) => {
-          if (event.relatedTarget instanceof Node && !place.contains(event.relatedTarget)) show(false);
+          if (event.relatedTarget instanceof Node && !field.contains(event.relatedTarget)) show(false);
         },
       },
     },
@@ -115,57 +110,44 @@ function many(filter: Filter, query: URLSearchParams): HTMLElement {
     opener,
     list,
   );
-  return place;
+  return field;
 }
 
 function chips(filters: Filter[], query: URLSearchParams): HTMLElement | null {
-  const made = filters
+  const elements = filters
     .filter((filter) => isSet(filter, query))
-    .flatMap((filter) => {
-      const label = named(filter.label, filter.name);
-      if (filter.kind === "period") {
-        const [from = "", to = ""] = chosen(filter, query);
-        const text = from === to ? shown(from) : `${from ? shown(from) : "…"} – ${to ? shown(to) : "…"}`;
-        return [button(`${label}: ${text} ×`, () => choose(filter, []), { class: "chip" })];
-      }
-      const values = chosen(filter, query);
-      return values.map((value) =>
-        button(
-          `${label}: ${shown(value)} ×`,
-          () =>
-            choose(
-              filter,
-              values.filter((other) => other !== value),
-            ),
-          {
-            class: "chip",
-            "aria-label": t("take_back", { what: `${label}: ${shown(value)}` }),
-          },
-        ),
-      );
-    });
-  if (made.length === 0) return null;
+    .flatMap((filter) =>
+      filterLabels(filter, query).map(({ value, text }) => {
+        const remaining =
+          filter.kind === "period" ? [] : selectedValues(filter, query).filter((other) => other !== value);
+        return button(`${text} ×`, () => setFilter(filter, remaining), {
+          class: "chip",
+          "aria-label": t("remove_filter", { what: text }),
+        });
+      }),
+    );
+  if (elements.length === 0) return null;
   return h(
     "div",
     { class: "chips" },
-    made,
-    button(t("clear_filters"), () => clear(filters), { class: "quiet" }),
+    elements,
+    button(t("clear_filters"), () => clearFilters(filters), { class: "quiet" }),
   );
 }
 
-/** Draws the bar into `place`; a list that was open stays so, and the focus where it was. */
-export function filterbar(place: HTMLElement, filters: Filter[], query: URLSearchParams): void {
-  const opened = place.querySelector<HTMLElement>(".choices:not([hidden])")?.closest<HTMLElement>(".many")
-    ?.dataset.filter;
+/** Draws the bar into `container`, and keeps the open list, its scroll position and the focus. */
+export function drawFilterBar(container: HTMLElement, filters: Filter[], query: URLSearchParams): void {
+  const openList = container.querySelector<HTMLElement>(".choices:not([hidden])");
+  const openFilter = openList?.closest<HTMLElement>(".many")?.dataset.filter;
+  const top = openList?.scrollTop ?? 0;
   const focused =
     document.activeElement instanceof HTMLInputElement || document.activeElement instanceof HTMLSelectElement
       ? document.activeElement
       : null;
   const [name, value] = [focused?.name, focused instanceof HTMLInputElement ? focused.value : null];
-  const top = place.querySelector(".choices:not([hidden])")?.scrollTop ?? 0;
   const controls = { one, many, period };
   fill(
-    place,
+    container,
     h(
       "div",
       { class: "filters" },
@@ -173,9 +155,13 @@ export function filterbar(place: HTMLElement, filters: Filter[], query: URLSearc
     ),
     chips(filters, query),
   );
-  if (opened) place.querySelector<HTMLButtonElement>(`[data-filter="${CSS.escape(opened)}"] .select`)?.click();
-  if (opened) place.querySelector(".choices:not([hidden])")?.scrollTo(0, top);
+  if (openFilter) {
+    container.querySelector<HTMLButtonElement>(`[data-filter="${CSS.escape(openFilter)}"] .select`)?.click();
+    container.querySelector(".choices:not([hidden])")?.scrollTo(0, top);
+  }
   if (!name) return;
-  const again = [...place.querySelectorAll<HTMLInputElement | HTMLSelectElement>(`[name="${CSS.escape(name)}"]`)];
-  (again.find((element) => value === null || element.value === value) ?? again[0])?.focus();
+  const sameName = [
+    ...container.querySelectorAll<HTMLInputElement | HTMLSelectElement>(`[name="${CSS.escape(name)}"]`),
+  ];
+  (sameName.find((element) => value === null || element.value === value) ?? sameName[0])?.focus();
 }

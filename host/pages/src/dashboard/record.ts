@@ -1,24 +1,31 @@
-// One record's story: what the source sent, what each rule did, what models see.
+// The history of one record: its values in the source, the actions of each rule, its values after cleaning.
 import { get } from "../api.ts";
+import type { RecordOutcome } from "../codes.ts";
 import { h } from "../dom.ts";
-import { formatNumber } from "../format.ts";
-import { t, words } from "../i18n.ts";
+import { formatNumber, formatPlain } from "../format.ts";
+import { t } from "../i18n.ts";
+import { outcomeLabel } from "../labels.ts";
 import { settle } from "../states.ts";
-import type { Repair, Story } from "../types.ts";
+import type { RecordStory, Repair } from "../types.ts";
 
 function shown(value: unknown): string {
-  if (value === null || value === undefined) return t("nothing");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return value === null || value === undefined ? t("empty_value") : formatPlain(value);
 }
 
-/** A change as before → after, a remark or a merge as its words. */
+function isSame(left: unknown, right: unknown): boolean {
+  const comparable = (value: unknown): string =>
+    typeof value === "object" && value !== null ? JSON.stringify(value) : shown(value);
+  return comparable(left) === comparable(right);
+}
+
+/** One action of a rule: a change as before → after, a note or a merge as a sentence. */
 export function repairLine(repair: Repair): HTMLElement {
-  const sure =
+  const confidence =
     repair.confidence === null || repair.confidence === undefined
       ? null
       : h("span", { class: "muted" }, ` (${t("confidence", { share: formatNumber(repair.confidence, "percent") })})`);
-  const why = repair.message ?? repair.code;
-  const what = (): (string | HTMLElement | null)[] => {
+  const reason = repair.message ?? repair.code;
+  const action = (): (string | HTMLElement | null)[] => {
     switch (repair.what) {
       case "changed":
         return [
@@ -28,22 +35,27 @@ export function repairLine(repair: Repair): HTMLElement {
           h("ins", {}, shown(repair.after)),
         ];
       case "absorbed":
-        return [t("absorbed", { key: repair.absorbed ?? "" }), why ? ` · ${why}` : ""];
+        return [t("absorbed", { key: repair.absorbed ?? "" }), reason ? ` · ${reason}` : ""];
       case "merged":
-        return [t("merged_into", { key: repair.after ?? "" }), why ? ` · ${why}` : ""];
+        return [t("merged_into", { key: repair.after ?? "" }), reason ? ` · ${reason}` : ""];
       case "rejected":
         return [
-          h("span", { class: "badge bad" }, t("rejected")),
-          ` ${repair.column ? `${repair.column}: ` : ""}${why ?? ""}`,
+          h("span", { class: "badge bad" }, outcomeLabel("rejected")),
+          ` ${repair.column ? `${repair.column}: ` : ""}${reason ?? ""}`,
         ];
       default:
-        return [repair.column ? `${repair.column}: ` : "", why ?? t("noted")];
+        return [repair.column ? `${repair.column}: ` : "", reason ?? outcomeLabel("noted")];
     }
   };
-  return h("li", { class: "repair" }, h("span", { class: "code rule-name" }, repair.rule), h("span", {}, what(), sure));
+  return h(
+    "li",
+    { class: "repair" },
+    h("span", { class: "code rule-name" }, repair.rule),
+    h("span", {}, action(), confidence),
+  );
 }
 
-/** A step of the journal, as `host quality --record` has it. */
+/** A step of the history, which has the names of the journal's columns, as a repair. */
 function repairOf(step: Record<string, unknown>): Repair {
   const text = (name: string): string | null => (typeof step[name] === "string" ? (step[name] as string) : null);
   return {
@@ -59,8 +71,17 @@ function repairOf(step: Record<string, unknown>): Repair {
   };
 }
 
-/** Raw and clean side by side: fields that differ first, empty ones left out. */
-function fields(story: Story): HTMLElement {
+/** What the rules did with the record as a whole. */
+function outcomeText(story: RecordStory, repairs: Repair[]): string {
+  const merge = repairs.find((repair) => repair.what === "merged");
+  if (!story.clean && merge?.after) return t("merged_into", { key: merge.after });
+  const isRejected = repairs.some((repair) => repair.what === "rejected");
+  const outcome: RecordOutcome = story.clean ? "clean" : merge ? "merged" : isRejected ? "rejected" : "gone";
+  return outcomeLabel(outcome);
+}
+
+/** Values before and after cleaning side by side: fields that differ first, empty fields omitted. */
+function fieldTable(story: RecordStory): HTMLElement {
   const names = [...new Set([...Object.keys(story.raw ?? {}), ...Object.keys(story.clean ?? {})])].filter(
     (name) => !name.startsWith("_"),
   );
@@ -69,7 +90,7 @@ function fields(story: Story): HTMLElement {
     .filter(({ raw, clean }) => (raw ?? null) !== null || (clean ?? null) !== null)
     .map((row) => ({
       ...row,
-      differs: story.raw !== null && story.clean !== null && shown(row.raw) !== shown(row.clean),
+      differs: story.raw !== null && story.clean !== null && !isSame(row.raw, row.clean),
     }));
   rows.sort((left, right) => Number(right.differs) - Number(left.differs));
   return h(
@@ -84,7 +105,7 @@ function fields(story: Story): HTMLElement {
         h(
           "tr",
           {},
-          [t("field"), t("raw"), t("clean")].map((name) => h("th", { scope: "col" }, name)),
+          [t("field"), t("raw_value"), t("clean_value")].map((name) => h("th", { scope: "col" }, name)),
         ),
       ),
       h(
@@ -104,23 +125,25 @@ function fields(story: Story): HTMLElement {
   );
 }
 
-/** The story of a record, read into a place of its own. */
-export function recordStory(stream: string, key: string, signal: AbortSignal): HTMLElement {
-  const place = h("div", { class: "stack record", "data-record": `${stream}/${key}` });
-  void settle(place, signal, async () => {
-    const story = await get<Story>(`/api/records/${encodeURIComponent(stream)}/${encodeURIComponent(key)}`, {}, signal);
-    const merged = story.merged_from.map((one) => ({
-      ...repairOf(one),
+/** An element that reads and shows the history of a record. */
+export function recordHistory(stream: string, key: string, signal: AbortSignal): HTMLElement {
+  const container = h("div", { class: "stack record", "data-record": `${stream}/${key}` });
+  void settle(container, signal, async () => {
+    const path = `/api/records/${encodeURIComponent(stream)}/${encodeURIComponent(key)}`;
+    const story = await get<RecordStory>(path, {}, signal);
+    const steps = story.steps.map(repairOf);
+    const absorbed = story.merged_from.map((other) => ({
+      ...repairOf(other),
       what: "absorbed" as const,
-      absorbed: String(one.key ?? ""),
+      absorbed: String(other.key ?? ""),
     }));
-    const repairs = [...story.steps.map(repairOf), ...merged];
+    const repairs = [...steps, ...absorbed];
     return [
       h(
         "div",
         {},
-        h("h3", {}, `${words(stream)} ${key}`),
-        h("p", { class: "muted" }, t("fate"), " ", h("strong", {}, story.fate)),
+        h("h3", {}, `${stream} ${key}`),
+        h("p", { class: "muted" }, `${t("outcome")}: `, h("strong", {}, outcomeText(story, steps))),
       ),
       h(
         "section",
@@ -130,8 +153,8 @@ export function recordStory(stream: string, key: string, signal: AbortSignal): H
           ? h("p", { class: "muted" }, t("no_repairs"))
           : h("ol", { class: "repairs" }, repairs.map(repairLine)),
       ),
-      h("section", {}, h("h4", {}, t("fields")), fields(story)),
+      h("section", {}, h("h4", {}, t("fields")), fieldTable(story)),
     ];
   });
-  return place;
+  return container;
 }

@@ -1,4 +1,4 @@
-// The button that runs a pipeline, and the window that asks how.
+// The button that runs a pipeline, with a dialog for the options, and the button that cancels a run.
 import { ApiError, get, post } from "../api.ts";
 import { openDialog } from "../dialog.ts";
 import { button, fill, h } from "../dom.ts";
@@ -8,7 +8,7 @@ import { problem } from "../states.ts";
 import type { Graph, PipelineEntry } from "../types.ts";
 import { isActive } from "./status.ts";
 
-/** What the server takes for a run. */
+/** The body of a request to start a run. */
 interface RunRequest {
   full_refresh?: boolean;
   since?: string;
@@ -18,7 +18,7 @@ interface RunRequest {
 
 const STARTS = ["all", "failed", "clean", "marts"] as const;
 
-function requestOf(form: HTMLFormElement): RunRequest {
+function readRequest(form: HTMLFormElement): RunRequest {
   const data = new FormData(form);
   const request: RunRequest = {};
   const from = String(data.get("from") ?? "all");
@@ -32,7 +32,7 @@ function requestOf(form: HTMLFormElement): RunRequest {
   return request;
 }
 
-async function streamsOf(entry: PipelineEntry): Promise<string[]> {
+async function readStreams(entry: PipelineEntry): Promise<string[]> {
   try {
     const graph = await get<Graph>(`/api/pipelines/${encodeURIComponent(entry.name)}/graph`);
     return graph.nodes.filter((node) => node.kind === "stream").map((node) => node.name);
@@ -41,11 +41,11 @@ async function streamsOf(entry: PipelineEntry): Promise<string[]> {
   }
 }
 
-function open(entry: PipelineEntry): void {
+function openForm(entry: PipelineEntry): void {
   const dialog = openDialog(t("run_title", { pipeline: entry.name }), "small");
-  const said = h("div", { "aria-live": "assertive" });
+  const errorPlace = h("div", { "aria-live": "assertive" });
   const streams = h("div", { class: "choices-grid" });
-  const reading = h(
+  const loadOptions = h(
     "div",
     { class: "form" },
     h(
@@ -58,27 +58,27 @@ function open(entry: PipelineEntry): void {
     h("label", {}, t("since"), h("input", { type: "date", name: "since", max: new Date().toISOString().slice(0, 10) })),
     h("details", {}, h("summary", {}, t("only_streams")), streams),
   );
-  const start = h("button", { type: "submit", class: "button primary" }, t("run_start"));
+  const submit = h("button", { type: "submit", class: "button primary" }, t("start_run"));
   const form = h(
     "form",
     {
       class: "form",
       on: {
         change: () => {
-          // A run from a later step asks no source, so there is nothing to choose of the sources.
-          reading.hidden = !["all", "failed"].includes(String(new FormData(form).get("from")));
+          // A run that starts at a later step does not load, so its load options have no effect.
+          loadOptions.hidden = !["all", "failed"].includes(String(new FormData(form).get("from")));
         },
         submit: (event) => {
           event.preventDefault();
-          start.disabled = true;
-          void post<{ run: string }>(`/api/pipelines/${encodeURIComponent(entry.name)}/runs`, requestOf(form)).then(
-            (answer) => {
+          submit.disabled = true;
+          void post<{ run: string }>(`/api/pipelines/${encodeURIComponent(entry.name)}/runs`, readRequest(form)).then(
+            (started) => {
               dialog.close();
-              navigate(`/runs/${encodeURIComponent(answer.run)}`);
+              navigate(`/runs/${encodeURIComponent(started.run)}`);
             },
             (error: unknown) => {
-              start.disabled = false;
-              fill(said, problem(error instanceof Error ? error : new ApiError(0, "error", String(error))));
+              submit.disabled = false;
+              fill(errorPlace, problem(error instanceof Error ? error : new ApiError(0, "error", String(error))));
             },
           );
         },
@@ -87,7 +87,7 @@ function open(entry: PipelineEntry): void {
     h(
       "fieldset",
       { class: "form tight" },
-      h("legend", {}, t("run_from")),
+      h("legend", {}, t("start_from")),
       STARTS.map((name) =>
         h(
           "label",
@@ -97,17 +97,17 @@ function open(entry: PipelineEntry): void {
         ),
       ),
     ),
-    reading,
-    said,
+    loadOptions,
+    errorPlace,
     h(
       "div",
       { class: "actions" },
-      start,
+      submit,
       button(t("cancel"), () => dialog.close()),
     ),
   );
   dialog.body.append(form);
-  void streamsOf(entry).then((names) => {
+  void readStreams(entry).then((names) => {
     fill(
       streams,
       names.map((name) =>
@@ -117,23 +117,23 @@ function open(entry: PipelineEntry): void {
   });
 }
 
-/** `Run now…`, which opens the window; not while the pipeline runs. */
-export function runForm(entry: PipelineEntry): HTMLButtonElement {
-  return button(t("run_now"), () => open(entry), { class: "button primary", disabled: isActive(entry.status) });
+/** The button that opens the dialog; disabled while the pipeline has an active run. */
+export function runButton(entry: PipelineEntry): HTMLButtonElement {
+  return button(t("run_now"), () => openForm(entry), { class: "button primary", disabled: isActive(entry.status) });
 }
 
-/** Stops a run after asking. */
+/** The button that cancels a run. */
 export function cancelButton(run: string): HTMLButtonElement {
-  const made = button(
+  const cancel = button(
     t("cancel_run"),
     () => {
-      made.disabled = true;
+      cancel.disabled = true;
       post(`/api/runs/${encodeURIComponent(run)}/cancel`).then(
         () => {
-          made.textContent = t("cancelling");
+          cancel.textContent = t("cancelling");
         },
         (error: unknown) => {
-          made.disabled = false;
+          cancel.disabled = false;
           const dialog = openDialog(t("error"), "small");
           dialog.body.append(problem(error));
         },
@@ -141,5 +141,5 @@ export function cancelButton(run: string): HTMLButtonElement {
     },
     { class: "button danger" },
   );
-  return made;
+  return cancel;
 }

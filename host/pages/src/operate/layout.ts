@@ -1,29 +1,32 @@
-// Where the boxes of a graph stand: a column each step away from the sources, in an order with few crossings.
+// Positions of the boxes of a graph: a column for each step from the sources, ordered so that few lines cross.
+import type { NodeKind } from "../codes.ts";
 import type { Graph } from "../types.ts";
 
 export const BOX = { width: 208, height: 54, gapX: 56, gapY: 14 };
 
-export interface Placed {
+interface Position {
   x: number;
   y: number;
   column: number;
 }
 
-const EARLY = ["source", "stream", "rule"];
+/** Kinds of nodes before the models. */
+const BEFORE_MODELS: NodeKind[] = ["source", "stream", "rule"];
 
-/** How many steps each node is from its beginning, by the longest way; models stand right of all that is cleaned. */
+/** The column of each node: the length of its longest path. Models start right of the last rule. */
 function columns(graph: Graph): Map<string, number> {
-  const after = new Map<string, string[]>();
-  for (const edge of graph.edges) after.set(edge.from, [...(after.get(edge.from) ?? []), edge.to]);
+  const successors = new Map<string, string[]>();
+  for (const edge of graph.edges) successors.set(edge.from, [...(successors.get(edge.from) ?? []), edge.to]);
   const kinds = new Map(graph.nodes.map((node) => [node.id, node.kind]));
-  const isEarly = (id: string): boolean => EARLY.includes(kinds.get(id) ?? "");
+  const isBeforeModels = (id: string): boolean => BEFORE_MODELS.includes(kinds.get(id) ?? "model");
   const column = new Map(graph.nodes.map((node) => [node.id, 0]));
-  const walk = (wanted: (id: string) => boolean): void => {
-    const waiting = new Map(graph.nodes.filter((node) => wanted(node.id)).map((node) => [node.id, 0]));
-    for (const { from, to } of graph.edges) if (wanted(from) && wanted(to)) waiting.set(to, (waiting.get(to) ?? 0) + 1);
+  const assign = (isIncluded: (id: string) => boolean): void => {
+    const waiting = new Map(graph.nodes.filter((node) => isIncluded(node.id)).map((node) => [node.id, 0]));
+    for (const { from, to } of graph.edges)
+      if (isIncluded(from) && isIncluded(to)) waiting.set(to, (waiting.get(to) ?? 0) + 1);
     const ready = [...waiting].filter(([, count]) => count === 0).map(([id]) => id);
     for (let id = ready.shift(); id !== undefined; id = ready.shift()) {
-      for (const next of (after.get(id) ?? []).filter(wanted)) {
+      for (const next of (successors.get(id) ?? []).filter(isIncluded)) {
         column.set(next, Math.max(column.get(next) ?? 0, (column.get(id) ?? 0) + 1));
         const left = (waiting.get(next) ?? 1) - 1;
         waiting.set(next, left);
@@ -31,23 +34,23 @@ function columns(graph: Graph): Map<string, number> {
       }
     }
   };
-  walk(isEarly);
-  const early = [...column].filter(([id]) => isEarly(id)).map(([, at]) => at);
-  const first = early.length > 0 ? Math.max(...early) + 1 : 0;
-  for (const id of column.keys()) if (!isEarly(id)) column.set(id, first);
-  walk((id) => !isEarly(id));
-  // What nothing leads to stands just before what it leads to.
-  const led = new Set(graph.edges.map((edge) => edge.to));
+  assign(isBeforeModels);
+  const usedColumns = [...column].filter(([id]) => isBeforeModels(id)).map(([, index]) => index);
+  const first = usedColumns.length > 0 ? Math.max(...usedColumns) + 1 : 0;
+  for (const id of column.keys()) if (!isBeforeModels(id)) column.set(id, first);
+  assign((id) => !isBeforeModels(id));
+  // A model that reads nothing stands one column before the first model that reads it.
+  const hasInput = new Set(graph.edges.map((edge) => edge.to));
   for (const id of column.keys()) {
-    const nexts = after.get(id) ?? [];
-    if (isEarly(id) || led.has(id) || nexts.length === 0) continue;
+    const nexts = successors.get(id) ?? [];
+    if (isBeforeModels(id) || hasInput.has(id) || nexts.length === 0) continue;
     column.set(id, Math.max(first, Math.min(...nexts.map((next) => column.get(next) ?? first)) - 1));
   }
   return column;
 }
 
-/** A place for each node, left to right. */
-export function layout(graph: Graph): { placed: Map<string, Placed>; width: number; height: number } {
+/** The position of each node in pixels, and the size of the whole graph. */
+export function layout(graph: Graph): { positions: Map<string, Position>; width: number; height: number } {
   const column = columns(graph);
   const count = Math.max(0, ...column.values()) + 1;
   const lists: string[][] = Array.from({ length: count }, () => []);
@@ -55,38 +58,38 @@ export function layout(graph: Graph): { placed: Map<string, Placed>; width: numb
   const neighbours = (id: string, side: "from" | "to"): string[] =>
     graph.edges.filter((edge) => edge[side === "from" ? "to" : "from"] === id).map((edge) => edge[side]);
   const rank = new Map<string, number>();
-  const number = (list: string[]): void => {
-    list.forEach((id, at) => {
-      rank.set(id, at / Math.max(1, list.length));
+  const setRanks = (list: string[]): void => {
+    list.forEach((id, index) => {
+      rank.set(id, index / Math.max(1, list.length));
     });
   };
-  lists.forEach(number);
-  // Each column is ordered by the mean place of its neighbours, forth and back a few times.
-  for (let sweep = 0; sweep < 6; sweep += 1) {
-    const side = sweep % 2 === 0 ? "from" : "to";
+  lists.forEach(setRanks);
+  // Sort each column by the mean rank of its neighbours, in passes from the left and from the right.
+  for (let pass = 0; pass < 6; pass += 1) {
+    const side = pass % 2 === 0 ? "from" : "to";
     for (const list of side === "from" ? lists : [...lists].reverse()) {
       const mean = new Map(
         list.map((id) => {
-          const near = neighbours(id, side).map((other) => rank.get(other) ?? 0);
+          const ranks = neighbours(id, side).map((other) => rank.get(other) ?? 0);
           return [
             id,
-            near.length > 0 ? near.reduce((sum, value) => sum + value, 0) / near.length : (rank.get(id) ?? 0),
+            ranks.length > 0 ? ranks.reduce((sum, value) => sum + value, 0) / ranks.length : (rank.get(id) ?? 0),
           ];
         }),
       );
       list.sort((left, right) => (mean.get(left) ?? 0) - (mean.get(right) ?? 0));
-      number(list);
+      setRanks(list);
     }
   }
-  const most = Math.max(1, ...lists.map((list) => list.length));
+  const mostRows = Math.max(1, ...lists.map((list) => list.length));
   const stepY = BOX.height + BOX.gapY;
-  const height = most * stepY - BOX.gapY;
-  const placed = new Map<string, Placed>();
-  lists.forEach((list, at) => {
+  const height = mostRows * stepY - BOX.gapY;
+  const positions = new Map<string, Position>();
+  lists.forEach((list, columnIndex) => {
     const top = (height - (list.length * stepY - BOX.gapY)) / 2;
-    list.forEach((id, place) => {
-      placed.set(id, { x: at * (BOX.width + BOX.gapX), y: top + place * stepY, column: at });
+    list.forEach((id, row) => {
+      positions.set(id, { x: columnIndex * (BOX.width + BOX.gapX), y: top + row * stepY, column: columnIndex });
     });
   });
-  return { placed, width: count * (BOX.width + BOX.gapX) - BOX.gapX, height };
+  return { positions, width: count * (BOX.width + BOX.gapX) - BOX.gapX, height };
 }

@@ -1,39 +1,39 @@
-// One pipeline: its graph with what the last run did, live while one runs; run, cancel, schedule, alerts, runs.
-
+// The page of one pipeline: run and cancel buttons, schedule, alerts, its graph with the progress of a run, its runs.
 import { ApiError, get } from "../api.ts";
 import { openDialog } from "../dialog.ts";
 import { fill, h, link } from "../dom.ts";
-import { listen, onBack } from "../events.ts";
-import { formatAgo, formatSeconds, formatTime } from "../format.ts";
+import { listen, onReconnect } from "../events.ts";
+import { formatAgo, formatCount, formatSeconds, formatTime } from "../format.ts";
 import { t } from "../i18n.ts";
+import { alertLabel, nodeStatusLabel, runStatusLabel } from "../labels.ts";
 import type { Page, Visit } from "../router.ts";
 import { announce } from "../shell.ts";
 import { background, settle } from "../states.ts";
 import type { Graph, GraphNode, PipelineEntry, Run } from "../types.ts";
-import { cancelButton, runForm } from "./form.ts";
+import { readPipelines } from "./entries.ts";
+import { followRun } from "./follow.ts";
+import { cancelButton, runButton } from "./form.ts";
 import { drawGraph } from "./graph.ts";
-import { followGraph } from "./live.ts";
 import { preview } from "./preview.ts";
 import { runTable } from "./runs.ts";
-import { servedPipelines } from "./served.ts";
-import { isActive, statusBadge, statusText } from "./status.ts";
+import { isActive, statusBadge } from "./status.ts";
 
-async function find(name: string, signal: AbortSignal): Promise<PipelineEntry> {
-  const all = await servedPipelines(signal);
+async function readPipeline(name: string, signal: AbortSignal): Promise<PipelineEntry> {
+  const all = await readPipelines(signal);
   const found = all.find((entry) => entry.name === name);
   if (!found)
     throw new ApiError(
       404,
       "not_found",
-      t("no_pipeline", { name }),
-      t("no_pipeline_hint", { names: all.map((one) => one.name).join(", ") }),
+      t("pipeline_not_found", { name }),
+      t("pipeline_not_found_hint", { names: all.map((entry) => entry.name).join(", ") }),
     );
   return found;
 }
 
 function head(entry: PipelineEntry): (HTMLElement | null)[] {
   const last = entry.last_run;
-  const live = entry.live;
+  const active = entry.live;
   return [
     h(
       "div",
@@ -42,9 +42,9 @@ function head(entry: PipelineEntry): (HTMLElement | null)[] {
       h(
         "div",
         { class: "actions" },
-        runForm(entry),
-        live ? link(`/runs/${encodeURIComponent(live.run)}`, t("watch"), { class: "button" }) : null,
-        live ? cancelButton(live.run) : null,
+        runButton(entry),
+        active ? link(`/runs/${encodeURIComponent(active.run)}`, t("open_run"), { class: "button" }) : null,
+        active ? cancelButton(active.run) : null,
       ),
     ),
     h(
@@ -70,7 +70,7 @@ function head(entry: PipelineEntry): (HTMLElement | null)[] {
         last
           ? [
               link(`/runs/${encodeURIComponent(last.run)}`, last.started_at ? formatTime(last.started_at) : last.run),
-              ` ${statusText(last.status)}`,
+              ` ${runStatusLabel(last.status)}`,
               last.seconds ? ` · ${formatSeconds(last.seconds)}` : "",
             ]
           : t("never"),
@@ -80,7 +80,7 @@ function head(entry: PipelineEntry): (HTMLElement | null)[] {
         "dd",
         {},
         entry.alerts.length > 0
-          ? entry.alerts.map((alert) => h("div", {}, alert.on.map((on) => statusText(on)).join(", ")))
+          ? entry.alerts.map((alert) => h("div", {}, alert.on.map(alertLabel).join(", ")))
           : t("no_alerts"),
       ),
     ),
@@ -96,14 +96,14 @@ function openNode(entry: PipelineEntry, node: GraphNode): void {
       "dl",
       { class: "facts" },
       h("dt", {}, t("status")),
-      h("dd", {}, node.status ? statusText(node.status) : t("never")),
+      h("dd", {}, node.status ? nodeStatusLabel(node.status) : t("never")),
       node.rows !== null && node.rows !== undefined
-        ? [h("dt", {}, t("rows_word")), h("dd", {}, String(node.rows))]
+        ? [h("dt", {}, t("rows")), h("dd", {}, formatCount(node.rows))]
         : null,
       node.seconds !== null && node.seconds !== undefined
         ? [h("dt", {}, t("duration")), h("dd", {}, formatSeconds(node.seconds))]
         : null,
-      node.description ? [h("dt", {}, t("about")), h("dd", {}, node.description)] : null,
+      node.description ? [h("dt", {}, t("description")), h("dd", {}, node.description)] : null,
     ),
     node.kind === "rule" && stream ? preview(entry.name, stream, node.name, dialog.signal) : null,
     h(
@@ -119,12 +119,12 @@ function openNode(entry: PipelineEntry, node: GraphNode): void {
       node.kind === "stream"
         ? link(`/changes?stream=${encodeURIComponent(stream ?? node.name)}`, t("changes"), { class: "button" })
         : null,
-      ["model", "seed", "check", "view", "table", "incremental", "snapshot"].includes(node.kind)
-        ? link(`/models?model=${encodeURIComponent(node.name)}`, t("model_page"), { class: "button" })
+      node.kind === "model"
+        ? link(`/models?model=${encodeURIComponent(node.name)}`, t("open_model"), { class: "button" })
         : null,
     ),
   );
-  // A link leads to another page: the panel goes with this one.
+  // A link leads to another page, so the panel closes.
   dialog.body.addEventListener("click", (event) => {
     if (event.target instanceof HTMLAnchorElement) dialog.close();
   });
@@ -132,45 +132,45 @@ function openNode(entry: PipelineEntry, node: GraphNode): void {
 
 export async function pipeline({ params, signal }: Visit): Promise<Page> {
   const name = params.name ?? "";
-  let entry = await find(name, signal);
+  let entry = await readPipeline(name, signal);
   const top = h("div", { class: "stack" });
   const runs = h("div", {});
-  const graphPlace = h("div", {});
+  const graphContainer = h("div", {});
   fill(top, head(entry));
-  const drawAnew = (): Promise<void> =>
-    settle(graphPlace, signal, async () => {
+  const refreshGraph = (): Promise<void> =>
+    settle(graphContainer, signal, async () => {
       const graph = await get<Graph>(`/api/pipelines/${encodeURIComponent(name)}/graph`, {}, signal);
-      const drawn = drawGraph(graph, t("graph_of", { name }), (node) => openNode(entry, node));
-      followGraph(name, graph, drawn, signal);
-      return drawn.node;
+      const view = drawGraph(graph, t("data_flow_of", { name }), (node) => openNode(entry, node));
+      followRun(name, graph, view, signal);
+      return view.node;
     });
-  const anew = async (): Promise<void> => {
-    entry = await find(name, signal);
+  const refresh = async (): Promise<void> => {
+    entry = await readPipeline(name, signal);
     fill(top, head(entry));
     void settle(runs, signal, () => runTable(name, signal));
   };
-  void drawAnew();
+  void refreshGraph();
   void settle(runs, signal, () => runTable(name, signal));
   listen<Run>(
     "run",
     (event) => {
       if (event.pipeline !== name) return;
-      const isNews = event.status !== (entry.live?.status ?? entry.status);
-      if (isNews) announce(t("run_is", { pipeline: name, status: statusText(event.status) }));
-      background(anew(), signal);
-      if (!isActive(event.status)) void drawAnew();
+      const hasChanged = event.status !== (entry.live?.status ?? entry.status);
+      if (hasChanged) announce(t("run_changed", { pipeline: name, status: runStatusLabel(event.status) }));
+      background(refresh(), signal);
+      if (!isActive(event.status)) void refreshGraph();
     },
     signal,
   );
-  onBack(() => {
-    background(anew(), signal);
-    void drawAnew();
+  onReconnect(() => {
+    background(refresh(), signal);
+    void refreshGraph();
   }, signal);
   const node = h(
     "div",
     { class: "stack" },
     top,
-    h("section", { class: "section" }, h("h2", {}, t("graph")), graphPlace),
+    h("section", { class: "section" }, h("h2", {}, t("data_flow")), graphContainer),
     h("section", { class: "section" }, h("h2", {}, t("runs")), runs),
   );
   return { title: name, node };

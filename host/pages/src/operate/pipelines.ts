@@ -1,17 +1,17 @@
-// All pipelines: status, last run, next run.
-
+// The page of all pipelines: status, last run and next run of each, and the latest runs.
 import { fill, h, link } from "../dom.ts";
-import { listen, onBack } from "../events.ts";
+import { listen, onReconnect } from "../events.ts";
 import { formatAgo, formatSeconds, formatTime } from "../format.ts";
 import { t } from "../i18n.ts";
+import { runStatusLabel } from "../labels.ts";
 import type { Page, Visit } from "../router.ts";
 import { announce } from "../shell.ts";
 import { empty, settle } from "../states.ts";
 import type { PipelineEntry, Run } from "../types.ts";
-import { runForm } from "./form.ts";
+import { readPipelines } from "./entries.ts";
+import { runButton } from "./form.ts";
 import { runTable } from "./runs.ts";
-import { servedPipelines } from "./served.ts";
-import { statusBadge, statusText } from "./status.ts";
+import { statusBadge } from "./status.ts";
 
 function card(entry: PipelineEntry): HTMLElement {
   const last = entry.last_run;
@@ -36,7 +36,7 @@ function card(entry: PipelineEntry): HTMLElement {
           ? [
               link(`/runs/${encodeURIComponent(last.run)}`, last.started_at ? formatAgo(last.started_at) : last.run),
               " ",
-              statusText(last.status),
+              runStatusLabel(last.status),
               last.seconds ? ` · ${formatSeconds(last.seconds)}` : "",
             ]
           : t("never"),
@@ -66,8 +66,8 @@ function card(entry: PipelineEntry): HTMLElement {
     h(
       "div",
       { class: "actions" },
-      runForm(entry),
-      entry.live ? link(`/runs/${encodeURIComponent(entry.live.run)}`, t("watch"), { class: "button" }) : null,
+      runButton(entry),
+      entry.live ? link(`/runs/${encodeURIComponent(entry.live.run)}`, t("open_run"), { class: "button" }) : null,
     ),
   );
 }
@@ -76,28 +76,28 @@ export async function pipelines({ signal }: Visit): Promise<Page> {
   const list = h("div", { class: "pipelines" });
   const runs = h("div", {});
   const read = async (): Promise<HTMLElement[]> => {
-    const found = await servedPipelines(signal);
-    return found.length > 0 ? found.map(card) : [empty(t("no_pipelines"))];
+    const entries = await readPipelines(signal);
+    return entries.length > 0 ? entries.map(card) : [empty(t("no_pipelines"))];
   };
-  const anew = (): void => {
+  const refresh = (): void => {
     void settle(list, signal, read);
     void settle(runs, signal, () => runTable(null, signal));
   };
   list.append(...(await read()));
   void settle(runs, signal, () => runTable(null, signal));
-  // A run tells of each of its steps; what it is stays the same meanwhile.
-  const told = new Map<string, string>();
+  // A run sends an event at each step. Only a change of its status is announced.
+  const announced = new Map<string, string>();
   listen<Run>(
     "run",
     (event) => {
-      if (told.get(event.pipeline) !== event.status)
-        announce(t("run_is", { pipeline: event.pipeline, status: statusText(event.status) }));
-      told.set(event.pipeline, event.status);
-      anew();
+      if (announced.get(event.pipeline) !== event.status)
+        announce(t("run_changed", { pipeline: event.pipeline, status: runStatusLabel(event.status) }));
+      announced.set(event.pipeline, event.status);
+      refresh();
     },
     signal,
   );
-  onBack(anew, signal);
+  onReconnect(refresh, signal);
   const node = h("div", {});
   fill(
     node,

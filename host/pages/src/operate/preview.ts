@@ -1,21 +1,22 @@
-// What a rule does to a hundred rows, before → after, without anything being written.
+// The preview of a rule: its changes and notes on the first 100 rows, without saving them.
 import { get } from "../api.ts";
 import { button, fill, h } from "../dom.ts";
 import { formatCount } from "../format.ts";
 import { plural, t } from "../i18n.ts";
+import { outcomeLabel } from "../labels.ts";
 import { settle } from "../states.ts";
-import type { Preview } from "../types.ts";
+import type { RulePreview } from "../types.ts";
 
 function shown(value: unknown): string {
-  return value === null || value === undefined ? t("nothing") : String(value);
+  return value === null || value === undefined ? t("empty_value") : String(value);
 }
 
-/** A button that reads the preview, and the preview. */
+/** A button that reads the preview, and the preview below it. */
 export function preview(pipeline: string, stream: string, rule: string, signal: AbortSignal): HTMLElement {
-  const place = h("div", { "aria-live": "polite" });
+  const container = h("div", { "aria-live": "polite" });
   const read = (): void => {
-    void settle(place, signal, async () => {
-      const found = await get<Preview>("/api/preview", { pipeline, stream, rule }, signal);
+    void settle(container, signal, async () => {
+      const found = await get<RulePreview>("/api/preview", { pipeline, stream, rule }, signal);
       const changes = found.changes.map((change) =>
         h(
           "tr",
@@ -26,13 +27,13 @@ export function preview(pipeline: string, stream: string, rule: string, signal: 
           h("td", {}, h("ins", {}, shown(change.after))),
         ),
       );
-      const remarks = found.remarks.map((remark) =>
+      const notes = found.remarks.map((note) =>
         h(
           "tr",
           {},
-          h("th", { scope: "row", class: "code" }, remark.key),
-          h("td", {}, remark.what),
-          h("td", {}, remark.message),
+          h("th", { scope: "row", class: "code" }, note.key),
+          h("td", {}, outcomeLabel(note.what === "note" ? "noted" : note.what)),
+          h("td", {}, note.message),
         ),
       );
       const list = (heads: string[], rows: HTMLElement[], caption: string): HTMLElement =>
@@ -54,22 +55,21 @@ export function preview(pipeline: string, stream: string, rule: string, signal: 
             h("tbody", {}, rows),
           ),
         );
-      const made = h(
+      return h(
         "div",
         { class: "stack" },
         h(
           "p",
           { class: "muted" },
-          t("preview_of", {
+          t("preview_summary", {
             rows: formatCount(found.rows),
             changes: plural("changes", changes.length, formatCount(changes.length)),
-            remarks: plural("remarks", remarks.length, formatCount(remarks.length)),
+            notes: plural("notes", notes.length, formatCount(notes.length)),
           }),
         ),
         changes.length > 0 ? list([t("record"), t("field"), t("before"), t("after")], changes, t("changes")) : null,
-        remarks.length > 0 ? list([t("record"), t("what"), t("why")], remarks, t("remarks")) : null,
+        notes.length > 0 ? list([t("record"), t("outcome"), t("reason")], notes, t("notes")) : null,
       );
-      return made;
     });
   };
   const section = h("section", { class: "section" });
@@ -77,8 +77,8 @@ export function preview(pipeline: string, stream: string, rule: string, signal: 
     section,
     h("h3", {}, t("preview")),
     h("p", { class: "muted small" }, t("preview_about")),
-    button(t("preview_read"), read),
-    place,
+    button(t("show_preview"), read),
+    container,
   );
   return section;
 }

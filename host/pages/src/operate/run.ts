@@ -1,19 +1,20 @@
-// One run: how it goes or went, its steps, its log, and why it failed with what to do.
+// The page of one run: status, progress, steps, log, and for a failed run the reason and a hint.
 import { get } from "../api.ts";
 import { fill, h, link, prose } from "../dom.ts";
-import { listen, onBack } from "../events.ts";
+import { listen, onReconnect } from "../events.ts";
 import { formatCount, formatSeconds, formatTime } from "../format.ts";
 import { t } from "../i18n.ts";
+import { runStatusLabel, stepLabel, triggerLabel } from "../labels.ts";
 import type { Page, Visit } from "../router.ts";
 import { announce } from "../shell.ts";
 import { background } from "../states.ts";
 import { table } from "../table.ts";
 import type { LogEvent, LogLine, ProgressEvent, Run, RunDetail, RunStep } from "../types.ts";
 import { cancelButton } from "./form.ts";
-import { isActive, statusBadge, statusText } from "./status.ts";
+import { isActive, statusBadge } from "./status.ts";
 
-/** Lines of the log that are kept on the page. */
-const MOST_LINES = 2000;
+/** The largest number of log lines on the page. */
+const MAX_LINES = 2000;
 
 function failure({ status, message, hint }: Run): HTMLElement | null {
   if (!["failed", "interrupted"].includes(status) || !message) return null;
@@ -21,27 +22,27 @@ function failure({ status, message, hint }: Run): HTMLElement | null {
     "div",
     { class: "problem", role: "alert" },
     h("p", { class: "problem-message" }, prose(message)),
-    hint ? h("p", { class: "problem-hint" }, h("strong", {}, `${t("hint")}: `), prose(hint)) : null,
+    hint ? h("p", { class: "problem-hint" }, h("strong", {}, `${t("what_to_do")}: `), prose(hint)) : null,
   );
 }
 
-function head(one: Run): HTMLElement[] {
+function head(run: Run): HTMLElement[] {
   const facts = [
     h("dt", {}, t("pipeline")),
-    h("dd", {}, link(`/pipelines/${encodeURIComponent(one.pipeline)}`, one.pipeline)),
-    one.started_at ? [h("dt", {}, t("started")), h("dd", {}, formatTime(one.started_at))] : null,
-    one.finished_at ? [h("dt", {}, t("finished")), h("dd", {}, formatTime(one.finished_at))] : null,
-    one.seconds !== null && one.seconds !== undefined
-      ? [h("dt", {}, t("duration")), h("dd", { class: "run-seconds" }, formatSeconds(one.seconds))]
+    h("dd", {}, link(`/pipelines/${encodeURIComponent(run.pipeline)}`, run.pipeline)),
+    run.started_at ? [h("dt", {}, t("started")), h("dd", {}, formatTime(run.started_at))] : null,
+    run.finished_at ? [h("dt", {}, t("finished")), h("dd", {}, formatTime(run.finished_at))] : null,
+    run.seconds !== null && run.seconds !== undefined
+      ? [h("dt", {}, t("duration")), h("dd", { class: "run-seconds" }, formatSeconds(run.seconds))]
       : null,
-    one.cause ? [h("dt", {}, t("cause")), h("dd", {}, statusText(one.cause))] : null,
+    run.cause ? [h("dt", {}, t("trigger")), h("dd", {}, triggerLabel(run.cause))] : null,
   ];
   return [
     h(
       "div",
       { class: "page-head" },
-      h("div", { class: "title-line" }, h("h1", {}, t("run_of", { pipeline: one.pipeline })), statusBadge(one.status)),
-      h("div", { class: "actions" }, isActive(one.status) ? cancelButton(one.run) : null),
+      h("div", { class: "title-line" }, h("h1", {}, t("run_of", { pipeline: run.pipeline })), statusBadge(run.status)),
+      h("div", { class: "actions" }, isActive(run.status) ? cancelButton(run.run) : null),
     ),
     h("dl", { class: "facts card" }, facts),
   ];
@@ -60,6 +61,7 @@ function steps(list: RunStep[]): HTMLElement {
     ],
     rows: list.map((step) => [step.step, step.name, step.rows_read, step.rows_changed, step.requests, step.seconds]),
     cell: (column, value) => {
+      if (column.name === "step") return stepLabel(value as RunStep["step"]);
       if (column.name === "seconds" && typeof value === "number") return formatSeconds(value);
       return undefined;
     },
@@ -71,22 +73,22 @@ function line(entry: LogLine): HTMLElement {
   return h("div", { class: `log-line ${entry.level}` }, h("span", { class: "muted" }, time), " ", entry.message);
 }
 
-/** Progress by stream and model, as it is told. */
-function progress(): { node: HTMLElement; take: (event: ProgressEvent) => void } {
+/** The progress of each stream, and of all models together. */
+function progressList(): { node: HTMLElement; update: (event: ProgressEvent) => void } {
   const rows = new Map<string, HTMLElement>();
   const list = h("ul", { class: "progress" });
-  const take = ({ progress: { event, stream, model, rows: read, total: whole, done, of } }: ProgressEvent): void => {
+  const update = ({ progress }: ProgressEvent): void => {
+    const { event, stream, model, done } = progress;
     const isModel = event === "model";
-    const name = isModel ? t("models") : `${stream}`;
-    const key = `${t(`step_${event}`)} ${name}`;
+    const key = isModel ? `${stepLabel("marts")}: ${t("models")}` : `${stepLabel(event)}: ${stream}`;
     let row = rows.get(key);
     if (!row) {
       row = h("li", {});
       rows.set(key, row);
       list.append(row);
     }
-    const value = isModel ? Number(done) : (read ?? 0);
-    const total = isModel ? of : whole;
+    const value = isModel ? Number(done) : (progress.rows ?? 0);
+    const total = isModel ? progress.of : progress.total;
     const isDone = isModel ? value === total : done === true;
     fill(
       row,
@@ -101,46 +103,47 @@ function progress(): { node: HTMLElement; take: (event: ProgressEvent) => void }
     );
     row.querySelector("progress")?.setAttribute("aria-label", key);
   };
-  return { node: h("section", { class: "section live", "aria-label": t("live") }, h("h2", {}, t("live")), list), take };
+  const label = t("progress");
+  return { node: h("section", { class: "section live", "aria-label": label }, h("h2", {}, label), list), update };
 }
 
 export async function run({ params, signal }: Visit): Promise<Page> {
   const id = params.id ?? "";
   const read = (): Promise<RunDetail> => get<RunDetail>(`/api/runs/${encodeURIComponent(id)}`, {}, signal);
-  // What is told while the page is being read is not in it.
-  let isToldEarly = false;
-  const early = new AbortController();
+  // An event that arrives while the run is being read may not be part of the answer.
+  let isOutdated = false;
+  const initialRead = new AbortController();
   listen<Run>(
     "run",
     (event) => {
-      isToldEarly ||= event.run === id;
+      isOutdated ||= event.run === id;
     },
-    early.signal,
+    initialRead.signal,
   );
-  let detail = await read().finally(() => early.abort());
+  let detail = await read().finally(() => initialRead.abort());
   const top = h("div", { class: "stack" });
-  const why = h("div", {});
+  const failurePlace = h("div", {});
   const stepPlace = h("div", {});
   const log = h("div", { class: "log code", role: "log", tabindex: 0, "aria-label": t("log") });
-  const live = progress();
+  const progress = progressList();
   const show = (): void => {
     fill(top, head(detail.run));
-    fill(why, failure(detail.run));
+    fill(failurePlace, failure(detail.run));
     fill(stepPlace, detail.steps.length > 0 ? steps(detail.steps) : h("p", { class: "empty" }, t("no_steps")));
-    live.node.hidden = !isActive(detail.run.status);
-    fill(log, detail.log.slice(-MOST_LINES).map(line));
+    progress.node.hidden = !isActive(detail.run.status);
+    fill(log, detail.log.slice(-MAX_LINES).map(line));
     if (detail.log.length === 0) log.append(h("p", { class: "muted" }, t("no_log")));
     log.scrollTop = log.scrollHeight;
   };
   show();
-  let asked = 0;
-  const anew = async (): Promise<void> => {
-    asked += 1;
-    const mine = asked;
-    const found = await read();
-    // Of two answers the one that was asked for last counts.
-    if (mine !== asked) return;
-    detail = found;
+  let lastRequest = 0;
+  const refresh = async (): Promise<void> => {
+    lastRequest += 1;
+    const request = lastRequest;
+    const answer = await read();
+    // Answers may arrive out of order: only the last request counts.
+    if (request !== lastRequest) return;
+    detail = answer;
     show();
   };
   listen<Run>(
@@ -148,8 +151,8 @@ export async function run({ params, signal }: Visit): Promise<Page> {
     (event) => {
       if (event.run !== id) return;
       if (event.status !== detail.run.status)
-        announce(t("run_is", { pipeline: event.pipeline, status: statusText(event.status) }));
-      background(anew(), signal);
+        announce(t("run_changed", { pipeline: event.pipeline, status: runStatusLabel(event.status) }));
+      background(refresh(), signal);
     },
     signal,
   );
@@ -157,7 +160,7 @@ export async function run({ params, signal }: Visit): Promise<Page> {
     "progress",
     (event) => {
       if (event.run !== id) return;
-      live.take(event);
+      progress.update(event);
     },
     signal,
   );
@@ -168,19 +171,19 @@ export async function run({ params, signal }: Visit): Promise<Page> {
       const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
       if (detail.log.length === 0 && !log.querySelector(".log-line")) log.replaceChildren();
       log.append(line(event.line));
-      if (log.childElementCount > MOST_LINES) log.firstElementChild?.remove();
+      if (log.childElementCount > MAX_LINES) log.firstElementChild?.remove();
       if (isAtEnd) log.scrollTop = log.scrollHeight;
     },
     signal,
   );
-  onBack(() => background(anew(), signal), signal);
-  if (isToldEarly) background(anew(), signal);
+  onReconnect(() => background(refresh(), signal), signal);
+  if (isOutdated) background(refresh(), signal);
   const node = h(
     "div",
     { class: "stack" },
     top,
-    why,
-    live.node,
+    failurePlace,
+    progress.node,
     h("section", { class: "section" }, h("h2", {}, t("steps")), stepPlace),
     h("section", { class: "section" }, h("h2", {}, t("log")), log),
   );

@@ -1,30 +1,25 @@
-// The status of a run or of a node, in words and with a colour that the words do not depend on.
+// The badge of a run's status, with a colour that only repeats the words.
+import type { RunStatus } from "../codes.ts";
 import { h } from "../dom.ts";
-import { has, t } from "../i18n.ts";
+import { runStatusLabel } from "../labels.ts";
 
-const TONES: Record<string, string> = {
-  running: "accent",
+const TONES: Record<RunStatus | "never", "accent" | "good" | "warn" | "bad" | ""> = {
   queued: "accent",
+  running: "accent",
   stopping: "warn",
   ok: "good",
-  done: "good",
   partial: "warn",
   interrupted: "warn",
   cancelled: "warn",
-  stopped: "warn",
   failed: "bad",
+  never: "",
 };
 
-export function statusText(status: string): string {
-  const key = `status_${status}`;
-  return has(key) ? t(key) : status.replaceAll("_", " ");
+export function statusBadge(status: RunStatus | "never"): HTMLElement {
+  return h("span", { class: `badge ${TONES[status] ?? ""}`, "data-status": status }, runStatusLabel(status));
 }
 
-export function statusBadge(status: string): HTMLElement {
-  return h("span", { class: `badge ${TONES[status] ?? ""}`, "data-status": status }, statusText(status));
-}
-
-/** Whether a run of this status lives. */
-export function isActive(status: string | null): boolean {
+/** Whether a run of this status is queued or under way. */
+export function isActive(status: RunStatus | null): boolean {
   return status === "queued" || status === "running" || status === "stopping";
 }
