@@ -1,4 +1,4 @@
-// How the browser tests run: the browser of CHROMIUM, one at a time, against a real `host serve`.
+// The browser tests: one after the other against a real `host serve`, in the browser that CHROMIUM names.
 import { defineConfig } from "@playwright/test";
 
 export default defineConfig({
@@ -6,7 +6,7 @@ export default defineConfig({
   outputDir: "test-results",
   workers: 1,
   forbidOnly: Boolean(process.env.CI),
-  // A test that passes the second time has failed the first.
+  // No retries: a test that passes only on a retry is unreliable.
   retries: 0,
   timeout: 60_000,
   expect: { timeout: 15_000 },
@@ -18,7 +18,7 @@ export default defineConfig({
     screenshot: "only-on-failure",
     launchOptions: {
       ...(process.env.CHROMIUM ? { executablePath: process.env.CHROMIUM } : {}),
-      // No sandbox for root, and none of Chromium's own calls home.
+      // Root needs --no-sandbox; the other flags stop Chromium's own network requests.
       args: [
         "--no-sandbox",
         "--disable-gpu",

@@ -1,4 +1,4 @@
-// How the pages are bundled: hashed assets, nothing inlined (the pages' content security policy allows no data: URLs).
+// The build of the pages. Nothing is inlined: the content security policy of the pages allows no `data:` URLs.
 import { defineConfig } from "vite";
 
 export default defineConfig({
@@ -8,6 +8,6 @@ export default defineConfig({
     chunkSizeWarningLimit: 900,
     reportCompressedSize: false,
   },
-  // `npm run dev` shows the pages of the sources beside a running `host serve`.
+  // `npm run dev` serves the pages from their sources and sends requests of the API to a running `host serve`.
   server: { proxy: { "/api": { target: process.env.HOST_URL ?? "http://127.0.0.1:7700", changeOrigin: true } } },
 });
