@@ -1,5 +1,5 @@
 // Tests of failures: a run that fails, requests from other sites, a server that stops.
-import { expect, figure, test } from "./fixture.ts";
+import { expect, figure, settled, test } from "./fixture.ts";
 
 // The run that fills the warehouse uses the sandbox's token; only the server gets the revoked one.
 test.use({ options: { patients: 200, environment: { HUBSPOT_ACCESS_TOKEN: "pat-revoked" } } });
@@ -32,6 +32,7 @@ test("a request from another site starts no run", async ({ request, server }) =>
 test("a stopped server shows a banner, and the data that was read stays", async ({ page, server, expectedErrors }) => {
   expectedErrors.push("net::ERR_", "Failed to load resource");
   await page.goto("/");
+  await settled(page);
   const before = await figure(page, "ltv").textContent();
   await server.stop();
   await expect(page.locator(".banner")).toBeVisible();
