@@ -157,6 +157,8 @@ export function formatCell(value: unknown, column: Column, asMonth = false, form
   }
   if (Array.isArray(value) && value.length === 0) return "–";
   const text = formatPlain(value);
+  // DuckDB writes a list as `[a, b]`.
+  if (column.type.endsWith("[]")) return text.replace(/^\[(.*)\]$/s, "$1") || "–";
   if (/^DATE$/i.test(column.type)) return formatDate(text, asMonth);
   if (/^TIMESTAMP/i.test(column.type)) return formatTime(text);
   return text;

@@ -54,10 +54,9 @@ export function t(key: TextKey, values: Record<string, string | number> = {}): s
   return texts[current][key].replace(/\{(\w+)\}/g, (placeholder, name: string) => String(values[name] ?? placeholder));
 }
 
-/** The singular or plural form of `key` for `count`; `shown` is the formatted count. */
+/** The singular or plural form of `key` for `count`; `shown` is the formatted count. Both languages use plural for 0. */
 export function plural(key: PluralKey, count: number, shown: string): string {
-  const form = new Intl.PluralRules(current).select(count) === "one" ? "one" : "other";
-  return t(`${key}_${form}`, { count: shown });
+  return t(count === 1 ? `${key}_one` : `${key}_other`, { count: shown });
 }
 
 /** Whether `key` has a text. */
@@ -77,10 +76,14 @@ export function humanize(name: string): string {
   return name.replaceAll(/[_-]/g, " ");
 }
 
-/** The heading of a column: its text, or its name as words: `cac_blended` → `Cac blended`. */
-export function columnLabel(name: string): string {
-  const key = `column_${name}`;
-  if (hasText(key)) return t(key);
+/** An identifier as a heading: `new_patients` → `New patients`. */
+export function heading(name: string): string {
   const plain = humanize(name);
   return plain.charAt(0).toUpperCase() + plain.slice(1);
+}
+
+/** The heading of a column: its text, or its name. */
+export function columnLabel(name: string): string {
+  const key = `column_${name}`;
+  return hasText(key) ? t(key) : heading(name);
 }

@@ -89,8 +89,6 @@ export interface Repair {
 
 export interface DrillRows extends Rows {
   description?: string | null;
-  /** Columns that link a row of the drill to a row of the mart. */
-  key: string[];
   /** The column with the key of the record behind the row. */
   record?: string | null;
   /** The stream of that record. */
@@ -148,7 +146,7 @@ export interface PipelineEntry {
   last_run: Run | null;
   /** The active run. */
   live: Run | null;
-  alerts: { on: AlertCondition[]; late_after_seconds?: number | null; threshold?: number | null }[];
+  alerts: { on: AlertCondition[] }[];
 }
 
 /** What a run did with a stream or a model. */
@@ -249,7 +247,6 @@ export interface Model {
   tags: string[];
   reads: string[];
   read_by: string[];
-  variables?: string[];
   columns: {
     name: string;
     type?: string | null;
@@ -265,13 +262,20 @@ export interface Model {
   built_at?: string | null;
 }
 
+/** Access that a plugin requests; `details` depends on the kind. */
+export interface PluginNeed {
+  kind: string;
+  name: string;
+  details?: Record<string, unknown> | null;
+}
+
 export interface PluginEntry {
   name: string;
   plugin: string;
   version?: string | null;
   contract?: "source" | "rule";
   streams?: string[] | null;
-  needs?: { kind: string; name: string; details?: unknown }[];
+  needs?: PluginNeed[];
   /** One line for each grant; null where the pipeline cannot be prepared. */
   granted: string[] | null;
   error?: { message: string; hint?: string | null } | null;

@@ -1,13 +1,40 @@
 // The page of plugins: the access that each plugin of a pipeline requests, and the access that it is granted.
 import { get } from "../api.ts";
 import { h, prose } from "../dom.ts";
-import { formatPlain } from "../format.ts";
+import { formatCount, formatNumber, formatPlain } from "../format.ts";
 import { t } from "../i18n.ts";
 import { kindLabel, needLabel } from "../labels.ts";
 import { readPipelines } from "../operate/entries.ts";
 import type { Page, Visit } from "../router.ts";
 import { empty, problem, settle } from "../states.ts";
-import type { PluginEntry, PluginList } from "../types.ts";
+import type { PluginEntry, PluginList, PluginNeed } from "../types.ts";
+
+function httpStatuses(entries: unknown): string {
+  const list = Array.isArray(entries) ? (entries as { status?: unknown; value?: unknown }[]) : [];
+  return list.map(({ status, value }) => `${status}${value ? ` (${value})` : ""}`).join(", ");
+}
+
+/** The details of a need in words; details of an unknown shape as `name: value` pairs. */
+function needDetails({ details }: PluginNeed): string {
+  if (!details) return "";
+  const { optional, requests, "per-ms": milliseconds, statuses, final } = details;
+  if (typeof optional === "boolean") return t(optional ? "optional" : "required");
+  if (typeof requests === "number" && typeof milliseconds === "number")
+    return t("request_limit", {
+      requests: formatCount(requests),
+      seconds: formatNumber(milliseconds / 1000, "decimal"),
+    });
+  if (statuses !== undefined || final !== undefined) {
+    const [retried, never] = [httpStatuses(statuses), httpStatuses(final)];
+    return [
+      retried ? t("retried_statuses", { statuses: retried }) : "",
+      never ? t("final_statuses", { statuses: never }) : "",
+    ]
+      .filter(Boolean)
+      .join("; ");
+  }
+  return formatPlain(details);
+}
 
 function errorBox(error: { message: string; hint?: string | null }): HTMLElement {
   return h(
@@ -58,7 +85,7 @@ function card(plugin: PluginEntry): HTMLElement {
                   {},
                   h("th", { scope: "row" }, needLabel(need.kind)),
                   h("td", { class: "code" }, need.name),
-                  h("td", {}, need.details ? formatPlain(need.details) : ""),
+                  h("td", {}, needDetails(need)),
                 ),
               ),
             ),

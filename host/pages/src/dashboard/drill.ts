@@ -6,7 +6,7 @@ import { button, fill, h, prose } from "../dom.ts";
 import { fileName, save } from "../download.ts";
 import { filterLabels, isSet } from "../filters.ts";
 import { formatCell, formatCount } from "../format.ts";
-import { columnLabel, humanize, plural, t } from "../i18n.ts";
+import { columnLabel, heading, plural, t } from "../i18n.ts";
 import { settle } from "../states.ts";
 import { monthColumns, pager, type Row, table, tabs } from "../table.ts";
 import type { Drill, DrillRows, Filter, Item, Repair, Rows } from "../types.ts";
@@ -76,7 +76,7 @@ export function openDrills(target: DrillTarget): void {
   dialog.body.append(
     tabs(
       t("drills"),
-      item.drills.map((drill) => [drill.name, humanize(drill.name)]),
+      item.drills.map((drill) => [drill.name, heading(drill.name)]),
       draw,
     ),
   );
@@ -91,7 +91,7 @@ function drawDrill(
   signal: AbortSignal,
 ): void {
   const path = `/api/items/${encodeURIComponent(item.name)}/drills/${encodeURIComponent(drill.name)}`;
-  const title = humanize(drill.name);
+  const title = heading(drill.name);
   const list = h("div", {});
   fill(
     panel,

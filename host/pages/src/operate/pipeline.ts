@@ -70,7 +70,7 @@ function head(entry: PipelineEntry): (HTMLElement | null)[] {
         last
           ? [
               link(`/runs/${encodeURIComponent(last.run)}`, last.started_at ? formatTime(last.started_at) : last.run),
-              ` ${runStatusLabel(last.status)}`,
+              ` · ${runStatusLabel(last.status)}`,
               last.seconds ? ` · ${formatSeconds(last.seconds)}` : "",
             ]
           : t("never"),
@@ -89,14 +89,17 @@ function head(entry: PipelineEntry): (HTMLElement | null)[] {
 
 function openNode(entry: PipelineEntry, node: GraphNode): void {
   const dialog = openDialog(node.name, "side");
+  // A run of the command line records rows and durations, and no statuses of nodes.
+  const hasResult = (node.rows ?? node.seconds ?? null) !== null;
   const stream = node.stream ?? (node.kind === "stream" ? node.name : null);
   fill(
     dialog.body,
     h(
       "dl",
       { class: "facts" },
-      h("dt", {}, t("status")),
-      h("dd", {}, node.status ? nodeStatusLabel(node.status) : t("never")),
+      node.status || !hasResult
+        ? [h("dt", {}, t("status")), h("dd", {}, node.status ? nodeStatusLabel(node.status) : t("never"))]
+        : null,
       node.rows !== null && node.rows !== undefined
         ? [h("dt", {}, t("rows")), h("dd", {}, formatCount(node.rows))]
         : null,

@@ -35,7 +35,7 @@ function card(entry: PipelineEntry): HTMLElement {
         last
           ? [
               link(`/runs/${encodeURIComponent(last.run)}`, last.started_at ? formatAgo(last.started_at) : last.run),
-              " ",
+              " · ",
               runStatusLabel(last.status),
               last.seconds ? ` · ${formatSeconds(last.seconds)}` : "",
             ]
