@@ -1,3 +1,4 @@
+-- One row per won or refunded deal without a close date, or with a close date after the load.
 SELECT consultations.deal_id, consultations.closed_on
 FROM core.fct_consultation AS consultations
 CROSS JOIN core.settings AS settings

@@ -1,2 +1,3 @@
+-- One row per won or refunded deal without a margin: no gross margin applies to its specialty on the close date.
 SELECT deal_id, specialty, closed_on FROM core.fct_consultation
 WHERE status IN ('won', 'refunded') AND margin IS NULL AND closed_on IS NOT NULL

@@ -1,3 +1,5 @@
+-- One row per record without exactly one row in `core.crosswalk`, and one row per record whose survivor was itself
+-- merged or rejected.
 SELECT ids.stream, ids.id AS record_id, count(crosswalk.record_id) AS rows, min(crosswalk.survivor_id) AS survivor_id
 FROM (
     SELECT 'hubspot.contacts' AS stream, id FROM raw_hubspot.contacts
@@ -10,7 +12,7 @@ LEFT JOIN core.crosswalk AS crosswalk ON crosswalk.stream = ids.stream AND cross
 GROUP BY ids.stream, ids.id
 HAVING count(crosswalk.record_id) <> 1
 UNION ALL
-SELECT losers.stream, losers.record_id, 1, losers.survivor_id
-FROM core.crosswalk AS losers
-JOIN core.crosswalk AS survivors ON survivors.stream = losers.stream AND survivors.record_id = losers.survivor_id
+SELECT merged.stream, merged.record_id, 1, merged.survivor_id
+FROM core.crosswalk AS merged
+JOIN core.crosswalk AS survivors ON survivors.stream = merged.stream AND survivors.record_id = merged.survivor_id
 WHERE survivors.survivor_id IS DISTINCT FROM survivors.record_id

@@ -1,3 +1,4 @@
+-- One row per month and currency without an exchange rate, for won and refunded deals and for spend.
 SELECT DISTINCT closed_month AS month, currency FROM core.fct_consultation
 WHERE rate IS NULL AND status IN ('won', 'refunded') AND closed_month IS NOT NULL
 UNION

@@ -1,3 +1,4 @@
+-- One row per run and entity where raw differs from clean + merged + rejected, in records or in amounts.
 SELECT
     load_id,
     entity,

@@ -1,7 +1,12 @@
--- Every id of contacts, companies and deals, of raw and of merges in HubSpot, with the id that stands for it: one row an
--- id. how: `itself`; `linked`, itself with a link that a rule found (`linked_id`); `merged` by a rule; `merged_in_hubspot`;
--- `rejected` by a rule, then nothing stands for it. rule, evidence and confidence (0 to 1) are those of the first step
--- away from it; of a chain of merges survivor_id is the end.
+-- One row per record ID of contacts, companies and deals, including IDs that only appear in merges in HubSpot, with the
+-- ID of the record that represents it in the models (`survivor_id`). `how` is one of:
+--   itself             the record represents itself
+--   linked             the same, and a rule linked it to the company `linked_id`
+--   merged             a rule merged it into another record
+--   merged_in_hubspot  it was merged into another record in HubSpot
+--   rejected           a rule rejected it: no record represents it
+-- `rule`, `evidence` and `confidence` (0 to 1) describe the record's own merge, link or rejection. `survivor_id` is the
+-- last record of a chain of merges.
 WITH ids AS (
     SELECT 'contacts' AS object, id AS record_id FROM raw_hubspot.contacts
     UNION SELECT 'companies', id FROM raw_hubspot.companies
@@ -33,7 +38,7 @@ links AS (
         AND changes.value_after IS NOT NULL
     QUALIFY row_number() OVER (PARTITION BY changes.key ORDER BY notes.confidence DESC NULLS LAST, changes.rule) = 1
 ),
-fates AS (
+outcomes AS (
     SELECT
         'hubspot.' || ids.object AS stream,
         ids.record_id,
@@ -68,4 +73,4 @@ SELECT
     END AS evidence,
     CASE how WHEN 'merged' THEN merges.confidence WHEN 'linked' THEN links.confidence END AS confidence,
     CASE how WHEN 'linked' THEN links.linked_id END AS linked_id
-FROM fates
+FROM outcomes

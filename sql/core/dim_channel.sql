@@ -1,3 +1,4 @@
+-- One row per acquisition channel that the seed `channel_map` or the spend file names, plus `Unknown`.
 SELECT
     CASE WHEN channel = 'Unknown' THEN -1 ELSE row_number() OVER (ORDER BY channel) END AS channel_key,
     channel,

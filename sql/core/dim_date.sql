@@ -1,3 +1,5 @@
+-- One row per day, from 1 January of the year of the first consultation or spend to 31 December of the year of the
+-- last, plus one row without a date (`date_key` -1) for deals without a close date.
 SELECT
     CAST(year(day) * 10000 + month(day) * 100 + day(day) AS INTEGER) AS date_key,
     CAST(day AS DATE) AS date,

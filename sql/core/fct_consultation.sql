@@ -1,3 +1,7 @@
+-- One row per deal. A deal with several contacts has one patient: the one with the lowest ID. A deal with several
+-- companies has one doctor: the primary company, else the one with the lowest ID. IDs are numbers stored as text: the
+-- shorter one is the lower. Amounts are converted at the rate of the close month.
+-- margin = (amount - refund) in the home currency × gross margin of the specialty on the close date; 0 if lost or open.
 WITH patients AS (
     SELECT links.deal_id, links.contact_id AS patient_id
     FROM staging.deal_contacts AS links
@@ -24,7 +28,7 @@ deals AS (
         CAST(date_trunc('month', deals.closed_on) AS DATE) AS closed_month,
         deals.currency,
         deals.amount,
-        -- A refunded deal that does not say how much was refunded whole.
+        -- A refunded deal without a refund amount was refunded in full.
         coalesce(deals.refund, CASE WHEN stages.status = 'refunded' THEN deals.amount ELSE 0 END) AS refund
     FROM staging.deals AS deals
     LEFT JOIN patients ON patients.deal_id = deals.deal_id
@@ -32,7 +36,7 @@ deals AS (
     LEFT JOIN staging.companies AS companies ON companies.company_id = doctors.doctor_id
     LEFT JOIN staging.stages AS stages ON stages.pipeline = deals.pipeline AND stages.stage = deals.stage
 ),
-rated AS (
+with_rate AS (
     SELECT
         deals.*,
         CASE WHEN deals.currency = home.value THEN 1 ELSE fx.rate END AS rate
@@ -40,15 +44,19 @@ rated AS (
     CROSS JOIN (SELECT value FROM _host.variables WHERE name = 'currency') AS home
     LEFT JOIN staging.fx AS fx ON fx.month = deals.closed_month AND fx.currency = deals.currency
 ),
-priced AS (
+with_gross_margin AS (
     SELECT
-        rated.*,
-        coalesce(own.gross_margin_pct, other.gross_margin_pct) AS gross_margin_pct
-    FROM rated
-    LEFT JOIN staging.margins AS own
-        ON own.specialty = rated.specialty AND rated.closed_on >= own.valid_from AND rated.closed_on < own.valid_to
-    LEFT JOIN staging.margins AS other
-        ON other.specialty = 'Unknown' AND rated.closed_on >= other.valid_from AND rated.closed_on < other.valid_to
+        with_rate.*,
+        coalesce(specialty_margin.gross_margin_pct, default_margin.gross_margin_pct) AS gross_margin_pct
+    FROM with_rate
+    LEFT JOIN staging.margins AS specialty_margin
+        ON specialty_margin.specialty = with_rate.specialty
+        AND with_rate.closed_on >= specialty_margin.valid_from
+        AND with_rate.closed_on < specialty_margin.valid_to
+    LEFT JOIN staging.margins AS default_margin
+        ON default_margin.specialty = 'Unknown'
+        AND with_rate.closed_on >= default_margin.valid_from
+        AND with_rate.closed_on < default_margin.valid_to
 )
 SELECT
     deal_id,
@@ -72,5 +80,5 @@ SELECT
     END AS margin,
     CASE WHEN is_visit THEN row_number() OVER visits END AS visit_no,
     is_visit AND row_number() OVER visits = 1 AS is_first
-FROM (SELECT *, status = 'won' AND patient_id IS NOT NULL AND closed_on IS NOT NULL AS is_visit FROM priced)
+FROM (SELECT *, status = 'won' AND patient_id IS NOT NULL AND closed_on IS NOT NULL AS is_visit FROM with_gross_margin)
 WINDOW visits AS (PARTITION BY patient_id, is_visit ORDER BY closed_at, length(deal_id), deal_id)

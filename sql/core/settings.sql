@@ -1,8 +1,12 @@
+-- One row: the dates and limits that all marts share.
+-- last_closed_on is the last close date up to the day of the load: a close date in the future must not make a month
+-- complete.
+-- last_complete_month is that month if its last day was reached and the load came later, else the month before.
 WITH loaded AS (
     SELECT CAST(timezone((SELECT value FROM _host.variables WHERE name = 'timezone'), max(_extracted_at)) AS DATE) AS loaded_on
     FROM clean_hubspot.deals
 ),
-known AS (
+last_close AS (
     SELECT loaded.loaded_on, max(consultations.closed_on) AS last_closed_on
     FROM loaded
     LEFT JOIN core.fct_consultation AS consultations
@@ -20,4 +24,4 @@ SELECT
     EXISTS (SELECT 1 FROM core.fct_spend) AS has_spend,
     (SELECT min(month) FROM core.fct_spend) AS first_spend_month,
     (SELECT max(month) FROM core.fct_spend) AS last_spend_month
-FROM known
+FROM last_close

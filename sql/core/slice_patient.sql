@@ -1,3 +1,6 @@
+-- One row per slice, horizon and patient, for patients whose cohort is complete at the horizon. A cohort is complete if
+-- its first `horizon` calendar months, the month of the first consultation included, have ended.
+-- margin = sum of the margin of the patient's consultations up to the end of those months.
 WITH horizons AS (
     SELECT unnest([3, 6, 12, 24]) AS horizon
 ),
@@ -41,5 +44,6 @@ CROSS JOIN LATERAL (
     SELECT unnest(['overall', 'cohort', 'channel', 'specialty']) AS slice_type,
         unnest(['all', strftime(complete.cohort_month, '%Y-%m'), complete.channel, complete.specialty]) AS slice
 ) AS slices
--- What patients cost who came outside the months of the spend file is not known: their cohorts alone show their value.
+-- The acquisition cost of patients from outside the months of the spend file is unknown: they appear only in the slice
+-- of their own cohort.
 WHERE complete.is_covered OR slices.slice_type = 'cohort'

@@ -1,3 +1,6 @@
+-- One row per cohort month, channel, specialty and age. Age counts calendar months from the cohort month, which is age
+-- 0; consultations before it count at age 0. Ages run up to the month of the last closed consultation.
+-- retention = active / size; cum_margin = sum of margin up to the age; ltv = cum_margin / size.
 WITH cohorts AS (
     SELECT cohort_month, channel, first_specialty AS specialty, count(*) AS size
     FROM core.dim_patient WHERE cohort_month IS NOT NULL GROUP BY ALL
@@ -9,7 +12,7 @@ ages AS (
         settings.last_complete_month
     FROM cohorts CROSS JOIN core.settings AS settings
 ),
-facts AS (
+activity AS (
     SELECT
         patients.cohort_month,
         patients.channel,
@@ -30,12 +33,12 @@ SELECT
     ages.specialty,
     ages.age,
     ages.size,
-    coalesce(facts.active, 0) AS active,
-    coalesce(facts.active, 0) / ages.size AS retention,
-    coalesce(facts.margin, 0) AS margin,
-    sum(coalesce(facts.margin, 0)) OVER curve AS cum_margin,
-    CAST(sum(coalesce(facts.margin, 0)) OVER curve / ages.size AS DECIMAL(18, 4)) AS ltv,
+    coalesce(activity.active, 0) AS active,
+    coalesce(activity.active, 0) / ages.size AS retention,
+    coalesce(activity.margin, 0) AS margin,
+    sum(coalesce(activity.margin, 0)) OVER curve AS cum_margin,
+    CAST(sum(coalesce(activity.margin, 0)) OVER curve / ages.size AS DECIMAL(18, 4)) AS ltv,
     ages.cohort_month + to_months(CAST(ages.age AS INTEGER)) <= ages.last_complete_month AS is_complete
 FROM ages
-LEFT JOIN facts USING (cohort_month, channel, specialty, age)
+LEFT JOIN activity USING (cohort_month, channel, specialty, age)
 WINDOW curve AS (PARTITION BY ages.cohort_month, ages.channel, ages.specialty ORDER BY ages.age)

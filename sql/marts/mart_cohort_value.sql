@@ -1,4 +1,5 @@
--- The patients and the margin of mart_ltv_cac in parts that add up to any mix of months, channels and specialties.
+-- One row per cohort month, channel, specialty and horizon: patients and their margin up to the horizon. The rows can
+-- be summed for any combination of months, channels and specialties.
 SELECT
     cohort_month,
     channel,

@@ -1,8 +1,9 @@
--- Run × stream × rule: what the rule looked at, what it found and did. failed = records rejected or merged, or with a
--- remark; pct = failed / checked. As of the last run, in its row alone: amount_affected, the money of the deals that the
--- rule touched, or whose patient or doctor it touched; confidence_least and confidence_mean, from 0 to 1, of its repairs
--- and merges, where the rule says how sure it is.
-WITH touched AS (
+-- One row per run, stream and rule. failed = records that the rule rejected, merged or left a note on;
+-- pct = failed / checked. Only the rows of a stream's last run have these columns:
+--   amount_affected                    amount of the deals that the rule changed, rejected, merged or left a note on,
+--                                      directly or through their patient or doctor
+--   confidence_least, confidence_mean  0 to 1, of the merges and notes for which the rule states a confidence
+WITH affected_records AS (
     SELECT stream, rule, key FROM _host.changes
     UNION SELECT stream, rule, key FROM _host.rejects
     UNION SELECT stream, rule, key FROM _host.notes
@@ -17,19 +18,19 @@ last_runs AS (
     SELECT stream, max(load_id) AS load_id FROM _host.rule_runs GROUP BY stream
 ),
 amounts AS (
-    SELECT affected.stream, affected.rule, last_runs.load_id, sum(raw.amount) AS amount_affected
-    FROM (SELECT DISTINCT stream, rule, deal_id FROM touched JOIN deals USING (stream, key)) AS affected
-    JOIN raw_hubspot.deals AS raw ON raw.id = affected.deal_id
-    JOIN last_runs ON last_runs.stream = affected.stream
+    SELECT affected_deals.stream, affected_deals.rule, last_runs.load_id, sum(raw.amount) AS amount_affected
+    FROM (SELECT DISTINCT stream, rule, deal_id FROM affected_records JOIN deals USING (stream, key)) AS affected_deals
+    JOIN raw_hubspot.deals AS raw ON raw.id = affected_deals.deal_id
+    JOIN last_runs ON last_runs.stream = affected_deals.stream
     GROUP BY ALL
 ),
 confidences AS (
-    SELECT known.stream, known.rule, last_runs.load_id, min(confidence) AS least, avg(confidence) AS mean
+    SELECT rated.stream, rated.rule, last_runs.load_id, min(confidence) AS least, avg(confidence) AS mean
     FROM (
         SELECT stream, rule, confidence FROM _host.notes
         UNION ALL SELECT stream, rule, confidence FROM _host.merges
-    ) AS known
-    JOIN last_runs ON last_runs.stream = known.stream
+    ) AS rated
+    JOIN last_runs ON last_runs.stream = rated.stream
     WHERE confidence IS NOT NULL
     GROUP BY ALL
 )

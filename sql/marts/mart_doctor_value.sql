@@ -1,4 +1,5 @@
--- The patients and the margin of mart_cohort_value, by the doctor of the first won consultation.
+-- One row per cohort month, channel, specialty, doctor and horizon: the patients and the margin of mart_cohort_value,
+-- split by the doctor of each patient's first won consultation. Later consultations with other doctors count too.
 SELECT
     slices.cohort_month,
     slices.channel,
@@ -11,7 +12,8 @@ SELECT
     count(*) FILTER (WHERE slices.is_paid) AS new_patients_paid,
     sum(slices.margin) AS margin
 FROM core.slice_patient AS slices
-JOIN core.fct_consultation AS firsts ON firsts.patient_id = slices.patient_id AND firsts.is_first
-JOIN core.dim_doctor AS doctors ON doctors.doctor_id = firsts.doctor_id
+JOIN core.fct_consultation AS first_consultations
+    ON first_consultations.patient_id = slices.patient_id AND first_consultations.is_first
+JOIN core.dim_doctor AS doctors ON doctors.doctor_id = first_consultations.doctor_id
 WHERE slices.slice_type = 'cohort'
 GROUP BY ALL

@@ -1,3 +1,6 @@
+-- One row per month with consultations or spend, unfinished months included.
+-- revenue = amount - refund of won and refunded consultations; repeat_rate = returning patients / patients of the
+-- month; cac_blended = spend / new patients of the same month.
 WITH consultations AS (
     SELECT
         closed_month AS month,

@@ -1,4 +1,5 @@
--- The month's figures by channel and specialty; those of mart_kpi_month that add up.
+-- One row per month, channel and specialty: the figures of mart_kpi_month that can be summed. The specialty is the
+-- consultation's own.
 SELECT
     consultations.closed_month AS month,
     coalesce(patients.channel, 'Unknown') AS channel,

@@ -1,3 +1,6 @@
+-- One row per slice and horizon, over the cohorts that are complete at the horizon.
+-- ltv = margin / new patients; cac_blended = all spend of the same months / new patients; cac_paid = media spend of
+-- paid channels / new patients of paid channels; ratio = ltv / cac_blended if the status is ok.
 WITH value AS (
     SELECT
         slice_type, slice, horizon,
@@ -8,7 +11,7 @@ WITH value AS (
     FROM core.slice_patient
     GROUP BY ALL
 ),
-direct AS (
+direct_spend AS (
     SELECT
         slice_type, slice, horizon,
         sum(amount_home) AS spend_loaded,
@@ -16,21 +19,24 @@ direct AS (
     FROM core.slice_spend
     GROUP BY ALL
 ),
-cost AS (
+spend AS (
     SELECT
         slice_type, slice, horizon,
         CAST(spend_loaded AS DECIMAL(28, 4)) AS spend_loaded,
         CAST(spend_paid AS DECIMAL(28, 4)) AS spend_paid
-    FROM direct
+    FROM direct_spend
     UNION ALL
-    -- Spend knows no specialty: each patient bears the same share.
+    -- The spend file has no specialty: the overall spend is shared equally among all patients.
     SELECT
         'specialty', value.slice, value.horizon,
-        CAST(direct.spend_loaded * value.new_patients / overall.new_patients AS DECIMAL(28, 4)),
-        CAST(coalesce(direct.spend_paid * value.new_patients_paid / nullif(overall.new_patients_paid, 0), 0) AS DECIMAL(28, 4))
+        CAST(direct_spend.spend_loaded * value.new_patients / overall.new_patients AS DECIMAL(28, 4)),
+        CAST(
+            coalesce(direct_spend.spend_paid * value.new_patients_paid / nullif(overall.new_patients_paid, 0), 0)
+            AS DECIMAL(28, 4)
+        )
     FROM value
     JOIN value AS overall ON overall.slice_type = 'overall' AND overall.horizon = value.horizon
-    JOIN direct ON direct.slice_type = 'overall' AND direct.horizon = value.horizon
+    JOIN direct_spend ON direct_spend.slice_type = 'overall' AND direct_spend.horizon = value.horizon
     WHERE value.slice_type = 'specialty'
 ),
 joined AS (
@@ -39,15 +45,15 @@ joined AS (
         coalesce(value.new_patients, 0) AS new_patients,
         coalesce(value.new_patients_paid, 0) AS new_patients_paid,
         settings.has_spend AND coalesce(value.is_covered, true) AS has_spend,
-        coalesce(cost.spend_paid, 0) AS spend_paid,
-        coalesce(cost.spend_loaded, 0) AS spend_loaded,
+        coalesce(spend.spend_paid, 0) AS spend_paid,
+        coalesce(spend.spend_loaded, 0) AS spend_loaded,
         coalesce(value.margin, 0) AS margin,
         settings.low_n
     FROM value
-    FULL JOIN cost USING (slice_type, slice, horizon)
+    FULL JOIN spend USING (slice_type, slice, horizon)
     CROSS JOIN core.settings AS settings
 ),
-judged AS (
+with_status AS (
     SELECT
         *,
         CAST(margin / nullif(new_patients, 0) AS DECIMAL(18, 4)) AS ltv,
@@ -78,4 +84,4 @@ SELECT
     CASE WHEN ratio_status = 'ok' THEN CAST(ltv / nullif(cac_blended, 0) AS DECIMAL(18, 4)) END AS ratio,
     new_patients AS n,
     ratio_status
-FROM judged
+FROM with_status

@@ -1,3 +1,5 @@
+-- One row per cohort month and channel. cac = spend on the channel in the cohort month / patients; payback_months =
+-- first complete age at which the cohort's cumulative margin reaches that spend, NULL if it has not yet.
 WITH cohorts AS (
     SELECT cohort_month, channel, count(*) AS size
     FROM core.dim_patient
@@ -29,7 +31,7 @@ SELECT
     costs.spend,
     CAST(costs.spend / costs.size AS DECIMAL(18, 4)) AS cac,
     max_by(curves.cum_margin, curves.age) AS margin,
-    -- Of the same patients: where the sum reaches the spend, a patient's margin reaches CAC.
+    -- Totals are compared instead of averages per patient: the same comparison without rounding.
     min(curves.age) FILTER (WHERE curves.cum_margin >= costs.spend) AS payback_months
 FROM costs
 LEFT JOIN curves USING (cohort_month, channel)

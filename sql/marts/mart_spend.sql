@@ -1,3 +1,5 @@
+-- One row per month and channel: all spend and paid media spend. months_complete counts the months from this one to the
+-- last complete one: the month's cohort is complete at every horizon up to that number.
 SELECT
     spend.month,
     spend.channel,

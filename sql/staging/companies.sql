@@ -1,3 +1,4 @@
+-- One row per doctor: a company from HubSpot after cleaning. Archived and merged companies are left out.
 SELECT
     id AS company_id,
     name,
@@ -7,5 +8,5 @@ SELECT
     updated_at
 FROM clean_hubspot.companies
 WHERE NOT coalesce(archived, false)
-    -- HubSpot no longer has what was merged; until the next sweep raw still does.
+    -- Raw keeps a merged record until the next sweep, although HubSpot no longer has it.
     AND id NOT IN (SELECT loser_id FROM staging.merged_records WHERE object = 'companies')

@@ -1,3 +1,4 @@
+-- One row per patient: a contact from HubSpot after cleaning. Archived and merged contacts are left out.
 SELECT
     id AS contact_id,
     firstname AS first_name,
@@ -9,5 +10,5 @@ SELECT
     created_at
 FROM clean_hubspot.contacts
 WHERE NOT coalesce(archived, false)
-    -- HubSpot no longer has what was merged; until the next sweep raw still does.
+    -- Raw keeps a merged record until the next sweep, although HubSpot no longer has it.
     AND id NOT IN (SELECT loser_id FROM staging.merged_records WHERE object = 'contacts')

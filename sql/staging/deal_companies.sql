@@ -1,3 +1,5 @@
+-- One row per deal and company: the doctors of each consultation. A merged company is replaced by its survivor, and a
+-- doctor that the rule `link` found for a deal without a company is included.
 SELECT
     links.from_id AS deal_id,
     coalesce(merged.winner_id, links.to_id) AS company_id,

@@ -1,3 +1,4 @@
+-- One row per deal and contact: the patients of each consultation. A merged contact is replaced by its survivor.
 SELECT DISTINCT
     links.from_id AS deal_id,
     coalesce(merged.winner_id, links.to_id) AS contact_id

@@ -1,3 +1,5 @@
+-- One row per consultation: a deal from HubSpot after cleaning. Archived and merged deals are left out. Amounts are in
+-- the deal's own currency; `closed_on` is the close date in the pipeline's time zone.
 SELECT
     id AS deal_id,
     dealname AS name,
@@ -13,5 +15,5 @@ SELECT
     created_at
 FROM clean_hubspot.deals
 WHERE NOT coalesce(archived, false)
-    -- HubSpot no longer has what was merged; until the next sweep raw still does.
+    -- Raw keeps a merged record until the next sweep, although HubSpot no longer has it.
     AND id NOT IN (SELECT loser_id FROM staging.merged_records WHERE object = 'deals')

@@ -1,4 +1,7 @@
-WITH RECURSIVE in_hubspot AS (
+-- One row per record that was merged into another, with the record that survives. Merges come from two places: rules
+-- (`_host.merges`) and HubSpot, where the surviving record lists the merged IDs in `hs_merged_object_ids`. A chain of
+-- merges is followed to its last record; in a cycle the record with the lowest ID survives.
+WITH RECURSIVE hubspot_merges AS (
     SELECT 'contacts' AS object, id AS winner_id, unnest(string_split(hs_merged_object_ids, ';')) AS loser_id
     FROM clean_hubspot.contacts WHERE hs_merged_object_ids <> ''
     UNION ALL
@@ -8,40 +11,40 @@ WITH RECURSIVE in_hubspot AS (
     SELECT 'deals', id, unnest(string_split(hs_merged_object_ids, ';'))
     FROM clean_hubspot.deals WHERE hs_merged_object_ids <> ''
 ),
-steps AS (
+direct_merges AS (
     SELECT replace(stream, 'hubspot.', '') AS object, key AS loser_id, survivor_key AS winner_id
     FROM _host.merges WHERE stream IN ('hubspot.contacts', 'hubspot.companies', 'hubspot.deals')
     UNION
-    SELECT object, trim(loser_id), winner_id FROM in_hubspot WHERE trim(loser_id) <> winner_id
+    SELECT object, trim(loser_id), winner_id FROM hubspot_merges WHERE trim(loser_id) <> winner_id
 ),
-reached AS (
-    SELECT object, loser_id, winner_id FROM steps
-    -- UNION keeps what is new: a circle, whatever a portal says, comes to an end.
+chains AS (
+    SELECT object, loser_id, winner_id FROM direct_merges
+    -- UNION drops duplicates, so the recursion ends even if merges form a cycle.
     UNION
-    SELECT reached.object, reached.loser_id, steps.winner_id
-    FROM reached
-    JOIN steps ON steps.object = reached.object AND steps.loser_id = reached.winner_id
+    SELECT chains.object, chains.loser_id, direct_merges.winner_id
+    FROM chains
+    JOIN direct_merges ON direct_merges.object = chains.object AND direct_merges.loser_id = chains.winner_id
 ),
-ends AS (
+chain_ends AS (
     SELECT
-        reached.object,
-        reached.loser_id,
-        reached.winner_id,
-        steps.loser_id IS NOT NULL AS is_in_circle
-    FROM reached
-    LEFT JOIN (SELECT DISTINCT object, loser_id FROM steps) AS steps
-        ON steps.object = reached.object AND steps.loser_id = reached.winner_id
-    WHERE steps.loser_id IS NULL
-        OR (reached.object, reached.winner_id) IN (SELECT (object, loser_id) FROM reached WHERE loser_id = winner_id)
+        chains.object,
+        chains.loser_id,
+        chains.winner_id,
+        direct_merges.loser_id IS NOT NULL AS is_in_circle
+    FROM chains
+    LEFT JOIN (SELECT DISTINCT object, loser_id FROM direct_merges) AS direct_merges
+        ON direct_merges.object = chains.object AND direct_merges.loser_id = chains.winner_id
+    WHERE direct_merges.loser_id IS NULL
+        OR (chains.object, chains.winner_id) IN (SELECT (object, loser_id) FROM chains WHERE loser_id = winner_id)
 ),
-chosen AS (
-    -- Of a circle the lowest id stays (ids are numbers in text: the shorter is the lower).
+survivors AS (
+    -- In a cycle the lowest ID survives. IDs are numbers stored as text: the shorter one is the lower.
     SELECT object, loser_id, winner_id, is_in_circle
-    FROM ends
+    FROM chain_ends
     QUALIFY row_number() OVER (
         PARTITION BY object, loser_id ORDER BY is_in_circle, length(winner_id), winner_id
     ) = 1
 )
 SELECT object, loser_id, winner_id, is_in_circle
-FROM chosen
+FROM survivors
 WHERE loser_id <> winner_id
