@@ -296,7 +296,7 @@ fn a_new_property_becomes_a_column_of_raw_and_clean() {
     let pipeline = root().join("pipelines/hubspot.toml");
     let output = project.command(&["run", pipeline.to_str().expect("a path")]).output().expect("the binary runs");
     // Optional properties are empty columns; `city` is not optional, and a model names it.
-    assert!(stderr(&output).contains("sql/staging/companies.sql:5: model `staging.companies`: Binder Error"));
+    assert!(stderr(&output).contains("sql/staging/companies.sql:6: model `staging.companies`: Binder Error"));
     project.server.configure(|options| options.missing_properties.retain(|name| name != "city"));
     let now = project.server.now();
     let edited = project.server.with(|network| {
