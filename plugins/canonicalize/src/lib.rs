@@ -79,7 +79,7 @@ impl Rule for Canonicalize {
     }
 
     fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()> {
-        let mut built = TextBuilder::with_room(rows.len());
+        let mut built = TextBuilder::with_capacity(rows.len());
         for (row, value) in rows.column(self.column)?.iter().enumerate() {
             let Some(value) = value.filter(|value| !value.trim().is_empty()) else {
                 built.push(value);

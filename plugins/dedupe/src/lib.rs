@@ -146,9 +146,9 @@ export_rule!(Dedupe);
 #[cfg(test)]
 mod tests {
     use plugin_sdk::prelude::*;
-    use plugin_sdk::testing::{Outcome, Trial, Value, json};
+    use plugin_sdk::testing::{RuleOutput, Trial, Value, json};
 
-    fn run(rows: Value) -> Outcome {
+    fn run(rows: Value) -> RuleOutput {
         let fields = vec![
             Field::new("id", Type::Int64),
             Field::text("email"),

@@ -214,7 +214,7 @@ mod tests {
     fn what_cannot_be_masked_is_refused() {
         check_refused(json!({ "columns": {} }), "`columns` is empty");
         check_refused(json!({ "columns": { "cpf": "redact" } }), "no column `cpf`");
-        let other_type = "column `amount` holds a decimal, which this plugin does not read there";
+        let other_type = "column `amount` is of type decimal: expected text";
         check_refused(json!({ "columns": { "amount": "partial" } }), other_type);
         check_refused(json!({ "columns": { "amount": "year" } }), other_type);
         check_refused(json!({ "columns": { "amount": "hash" }, "salt": SALT }), other_type);

@@ -1,4 +1,4 @@
-//! The contract as Rust, generated from `wit/`. Plugin code never names this module.
+//! The contract as Rust types, generated from `wit/`. Plugin code does not use this module.
 
 pub mod source_plugin {
     wit_bindgen::generate!({

@@ -1,23 +1,40 @@
-//! The contract's error, with a constructor for each kind: what the reader should do next decides which.
+//! The error that plugin functions return: a kind, a code, a message and a hint.
 
 use crate::bindings::source_plugin::elt::plugin::types as wit;
+/// The kind of an error, which decides what a person should do next.
+///
+/// - `Config`: fix the pipeline.
+/// - `Auth`: fix the secret or its scopes.
+/// - `RateLimited`, `Transient`: run again later.
+/// - `Data`: inspect the record or the response.
+/// - `Internal`: report a defect of the plugin.
 pub use wit::ErrorKind;
 
-/// What plugin functions return.
+/// The result of plugin functions.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error as the contract carries it: a kind by the next step, a code for machines, a message for people.
+/// An error for the host: a kind that says what to do next, a code for programs, a message and a hint for people.
+///
+/// ```
+/// use plugin_sdk::prelude::*;
+///
+/// let error = Error::config("`columns` is empty").hint("name at least one column");
+/// assert_eq!(error.kind, ErrorKind::Config);
+///
+/// let error = Error::new(ErrorKind::Transient, "locked", "the account is being migrated");
+/// assert_eq!(error.code, "locked");
+/// ```
 #[derive(Debug, Clone)]
 pub struct Error {
-    /// What the reader should do next.
+    /// What a person should do next.
     pub kind: ErrorKind,
-    /// A stable word for machines, such as `missing_scopes`.
+    /// A stable word for programs, such as `missing_scopes`.
     pub code: String,
-    /// What failed, on which thing; lowercase, no final period.
+    /// What failed, on which thing and why; starts in lower case, without a final period.
     pub message: String,
-    /// How long to wait before another try, in milliseconds.
+    /// How long to wait before the next attempt, in milliseconds.
     pub retry_after_ms: Option<u64>,
-    /// How to mend it, shown as `hint:`.
+    /// How to fix it, shown after `hint:`.
     pub hint: Option<String>,
 }
 
@@ -27,23 +44,24 @@ impl Error {
         Self { kind, code: code.to_owned(), message: message.into(), retry_after_ms: None, hint: None }
     }
 
-    /// The pipeline must be mended.
+    /// An error of kind `Config`: the pipeline must be fixed.
     pub fn config(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Config, "config", message)
     }
 
-    /// A record or an answer is not what it should be.
+    /// An error of kind `Data`: a record or a response is not as it should be.
     pub fn data(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Data, "data", message)
     }
 
-    /// Whether an answer's body could not be read, so that the same request may do better.
+    /// Whether the body of a response could not be decoded, for example because it was cut off. The same request may
+    /// succeed if it is sent again.
     #[must_use]
     pub fn is_broken_body(&self) -> bool {
         self.kind == ErrorKind::Data && ["host", "data"].contains(&self.code.as_str())
     }
 
-    /// Adds how to mend it.
+    /// Adds how to fix it: a command to run or a line to add.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -1,17 +1,23 @@
-//! What a plugin author writes against: typed columns in, typed columns out, a config struct, an error with a kind.
+//! The SDK for plugins: sources that load data, and rules that clean it.
 //!
-//! A rule implements [`Rule`](rule::Rule) and calls [`export_rule!`]; a source implements
-//! [`Source`](source::Source) and calls [`export_source!`]. The contract itself is in `wit/`; raw buffers
-//! are read and written in [`mod@column`] alone. Tests run a rule natively, by `testing`.
+//! A rule implements [`Rule`](rule::Rule) and calls [`export_rule!`]. A source implements [`Source`](source::Source) and
+//! calls [`export_source!`]. Both start with `use plugin_sdk::prelude::*;`. Tests run a rule natively with `testing`.
+//!
+//! The guide for plugin authors is the `README.md` beside this crate. The contract below the SDK is `wit/plugin.wit`.
 
 #[doc(hidden)]
 pub mod bindings;
+mod built;
 pub mod column;
+mod data_type;
+mod decode;
 pub mod error;
 #[doc(hidden)]
 pub mod export;
 pub mod files;
 pub mod http;
+mod need;
+mod page;
 pub mod rows;
 pub mod rule;
 pub mod schema;
@@ -20,7 +26,7 @@ pub mod source;
 pub mod testing;
 pub mod text;
 
-/// Everything a plugin needs, in one line.
+/// Everything that most plugins need: `use plugin_sdk::prelude::*;`.
 pub mod prelude {
     pub use crate::column::{
         AnyColumn, Builder, Column, Date, Decimal, Key, KeyPart, Text, TextBuilder, TextColumn, TextView, Timestamp,
@@ -37,7 +43,13 @@ pub mod prelude {
     pub use serde::{self, Deserialize, Serialize};
 }
 
-/// Writes a line into the run's log.
+/// Writes lines to the run's log.
+///
+/// ```
+/// use plugin_sdk::prelude::*;
+///
+/// log::warn("no file is granted: the stream is empty");
+/// ```
 pub mod log {
     use crate::bindings::rule_plugin::elt::plugin::log::Level;
     #[cfg(target_arch = "wasm32")]
@@ -45,16 +57,21 @@ pub mod log {
 
     #[cfg(not(target_arch = "wasm32"))]
     fn write(_: Level, message: &str) {
-        crate::testing::granted::write(message);
+        crate::testing::fake_host::write(message);
     }
 
-    /// For people who look into a run that went as it should.
+    /// Writes a line that helps to understand a run. The host shows the last lines of a plugin that fails.
     pub fn info(message: &str) {
         write(Level::Info, message);
     }
 
-    /// For what the reader of the report should know.
+    /// Writes a warning, which the host shows in the run's report.
     pub fn warn(message: &str) {
         write(Level::Warn, message);
     }
 }
+
+/// Compiles and runs the examples of the README as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,79 +1,116 @@
-//! What passes through a rule: rows in, a patch out; for table scope, verdicts by primary key.
+//! What a rule gets and returns: batches of rows, patches, and for table scope verdicts by primary key.
 
 use std::collections::BTreeMap;
 
 use crate::bindings::rule_plugin::exports::elt::plugin::rule as wit;
-use crate::bindings::source_plugin::elt::plugin::types::{Batch, Column};
-use crate::column::{AnyColumn, Builder, Column as Handle, Key, KeyPart, Value, View, key_batch, key_part};
+use crate::bindings::source_plugin::elt::plugin::types;
+pub use crate::built::Built;
+use crate::column::{AnyColumn, Builder, Column, Key, KeyPart, Value, View, key_batch, key_part};
 use crate::error::{Error, Result};
 use crate::schema::Schema;
 
-/// A batch of rows, holding the columns that the rule's plan reads.
+/// A batch of rows with the columns that the rule's plan reads.
 #[derive(Debug)]
 pub struct Rows<'a> {
-    batch: &'a Batch,
+    batch: &'a types::Batch,
+    /// The columns of the batch, in its order.
     reads: &'a [AnyColumn],
+    /// The columns of the primary key.
     key: &'a [AnyColumn],
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(batch: &'a Batch, reads: &'a [AnyColumn], key: &'a [AnyColumn]) -> Self {
+    pub(crate) fn new(batch: &'a types::Batch, reads: &'a [AnyColumn], key: &'a [AnyColumn]) -> Self {
         Self { batch, reads, key }
     }
 
-    /// How many rows.
+    /// The number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         self.batch.rows as usize
     }
 
-    /// Whether there is no row.
+    /// Whether the batch has no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.batch.rows == 0
     }
 
-    /// The values of a column that the plan reads.
-    pub fn column<T: Value>(&self, column: Handle<T>) -> Result<View<'a, T>> {
-        View::whole(self.find(column.into())?, self.len())
+    /// The values of a column.
+    ///
+    /// ```
+    /// # use plugin_sdk::prelude::*;
+    /// fn count_blank(column: TextColumn, rows: &Rows<'_>) -> Result<usize> {
+    ///     let is_blank = |value: &Option<&str>| value.is_none_or(|text| text.trim().is_empty());
+    ///     Ok(rows.column(column)?.iter().filter(is_blank).count())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the rule's plan does not read the column.
+    pub fn column<T: Value>(&self, column: Column<T>) -> Result<View<'a, T>> {
+        View::checked_at_once(self.find(column.into())?, self.len())
     }
 
-    /// The primary key of a row; only rules of table scope are shown it.
+    /// The primary key of a row. Table scope only: rules of row scope get no keys, and an empty key here.
+    ///
+    /// # Errors
+    ///
+    /// If the primary key has a column of floats.
     pub fn key(&self, row: usize) -> Result<Key> {
         let part = |column: &AnyColumn| key_part(self.find(*column)?, *column, self.len(), row);
         Ok(Key(self.key.iter().map(part).collect::<Result<_>>()?))
     }
 
-    /// One value of a column of any type.
+    /// One value of a column of any type but float.
+    ///
+    /// # Errors
+    ///
+    /// If the rule's plan does not read the column, or it is a column of floats.
     pub fn value(&self, column: impl Into<AnyColumn>, row: usize) -> Result<KeyPart> {
         let column = column.into();
         key_part(self.find(column)?, column, self.len(), row)
     }
 
-    fn find(&self, column: AnyColumn) -> Result<&'a Column> {
+    fn find(&self, column: AnyColumn) -> Result<&'a types::Column> {
         let at = self.reads.iter().position(|read| *read == column);
         let found = at.and_then(|at| self.batch.columns.get(at));
-        found.ok_or_else(|| Error::config("a column is used that the plan does not read"))
+        found.ok_or_else(|| {
+            Error::config("the rule reads a column that its plan does not name: add it with `Plan::reads`")
+        })
     }
 }
 
-/// What a rule answers to a batch: columns anew, rows refused, remarks.
+/// What a rule does to a batch: new values of columns, rejected rows, and notes.
 #[derive(Debug, Default)]
 pub struct Patch {
-    set: BTreeMap<usize, Column>,
+    /// Values by the column's position in the schema.
+    set: BTreeMap<usize, types::Column>,
     rejects: Vec<wit::Note>,
     notes: Vec<wit::Note>,
 }
 
 impl Patch {
-    /// Sets a column to what `edit` makes of each value; nulls stay null, and `None` sets null.
+    /// Sets a column to the result of `edit` for each value. Nulls stay null; `None` sets null.
+    ///
+    /// ```
+    /// # use plugin_sdk::prelude::*;
+    /// fn trim(column: TextColumn, rows: &Rows<'_>, patch: &mut Patch) -> Result<()> {
+    ///     patch.map(column, rows, |text| Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the rule's plan does not read the column.
     pub fn map<'a, T: Value>(
         &mut self,
-        column: Handle<T>,
+        column: Column<T>,
         rows: &Rows<'a>,
         mut edit: impl FnMut(T::Read<'a>) -> Option<T::Owned>,
     ) -> Result<()> {
-        let mut built = column.builder_of(rows.len());
+        let mut built = column.builder_with_capacity(rows.len());
         for value in rows.column(column)?.iter() {
             built.push(value.and_then(&mut edit).as_ref().map(T::borrow));
         }
@@ -81,22 +118,31 @@ impl Patch {
         Ok(())
     }
 
-    /// Sets a column to the values of a builder, one a row.
-    pub fn set<T: Value>(&mut self, column: Handle<T>, values: Builder<T>) {
+    /// Sets a column to the values of a builder, one for each row of the batch. The plan must set the column.
+    pub fn set<T: Value>(&mut self, column: Column<T>, values: Builder<T>) {
         self.set.insert(AnyColumn::from(column).index, values.finish());
     }
 
-    /// Refuses a row: it goes to `_host.rejects` with this reason, and no further.
+    /// Rejects a row: it goes to `_host.rejects` with this reason, and no later rule or model sees it.
+    ///
+    /// `column` is the column that the reason is about, `code` a stable word for programs, and `message` a sentence for
+    /// people, without a final period.
     pub fn reject(&mut self, row: usize, column: Option<&str>, code: &str, message: impl Into<String>) {
         self.rejects.push(note(row, column, code, message.into(), None));
     }
 
-    /// Remarks on a row, which goes on.
+    /// Writes a note on a row to `_host.notes`. The row stays.
+    ///
+    /// ```
+    /// # use plugin_sdk::prelude::*;
+    /// # let mut patch = Patch::default();
+    /// patch.note(3, Some("phone"), "unreadable", "`12` is not a valid phone number: not changed");
+    /// ```
     pub fn note(&mut self, row: usize, column: Option<&str>, code: &str, message: impl Into<String>) {
         self.notes.push(note(row, column, code, message.into(), None));
     }
 
-    /// Remarks on a row, which goes on, with how sure the rule is, from 0 to 1.
+    /// Writes a note on a row with a confidence from 0 to 1, for a change that may be wrong. The row stays.
     pub fn note_with_confidence(
         &mut self,
         row: usize,
@@ -120,44 +166,56 @@ fn note(row: usize, column: Option<&str>, code: &str, message: String, confidenc
     wit::Note { row, column: column.map(str::to_owned), code: code.to_owned(), message, confidence }
 }
 
-/// What a table-scope rule answers: which records merged into which, values set, records refused, and remarks.
+/// What a rule of table scope decides about records: merges, new values, rejected records, and notes.
+///
+/// ```
+/// use plugin_sdk::prelude::*;
+///
+/// let mut verdicts = Verdicts::default();
+/// verdicts.merge(Key::from("12"), Key::from("7"), "email", 0.95);
+/// verdicts.note(Key::from("30"), None, "large_group", "25 records share one e-mail address: not merged");
+/// assert_eq!(verdicts.len(), 2);
+/// ```
 #[derive(Debug, Default)]
 pub struct Verdicts {
+    /// Each merged record with its survivor.
     merges: Vec<(Key, Key)>,
+    /// The code and confidence of each merge.
     merge_notes: Vec<wit::Note>,
-    /// Values by column, each with the key of its record.
+    /// Values by the column's position in the schema, each with the key of its record.
     sets: BTreeMap<usize, Vec<(Key, KeyPart)>>,
-    remarked: Vec<Key>,
+    /// The records of `rejects` and `notes`.
+    noted: Vec<Key>,
     rejects: Vec<wit::Note>,
     notes: Vec<wit::Note>,
 }
 
 impl Verdicts {
-    /// The record `key` is a duplicate of `survivor`, found by `code` (such as `email`), with how sure the rule is, from
-    /// 0 to 1.
+    /// Merges the record `key` into the record `survivor`. `code` says how the duplicate was found, such as `email`;
+    /// `confidence` is from 0 to 1.
     pub fn merge(&mut self, key: Key, survivor: Key, code: &str, confidence: f64) {
         self.merge_notes.push(note(self.merges.len(), None, code, String::new(), Some(confidence)));
         self.merges.push((key, survivor));
     }
 
-    /// Sets a value of a record that stays; the plan must set the column.
+    /// Sets a value of a record that is not merged. The plan must set the column.
     pub fn set(&mut self, key: Key, column: impl Into<AnyColumn>, value: KeyPart) {
         self.sets.entry(column.into().index).or_default().push((key, value));
     }
 
-    /// Refuses a record: it goes to `_host.rejects` with this reason, and no further.
+    /// Rejects a record: it goes to `_host.rejects` with this reason, and no later rule or model sees it.
     pub fn reject(&mut self, key: Key, column: Option<&str>, code: &str, message: impl Into<String>) {
-        self.rejects.push(note(self.remarked.len(), column, code, message.into(), None));
-        self.remarked.push(key);
+        self.rejects.push(note(self.noted.len(), column, code, message.into(), None));
+        self.noted.push(key);
     }
 
-    /// Remarks on a record, which goes on.
+    /// Writes a note on a record to `_host.notes`. The record stays.
     pub fn note(&mut self, key: Key, column: Option<&str>, code: &str, message: impl Into<String>) {
-        self.notes.push(note(self.remarked.len(), column, code, message.into(), None));
-        self.remarked.push(key);
+        self.notes.push(note(self.noted.len(), column, code, message.into(), None));
+        self.noted.push(key);
     }
 
-    /// Remarks on a record, which goes on, with how sure the rule is, from 0 to 1.
+    /// Writes a note on a record with a confidence from 0 to 1, for a change that may be wrong. The record stays.
     pub fn note_with_confidence(
         &mut self,
         key: Key,
@@ -166,24 +224,24 @@ impl Verdicts {
         message: impl Into<String>,
         confidence: f64,
     ) {
-        self.notes.push(note(self.remarked.len(), column, code, message.into(), Some(confidence)));
-        self.remarked.push(key);
+        self.notes.push(note(self.noted.len(), column, code, message.into(), Some(confidence)));
+        self.noted.push(key);
     }
 
-    /// How many verdicts.
+    /// The number of merges, values, rejects and notes.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.merges.len() + self.remarked.len() + self.sets.values().map(Vec::len).sum::<usize>()
+        self.merges.len() + self.noted.len() + self.sets.values().map(Vec::len).sum::<usize>()
     }
 
-    /// Whether there is none.
+    /// Whether there are no verdicts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Merges, values of each column, and remarks speak of different records: a page of the contract for each. Values
-    /// come first, while the records that they came from are there.
+    /// The verdicts as pages of the contract. Merges, the values of each column, and notes are about different records,
+    /// so each gets a page of its own. Values come first: a survivor takes them over while the other records exist.
     pub(crate) fn finish(self, schema: &Schema) -> Result<Vec<wit::Verdicts>> {
         let patch = |set, rejects, notes| wit::Patch { set, rejects, notes };
         let mut pages = Vec::new();
@@ -207,51 +265,13 @@ impl Verdicts {
                 merged_into: Some(key_batch(&survivors)?),
             });
         }
-        if !self.remarked.is_empty() {
+        if !self.noted.is_empty() {
             pages.push(wit::Verdicts {
-                keys: key_batch(&self.remarked)?,
+                keys: key_batch(&self.noted)?,
                 patch: patch(Vec::new(), self.rejects, self.notes),
                 merged_into: None,
             });
         }
         Ok(pages)
-    }
-}
-
-/// Rows that a source makes itself: a builder for each column of the stream.
-#[derive(Debug, Default)]
-pub struct Built {
-    columns: BTreeMap<usize, (usize, Column)>,
-}
-
-impl Built {
-    /// No column yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a column's values, one a row.
-    #[must_use]
-    pub fn column<T: Value>(mut self, column: Handle<T>, values: Builder<T>) -> Self {
-        let rows = values.rows();
-        self.columns.insert(AnyColumn::from(column).index, (rows, values.finish()));
-        self
-    }
-
-    /// The columns in the schema's order; each field needs one, and all have as many rows.
-    pub(crate) fn finish(mut self, schema: &Schema) -> Result<Batch> {
-        let rows = self.columns.values().next().map_or(0, |(rows, _)| *rows);
-        let column = |(index, field): (usize, &crate::bindings::source_plugin::elt::plugin::types::Field)| {
-            let broken = |why: String| Error::new(crate::error::ErrorKind::Internal, "rows", why);
-            let (found, column) =
-                self.columns.remove(&index).ok_or_else(|| broken(format!("column `{}` was not built", field.name)))?;
-            if found != rows {
-                return Err(broken(format!("column `{}` has {found} rows, another has {rows}", field.name)));
-            }
-            Ok(column)
-        };
-        let columns = schema.wit.fields.iter().enumerate().map(column).collect::<Result<_>>()?;
-        Ok(Batch { rows: u32::try_from(rows).unwrap_or(u32::MAX), columns })
     }
 }

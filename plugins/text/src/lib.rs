@@ -34,7 +34,7 @@ impl Rule for Text {
 
     fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()> {
         for (column, name, steps) in &self.columns {
-            let mut built = TextBuilder::with_room(rows.len());
+            let mut built = TextBuilder::with_capacity(rows.len());
             for (row, value) in rows.column(*column)?.iter().enumerate() {
                 let Some(value) = value else {
                     built.push(None);

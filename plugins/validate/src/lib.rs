@@ -184,11 +184,11 @@ mod tests {
         check_refused(json!([]), "`checks` is empty");
         check_refused(
             json!([{ "column": "amount", "is": "email" }]),
-            "check 1, `email` of `amount`: column `amount` holds a decimal, which this plugin does not read there",
+            "check 1, `email` of `amount`: column `amount` is of type decimal: expected text",
         );
         check_refused(
             json!([{ "column": "id", "is": "cpf" }, { "column": "active", "is": "range", "min": 0 }]),
-            "check 2, `range` of `active`: column `active` holds true or false, which this plugin does not read there",
+            "check 2, `range` of `active`: column `active` is of type boolean: expected text",
         );
         check_refused(
             json!([{ "column": "amount", "is": "range", "min": 10, "max": 2.5 }]),

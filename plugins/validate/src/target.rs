@@ -102,7 +102,7 @@ fn data<'a, T: Value>(
 }
 
 fn clear<T: Value>(column: Column<T>, rows: &Rows<'_>, marked: &[bool], patch: &mut Patch) -> Result<()> {
-    let mut kept = column.builder_of(rows.len());
+    let mut kept = column.builder_with_capacity(rows.len());
     for (value, is_marked) in rows.column(column)?.iter().zip(marked) {
         kept.push(value.filter(|_| !is_marked));
     }

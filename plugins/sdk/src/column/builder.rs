@@ -2,133 +2,95 @@
 
 use std::marker::PhantomData;
 
-use super::value::{Value, Width};
+use super::buffers::{Bitmap, Buffers};
+use super::value::{Layout, Text, Value};
 use crate::bindings::source_plugin::elt::plugin::types as wit;
 
-/// Bytes of a text for which room is kept; longer ones cost a copy of what is there.
-const USUAL_LENGTH: usize = 16;
+/// The bytes that are reserved for each text. Longer texts make the buffer grow, which copies it.
+const TYPICAL_TEXT_BYTES: usize = 16;
 
 /// Builds a column row by row.
+///
+/// ```
+/// use plugin_sdk::prelude::*;
+///
+/// let mut names = TextBuilder::with_capacity(2);
+/// names.push(Some("Ana"));
+/// names.push(None); // a null
+/// assert_eq!(names.rows(), 2);
+/// ```
 #[derive(Debug)]
 pub struct Builder<T> {
-    /// None until a row is null.
-    validity: Option<Bits>,
+    /// None until the first null.
+    validity: Option<Bitmap>,
     buffers: Buffers,
     rows: usize,
     value: PhantomData<T>,
 }
 
+/// Builds a text column.
+pub type TextBuilder = Builder<Text>;
+
 impl<T: Value> Default for Builder<T> {
     fn default() -> Self {
-        Self::with_room(0)
+        Self::with_capacity(0)
     }
 }
 
 impl<T: Value> Builder<T> {
-    /// An empty column.
+    /// A builder without rows.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An empty column with room for so many rows.
+    /// A builder without rows that has memory reserved for this many.
     #[must_use]
-    pub fn with_room(rows: usize) -> Self {
+    pub fn with_capacity(rows: usize) -> Self {
         let mut buffers = Buffers::default();
-        match T::WIDTH {
-            Width::Bit => {}
-            Width::Bytes(width) => buffers.values.reserve(rows * width),
-            Width::Offsets => {
+        match T::LAYOUT {
+            Layout::Bit => {}
+            Layout::Fixed(width) => buffers.values.reserve(rows * width),
+            Layout::Variable => {
                 let mut offsets = Vec::with_capacity((rows + 1) * 4);
                 offsets.extend(0u32.to_le_bytes());
                 buffers.offsets = Some(offsets);
-                buffers.values.reserve(rows * USUAL_LENGTH);
+                buffers.values.reserve(rows * TYPICAL_TEXT_BYTES);
             }
         }
         Self { validity: None, buffers, rows: 0, value: PhantomData }
     }
 
-    /// Appends a row; none is null.
+    /// Appends a row; `None` is a null.
     pub fn push(&mut self, value: Option<T::Read<'_>>) {
         if let Some(validity) = &mut self.validity {
             validity.push(value.is_some());
         } else if value.is_none() {
-            let mut validity = Bits::of_ones(self.rows);
+            let mut validity = Bitmap::all_set(self.rows);
             validity.push(false);
             self.validity = Some(validity);
         }
         self.rows += 1;
         match value {
             Some(value) => T::write(value, &mut self.buffers),
-            None => match T::WIDTH {
-                Width::Bit => self.buffers.bit(false),
-                Width::Bytes(width) => self.buffers.values.extend(std::iter::repeat_n(0, width)),
-                Width::Offsets => self.buffers.bytes(&[]),
+            None => match T::LAYOUT {
+                Layout::Bit => self.buffers.push_bit(false),
+                Layout::Fixed(width) => self.buffers.values.extend(std::iter::repeat_n(0, width)),
+                Layout::Variable => self.buffers.push_bytes(&[]),
             },
         }
     }
 
-    /// Rows so far.
+    /// The number of rows so far.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
     }
 
     pub(crate) fn finish(self) -> wit::Column {
-        let validity = self.validity.map(|bits| bits.bytes);
+        let validity = self.validity.map(|bitmap| bitmap.bytes);
         let Buffers { offsets, values, bits } = self.buffers;
-        let values = if T::WIDTH == Width::Bit { bits.bytes } else { values };
+        let values = if T::LAYOUT == Layout::Bit { bits.bytes } else { values };
         wit::Column { validity, offsets, values }
-    }
-}
-
-/// What values are written into.
-#[doc(hidden)]
-#[derive(Debug, Default)]
-pub struct Buffers {
-    offsets: Option<Vec<u8>>,
-    values: Vec<u8>,
-    bits: Bits,
-}
-
-impl Buffers {
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        self.values.extend_from_slice(bytes);
-        if let Some(offsets) = &mut self.offsets {
-            // The host refuses a column whose offsets do not rise to the length of its values.
-            let end = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
-            offsets.extend_from_slice(&end.to_le_bytes());
-        }
-    }
-
-    pub(super) fn bit(&mut self, bit: bool) {
-        self.bits.push(bit);
-    }
-}
-
-/// A bitmap: bit 0 of byte 0 is row 0.
-#[derive(Debug, Default)]
-struct Bits {
-    bytes: Vec<u8>,
-    rows: usize,
-}
-
-impl Bits {
-    fn of_ones(rows: usize) -> Self {
-        let mut bytes = vec![u8::MAX; rows.div_ceil(8)];
-        if let Some(last) = bytes.last_mut().filter(|_| !rows.is_multiple_of(8)) {
-            *last = (1 << (rows % 8)) - 1;
-        }
-        Self { bytes, rows }
-    }
-
-    fn push(&mut self, bit: bool) {
-        if self.rows.is_multiple_of(8) {
-            self.bytes.push(0);
-        }
-        if let Some(last) = self.bytes.last_mut() {
-            *last |= u8::from(bit) << (self.rows % 8);
-        }
-        self.rows += 1;
     }
 }

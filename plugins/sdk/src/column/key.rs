@@ -1,28 +1,40 @@
-//! Primary keys: read from a batch, told apart and ordered, sent back in the stream's own types.
+//! Primary keys: read from a batch, compared, and sent back with the types of the stream.
 
-use super::{AnyColumn, Builder, Date, Decimal, Text, Timestamp, Value, View};
+use super::builder::Builder;
+use super::handle::AnyColumn;
+use super::value::{Date, Decimal, Text, Timestamp, Value};
+use super::view::View;
 use crate::bindings::source_plugin::elt::plugin::types as wit;
+use crate::data_type::Type;
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::Type;
 
-/// A primary key, or the first columns of one. Shorter texts come first, so that numbers in text rise as numbers do.
+/// A primary key, or its first columns.
+///
+/// Keys have an order. Text is ordered by length first, so that numeric ids in text sort as numbers:
+///
+/// ```
+/// use plugin_sdk::prelude::*;
+///
+/// assert!(Key::from("9") < Key::from("10"));
+/// assert_eq!(Key(vec![KeyPart::from("a"), KeyPart::Int64(7)]).to_string(), "a/7");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(pub Vec<KeyPart>);
 
-/// One column's value in a key.
+/// The value of one column of a key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyPart {
-    /// Null: keys are compared as they are.
+    /// Null.
     Null,
-    /// Text: its length, then itself.
+    /// Text, after its length in bytes. `KeyPart::from("text")` makes one.
     Text(usize, String),
-    /// A whole number.
+    /// An integer.
     Int64(i64),
-    /// A whole number of the column's smallest unit.
+    /// A decimal, as a whole number of the column's smallest unit.
     Decimal(i128),
     /// A date.
     Date(Date),
-    /// An instant.
+    /// A point in time.
     Timestamp(Timestamp),
     /// True or false.
     Bool(bool),
@@ -50,7 +62,7 @@ impl std::fmt::Display for Key {
                 KeyPart::Int64(number) => write!(f, "{separator}{number}"),
                 KeyPart::Decimal(units) => write!(f, "{separator}{units}"),
                 KeyPart::Date(date) => write!(f, "{separator}day {}", date.days),
-                KeyPart::Timestamp(instant) => write!(f, "{separator}{} µs", instant.microseconds),
+                KeyPart::Timestamp(timestamp) => write!(f, "{separator}{} µs", timestamp.microseconds),
                 KeyPart::Bool(bool) => write!(f, "{separator}{bool}"),
             }?;
         }
@@ -58,8 +70,8 @@ impl std::fmt::Display for Key {
     }
 }
 
-/// The value of a key column in a row.
-pub(crate) fn part(column: &wit::Column, any: AnyColumn, rows: usize, row: usize) -> Result<KeyPart> {
+/// The value of a column in a row, as a part of a key.
+pub(crate) fn key_part(column: &wit::Column, any: AnyColumn, rows: usize, row: usize) -> Result<KeyPart> {
     fn get<'a, T: Value>(column: &'a wit::Column, rows: usize, row: usize) -> Result<Option<T::Read<'a>>> {
         Ok(View::<T>::new(column, rows)?.get(row))
     }
@@ -70,13 +82,13 @@ pub(crate) fn part(column: &wit::Column, any: AnyColumn, rows: usize, row: usize
         Type::Date => get::<Date>(column, rows, row)?.map(KeyPart::Date),
         Type::Timestamp => get::<Timestamp>(column, rows, row)?.map(KeyPart::Timestamp),
         Type::Bool => get::<bool>(column, rows, row)?.map(KeyPart::Bool),
-        Type::Float64 => return Err(Error::config("a column of floats is no part of a key")),
+        Type::Float64 => return Err(Error::config("a float column cannot be part of a key or be copied as one value")),
     };
     Ok(part.unwrap_or(KeyPart::Null))
 }
 
-/// Keys as a batch, each column of the type of its values.
-pub(crate) fn batch(keys: &[Key]) -> Result<wit::Batch> {
+/// Keys as a batch. The first value of a column that is not null decides the column's type.
+pub(crate) fn key_batch(keys: &[Key]) -> Result<wit::Batch> {
     let width = keys.first().map_or(0, |key| key.0.len());
     let columns = (0..width).map(|at| {
         let parts = || keys.iter().map(move |key| key.0.get(at).unwrap_or(&KeyPart::Null));
@@ -94,7 +106,7 @@ pub(crate) fn batch(keys: &[Key]) -> Result<wit::Batch> {
                 _ => None,
             }),
             Some(KeyPart::Timestamp(_)) => build::<Timestamp>(parts(), |part| match part {
-                KeyPart::Timestamp(instant) => Some(*instant),
+                KeyPart::Timestamp(timestamp) => Some(*timestamp),
                 _ => None,
             }),
             Some(KeyPart::Bool(_)) => build::<bool>(parts(), |part| match part {
@@ -110,7 +122,7 @@ pub(crate) fn batch(keys: &[Key]) -> Result<wit::Batch> {
     Ok(wit::Batch { rows: u32::try_from(keys.len()).unwrap_or(u32::MAX), columns: columns.collect::<Result<_>>()? })
 }
 
-/// A column of these parts; a part that is neither null nor of this type is a defect of the plugin.
+/// A column of key parts. A part of another type is a defect of the plugin.
 fn build<'a, T: Value>(
     parts: impl Iterator<Item = &'a KeyPart>,
     value: impl Fn(&'a KeyPart) -> Option<T::Read<'a>>,
@@ -119,7 +131,8 @@ fn build<'a, T: Value>(
     for part in parts {
         let value = value(part);
         if value.is_none() && *part != KeyPart::Null {
-            return Err(Error::new(ErrorKind::Internal, "key", format!("`{part:?}` is of another type than the key")));
+            let message = format!("`{part:?}` is not of type {}, which other keys have in its column", T::TYPE_NAME);
+            return Err(Error::new(ErrorKind::Internal, "key", message));
         }
         builder.push(value);
     }

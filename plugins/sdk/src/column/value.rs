@@ -1,26 +1,43 @@
-//! The types that a column may hold, each with its place in the buffers.
+//! The types that column values have in Rust, and how each is read from and written to buffers.
 
-use super::builder::Buffers;
-use crate::schema::Type;
+use super::buffers::Buffers;
+use crate::data_type::Type;
 
-/// A type that a column may hold.
+/// A type that a column can have. The SDK implements it for [`Text`], `bool`, `i64`, `f64`, [`Decimal`], [`Date`] and
+/// [`Timestamp`]; plugins use it as a bound in generic functions.
+///
+/// ```
+/// use plugin_sdk::column::Value;
+/// use plugin_sdk::prelude::*;
+///
+/// /// Sets a column of any type to null in every row.
+/// fn clear<T: Value>(column: Column<T>, rows: &Rows<'_>, patch: &mut Patch) {
+///     let mut nulls = column.builder_with_capacity(rows.len());
+///     (0..rows.len()).for_each(|_| nulls.push(None));
+///     patch.set(column, nulls);
+/// }
+/// ```
 pub trait Value: Copy + PartialEq + std::fmt::Debug + 'static {
-    /// A value as it is read: in place, where it is not copied.
+    /// A value as it is read, without copying: `&str` for text.
     type Read<'a>;
-    /// A value of one's own.
+    /// A value that owns its memory: `String` for text.
     type Owned;
 
     #[doc(hidden)]
-    const WIDTH: Width;
+    const LAYOUT: Layout;
+
+    /// The name of the type in error messages.
+    #[doc(hidden)]
+    const TYPE_NAME: &'static str;
 
     #[doc(hidden)]
-    fn holds(data_type: Type) -> bool;
+    fn accepts(data_type: Type) -> bool;
 
-    /// Bytes (text, fixed width) or a byte that is 0 or 1 (bool) as a value; none where they are no such value.
+    /// Reads a value from its bytes; a boolean from one byte that is 0 or 1. None if the bytes are not a valid value.
     #[doc(hidden)]
     fn read(bytes: &[u8]) -> Option<Self::Read<'_>>;
 
-    /// Text that is known to be UTF-8 as a value.
+    /// Reads a value from text that is known to be valid UTF-8.
     #[doc(hidden)]
     fn read_text(text: &str) -> Option<Self::Read<'_>> {
         Self::read(text.as_bytes())
@@ -36,46 +53,48 @@ pub trait Value: Copy + PartialEq + std::fmt::Debug + 'static {
     fn own(value: Self::Read<'_>) -> Self::Owned;
 }
 
-/// How much room a value takes.
+/// How values are laid out in the buffers.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Width {
-    /// A bit.
+pub enum Layout {
+    /// One bit each.
     Bit,
-    /// So many bytes.
-    Bytes(usize),
-    /// As the offsets tell.
-    Offsets,
+    /// This many bytes each.
+    Fixed(usize),
+    /// As many bytes as the offsets say.
+    Variable,
 }
 
-/// Text, or JSON as text.
+/// Text, or JSON as text: read as `&str`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Text;
 
-/// A decimal: its values are whole numbers of the column's smallest unit, so that none is rounded.
+/// A decimal: read as `i128`, a whole number of the column's smallest unit, so that no value is rounded. See
+/// [`Column::scale`](super::Column::scale).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decimal;
 
 /// A calendar date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Date {
-    /// Days since 1970-01-01.
+    /// Days since 1970-01-01; negative before it.
     pub days: i32,
 }
 
-/// An instant.
+/// A point in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp {
-    /// Microseconds since 1970-01-01 UTC.
+    /// Microseconds since 1970-01-01 00:00 UTC; negative before it.
     pub microseconds: i64,
 }
 
 impl Value for Text {
     type Read<'a> = &'a str;
     type Owned = String;
-    const WIDTH: Width = Width::Offsets;
+    const LAYOUT: Layout = Layout::Variable;
+    const TYPE_NAME: &'static str = "text";
 
-    fn holds(data_type: Type) -> bool {
+    fn accepts(data_type: Type) -> bool {
         matches!(data_type, Type::Text | Type::Json)
     }
 
@@ -88,7 +107,7 @@ impl Value for Text {
     }
 
     fn write(value: &str, buffers: &mut Buffers) {
-        buffers.bytes(value.as_bytes());
+        buffers.push_bytes(value.as_bytes());
     }
 
     fn borrow(value: &String) -> &str {
@@ -103,9 +122,10 @@ impl Value for Text {
 impl Value for bool {
     type Read<'a> = bool;
     type Owned = bool;
-    const WIDTH: Width = Width::Bit;
+    const LAYOUT: Layout = Layout::Bit;
+    const TYPE_NAME: &'static str = "boolean";
 
-    fn holds(data_type: Type) -> bool {
+    fn accepts(data_type: Type) -> bool {
         data_type == Type::Bool
     }
 
@@ -114,7 +134,7 @@ impl Value for bool {
     }
 
     fn write(value: bool, buffers: &mut Buffers) {
-        buffers.bit(value);
+        buffers.push_bit(value);
     }
 
     fn borrow(value: &bool) -> bool {
@@ -126,15 +146,16 @@ impl Value for bool {
     }
 }
 
-/// A type of fixed width: `$native` in the buffers, `$read` for the author.
-macro_rules! fixed {
-    ($marker:ty, $data_type:pat, $native:ty, $read:ty, $from:expr, $into:expr) => {
+/// Implements [`Value`] for a type of fixed width: `$native` in the buffers, `$read` in plugin code.
+macro_rules! fixed_width {
+    ($marker:ty, $data_type:pat, $type_name:literal, $native:ty, $read:ty, $from:expr, $into:expr) => {
         impl Value for $marker {
             type Read<'a> = $read;
             type Owned = $read;
-            const WIDTH: Width = Width::Bytes(size_of::<$native>());
+            const LAYOUT: Layout = Layout::Fixed(size_of::<$native>());
+            const TYPE_NAME: &'static str = $type_name;
 
-            fn holds(data_type: Type) -> bool {
+            fn accepts(data_type: Type) -> bool {
                 matches!(data_type, $data_type)
             }
 
@@ -144,7 +165,7 @@ macro_rules! fixed {
             }
 
             fn write(value: $read, buffers: &mut Buffers) {
-                buffers.bytes(&<$native>::to_le_bytes($into(value)));
+                buffers.push_bytes(&<$native>::to_le_bytes($into(value)));
             }
 
             fn borrow(value: &$read) -> $read {
@@ -158,10 +179,16 @@ macro_rules! fixed {
     };
 }
 
-fixed!(i64, Type::Int64, i64, i64, |value| value, |value| value);
-fixed!(f64, Type::Float64, f64, f64, |value| value, |value| value);
-fixed!(Decimal, Type::Decimal, i128, i128, |value| value, |value| value);
-fixed!(Date, Type::Date, i32, Date, |days| Date { days }, |date: Date| date.days);
-fixed!(Timestamp, Type::Timestamp, i64, Timestamp, |microseconds| Timestamp { microseconds }, |instant: Timestamp| {
-    instant.microseconds
-});
+fixed_width!(i64, Type::Int64, "integer", i64, i64, |value| value, |value| value);
+fixed_width!(f64, Type::Float64, "float", f64, f64, |value| value, |value| value);
+fixed_width!(Decimal, Type::Decimal, "decimal", i128, i128, |value| value, |value| value);
+fixed_width!(Date, Type::Date, "date", i32, Date, |days| Date { days }, |date: Date| date.days);
+fixed_width!(
+    Timestamp,
+    Type::Timestamp,
+    "timestamp",
+    i64,
+    Timestamp,
+    |microseconds| Timestamp { microseconds },
+    |timestamp: Timestamp| timestamp.microseconds
+);

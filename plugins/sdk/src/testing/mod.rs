@@ -1,5 +1,5 @@
-//! Tries a rule natively, without WebAssembly and without a host: rows in, what it makes of them out. The calls are the
-//! component's own, batches and patches those of the contract.
+//! Runs a rule in a native test, without WebAssembly and without the host: rows in, and what the rule did to them out.
+//! The rule is called through the same code as in its component.
 //!
 //! ```
 //! # mod rule {
@@ -17,24 +17,24 @@
 //! # }
 //! # export_rule!(Trim);
 //! # }
-//! # use rule::component; // which `export_rule!` makes
+//! # use rule::component; // defined by `export_rule!`
 //! use plugin_sdk::prelude::*;
 //! use plugin_sdk::testing::{Trial, json};
 //!
 //! let people = Schema::new(vec![Field::text("id"), Field::text("name")], &["id"]);
 //! let rows = json!([{ "id": "1", "name": " Ana " }, { "id": "2" }]);
-//! let outcome = Trial::new(component(), people).run(json!({ "column": "name" }), rows)?;
-//! assert_eq!(outcome.column("name"), json!(["Ana", null]));
-//! assert_eq!(outcome.noted(), []);
+//! let output = Trial::new(component(), people).run(json!({ "column": "name" }), rows)?;
+//! assert_eq!(output.column("name"), json!(["Ana", null]));
+//! assert_eq!(output.noted(), []);
 //! # Ok::<(), Error>(())
 //! ```
 //!
-//! The host does more around a rule: it checks the config against the config's JSON Schema, and refuses what breaks the
-//! contract, such as a primary key that is set. `host plugin test` tries that on the component.
+//! The host does more than this: it checks the config against the config's JSON Schema, and refuses what breaks the
+//! contract, such as a rule that sets a primary key. `host plugin test` tests that on the component.
 
-pub(crate) mod granted;
-mod outcome;
-mod values;
+pub(crate) mod fake_host;
+mod json_batch;
+mod output;
 
 use std::collections::BTreeMap;
 
@@ -44,25 +44,26 @@ use crate::bindings::rule_plugin::exports::elt::plugin::rule as wit;
 use crate::bindings::source_plugin::elt::plugin::types;
 use crate::error::{Error, Result};
 use crate::export::rule::Cleaner;
+use crate::need::Need;
 use crate::rule::Rule;
-use crate::schema::{Need, Schema};
+use crate::schema::Schema;
 
-pub use outcome::{Merge, Outcome, Remark};
+pub use output::{RowMerge, RowNote, RuleOutput};
 
-/// What the contract's functions answer.
-type Answer<T> = std::result::Result<T, types::Error>;
+/// The result of the contract's functions.
+type ContractResult<T> = std::result::Result<T, types::Error>;
 
-/// A component's `open`.
-type Open = fn(&str, Vec<wit::Input>) -> Answer<Box<dyn AnyCleaner>>;
+/// The contract's function `open`.
+type OpenFn = fn(&str, Vec<wit::Input>) -> ContractResult<Box<dyn DynCleaner>>;
 
-/// What the stream that a rule cleans is called.
+/// The name of the stream that the rule cleans.
 const STREAM: &str = "source.stream";
 
-/// A rule as its component exports it, compiled natively: what `component()` of its crate gives.
+/// A rule as its component exports it, compiled natively. The function `component()` of its crate returns it.
 #[derive(Debug, Clone, Copy)]
 pub struct Component {
     needs: fn() -> Vec<Need>,
-    open: Open,
+    open: OpenFn,
 }
 
 impl Component {
@@ -73,28 +74,28 @@ impl Component {
     }
 }
 
-/// The contract's resource, of any rule.
-trait AnyCleaner {
+/// The contract's resource `cleaner`, of any rule.
+trait DynCleaner {
     fn plan(&self) -> wit::Plan;
-    fn apply(&self, input: String, rows: types::Batch) -> Answer<wit::Patch>;
-    fn finish(&self) -> Answer<Option<wit::Verdicts>>;
+    fn apply(&self, input: String, rows: types::Batch) -> ContractResult<wit::Patch>;
+    fn finish(&self) -> ContractResult<Option<wit::Verdicts>>;
 }
 
-impl<C: wit::GuestCleaner> AnyCleaner for C {
+impl<C: wit::GuestCleaner> DynCleaner for C {
     fn plan(&self) -> wit::Plan {
         wit::GuestCleaner::plan(self)
     }
 
-    fn apply(&self, input: String, rows: types::Batch) -> Answer<wit::Patch> {
+    fn apply(&self, input: String, rows: types::Batch) -> ContractResult<wit::Patch> {
         wit::GuestCleaner::apply(self, input, rows)
     }
 
-    fn finish(&self) -> Answer<Option<wit::Verdicts>> {
+    fn finish(&self) -> ContractResult<Option<wit::Verdicts>> {
         wit::GuestCleaner::finish(self)
     }
 }
 
-/// A rule, the stream that it is to clean, and what a pipeline grants it.
+/// A test of a rule: the rule, the schema of the stream that it cleans, and what a pipeline would grant it.
 #[derive(Debug, Clone)]
 pub struct Trial {
     component: Component,
@@ -104,93 +105,104 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// A rule on a stream of this schema.
+    /// A test of a rule on a stream with this schema.
     #[must_use]
     pub fn new(component: Component, schema: Schema) -> Self {
         Self { component, schema, files: BTreeMap::new(), inputs: Vec::new() }
     }
 
-    /// Grants a file of this text.
+    /// Grants a file with this text.
     #[must_use]
     pub fn file(mut self, name: &str, text: &str) -> Self {
         self.files.insert(name.to_owned(), text.to_owned());
         self
     }
 
-    /// Grants a further input with its rows, as [`run`](Self::run) takes them.
+    /// Grants a further input with its rows, in the format of [`run`](Self::run).
     #[must_use]
     pub fn input(mut self, name: &str, schema: Schema, rows: Value) -> Self {
         self.inputs.push((name.to_owned(), schema, rows));
         self
     }
 
-    /// Opens the rule and asks for its plan: the place where a config is refused.
+    /// Opens the rule with a config.
+    ///
+    /// # Errors
+    ///
+    /// If the rule refuses the config, or the test grants something that the rule does not need.
     pub fn open(&self, config: Value) -> Result<Opened> {
         let granted = self.files.keys().chain(self.inputs.iter().map(|(name, ..)| name));
         let needs = (self.component.needs)();
         for name in granted {
             if needs.iter().all(|need| need.wit.name != *name) {
-                return Err(Error::config(format!("`{name}` is granted, and not among what the rule needs")));
+                return Err(Error::config(format!("the test grants `{name}`, which is not among the rule's needs")));
             }
         }
-        let beside = self.inputs.iter().map(|(name, schema, _)| (name.as_str(), schema));
-        let inputs = std::iter::once((STREAM, &self.schema)).chain(beside);
+        let further = self.inputs.iter().map(|(name, schema, _)| (name.as_str(), schema));
+        let inputs = std::iter::once((STREAM, &self.schema)).chain(further);
         let inputs = inputs.map(|(name, schema)| wit::Input { name: name.to_owned(), schema: schema.wit.clone() });
-        granted::grant(&self.files);
+        fake_host::grant(&self.files);
         let cleaner = (self.component.open)(&config.to_string(), inputs.collect())?;
         let plan = cleaner.plan();
         Ok(Opened { cleaner, plan, files: self.files.clone() })
     }
 
-    /// All that the rule makes of these rows: an array of objects, in which a column that is not named is null. Text is
-    /// text, true and false are themselves; dates, instants and decimals are the whole numbers that a rule reads.
-    pub fn run(&self, config: Value, rows: Value) -> Result<Outcome> {
+    /// Runs the rule on rows and returns everything that it did.
+    ///
+    /// `rows` is a JSON array of objects. A column that an object does not name is null. Text, JSON and booleans are
+    /// themselves, numbers are numbers; dates are days since 1970-01-01, timestamps microseconds since then, and
+    /// decimals whole numbers of the column's smallest unit.
+    ///
+    /// # Errors
+    ///
+    /// If the rule refuses the config or fails, or a row does not fit the schema.
+    pub fn run(&self, config: Value, rows: Value) -> Result<RuleOutput> {
         let opened = self.open(config)?;
         for reads in opened.plan.reads.iter().skip(1) {
             let Some((name, schema, rows)) = self.inputs.iter().find(|(name, ..)| *name == reads.input) else {
-                return Err(Error::config(format!("the input `{}` is read, and not granted", reads.input)));
+                let error = Error::config(format!("the rule reads the input `{}`, which is not granted", reads.input));
+                return Err(error.hint("grant it with `Trial::input`"));
             };
-            opened.apply(name, values::batch(schema, &reads.columns, rows)?)?;
+            opened.apply(name, json_batch::batch(schema, &reads.columns, rows)?)?;
         }
-        let mut outcome = Outcome::begin(&self.schema, &opened.plan.sets, &rows)?;
+        let mut output = RuleOutput::new(&self.schema, &opened.plan.sets, &rows)?;
         let read = opened.plan.reads.first().map(|reads| reads.columns.as_slice()).unwrap_or_default();
-        let patch = opened.apply(STREAM, values::batch(&self.schema, read, &rows)?)?;
-        outcome.patch(patch)?;
+        output.add_patch(opened.apply(STREAM, json_batch::batch(&self.schema, read, &rows)?)?)?;
         while opened.plan.scope == wit::Scope::Table
             && let Some(verdicts) = opened.finish()?
         {
-            outcome.verdicts(verdicts)?;
+            output.add_verdicts(verdicts)?;
         }
-        outcome.log = granted::log();
-        Ok(outcome)
+        output.log = fake_host::take_log();
+        Ok(output)
     }
 }
 
-/// A rule at work on a stream.
+/// A rule that was opened on a stream.
 pub struct Opened {
-    cleaner: Box<dyn AnyCleaner>,
+    cleaner: Box<dyn DynCleaner>,
     plan: wit::Plan,
     files: BTreeMap<String, String>,
 }
 
 impl Opened {
-    /// The columns of the stream that it reads.
+    /// The names of the stream's columns that the rule reads.
     #[must_use]
     pub fn reads(&self) -> Vec<&str> {
         let first = self.plan.reads.first().into_iter();
         first.flat_map(|reads| &reads.columns).map(String::as_str).collect()
     }
 
-    /// The columns that it sets.
+    /// The names of the columns that the rule sets.
     #[must_use]
     pub fn sets(&self) -> Vec<&str> {
         self.plan.sets.iter().map(|field| field.name.as_str()).collect()
     }
 
-    /// A batch as the contract carries it, for those who measure.
+    /// Applies the rule to a batch of the contract, for benchmarks.
     #[doc(hidden)]
     pub fn apply(&self, input: &str, rows: types::Batch) -> Result<wit::Patch> {
-        granted::grant(&self.files);
+        fake_host::grant(&self.files);
         Ok(self.cleaner.apply(input.to_owned(), rows)?)
     }
 

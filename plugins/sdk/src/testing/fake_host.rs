@@ -1,4 +1,4 @@
-//! Stands in for what a rule imports of the host: files that a test grants, and the log.
+//! The host functions that a rule imports, for tests: the files that the test grants, and the log.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -6,32 +6,32 @@ use std::collections::BTreeMap;
 use crate::bindings::source_plugin::elt::plugin::types::{Error, ErrorKind};
 
 #[derive(Default)]
-struct Host {
+struct FakeHost {
     files: BTreeMap<String, String>,
     log: Vec<String>,
 }
 
 thread_local! {
-    /// A test has a thread of its own.
-    static HOST: RefCell<Host> = RefCell::default();
+    /// Each test runs in its own thread.
+    static HOST: RefCell<FakeHost> = RefCell::default();
 }
 
-/// What the next call may open.
+/// Replaces the files that the next calls may open.
 pub(super) fn grant(files: &BTreeMap<String, String>) {
     HOST.with_borrow_mut(|host| host.files.clone_from(files));
 }
 
-/// The lines logged since this was last asked.
-pub(super) fn log() -> Vec<String> {
+/// Takes the lines logged since the last call.
+pub(super) fn take_log() -> Vec<String> {
     HOST.with_borrow_mut(|host| std::mem::take(&mut host.log))
 }
 
-/// Keeps a line, whatever its level.
+/// Logs a line of any level.
 pub(crate) fn write(message: &str) {
     HOST.with_borrow_mut(|host| host.log.push(message.to_owned()));
 }
 
-/// As the contract's `file`.
+/// The contract's resource `file`.
 pub(crate) struct File(String);
 
 impl File {
@@ -45,7 +45,7 @@ impl File {
     }
 }
 
-/// As the contract's `files.open`.
+/// The contract's function `files.open`.
 pub(crate) fn open(name: &str) -> Result<File, Error> {
     HOST.with_borrow(|host| host.files.get(name).cloned()).map(File).ok_or_else(|| Error {
         kind: ErrorKind::Config,

@@ -1,4 +1,4 @@
-//! Columns as JSON: rows that a test gives, and what a rule answers.
+//! Converts between the JSON rows of a test and the batches and columns of the contract.
 
 use serde_json::Value;
 
@@ -7,10 +7,10 @@ use crate::column::{self, Builder, Date, Decimal, Text, Timestamp, View};
 use crate::error::{Error, Result};
 use crate::schema::{Schema, Type};
 
-/// These columns of rows that are JSON objects.
+/// The named columns of rows that are JSON objects. A column that a row does not name is null.
 pub(super) fn batch(schema: &Schema, columns: &[String], rows: &Value) -> Result<wit::Batch> {
-    let none = || Error::data("rows are an array of objects");
-    let rows = rows.as_array().filter(|rows| rows.iter().all(Value::is_object)).ok_or_else(none)?;
+    let not_objects = || Error::data("`rows` is not a JSON array of objects");
+    let rows = rows.as_array().filter(|rows| rows.iter().all(Value::is_object)).ok_or_else(not_objects)?;
     for name in rows.iter().filter_map(Value::as_object).flat_map(serde_json::Map::keys) {
         schema.any_column(name)?;
     }
@@ -32,14 +32,15 @@ fn write<'a>(field: &wit::Field, values: impl Iterator<Item = &'a Value>) -> Res
         for value in values {
             let read = (!value.is_null()).then(|| read(value));
             if matches!(read, Some(None)) {
-                return Err(Error::data(format!("column `{name}`: {value} is not of its type")));
+                let expected = T::TYPE_NAME;
+                return Err(Error::data(format!("column `{name}`: `{value}` is not a valid {expected}")));
             }
             builder.push(read.flatten());
         }
         Ok(builder.finish())
     }
     let name = field.name.as_str();
-    match Type::of(field)?.0 {
+    match Type::of_field(field)?.0 {
         Type::Text | Type::Json => build::<Text>(name, values, Value::as_str),
         Type::Bool => build::<bool>(name, values, Value::as_bool),
         Type::Int64 => build::<i64>(name, values, Value::as_i64),
@@ -50,7 +51,7 @@ fn write<'a>(field: &wit::Field, values: impl Iterator<Item = &'a Value>) -> Res
     }
 }
 
-/// The values of a column that a rule answers with.
+/// The values of a column that a rule set.
 pub(super) fn read(field: &wit::Field, column: &wit::Column, rows: usize) -> Result<Vec<Value>> {
     fn all<T: column::Value>(
         column: &wit::Column,
@@ -59,16 +60,16 @@ pub(super) fn read(field: &wit::Field, column: &wit::Column, rows: usize) -> Res
     ) -> Result<Vec<Value>> {
         Ok(View::<T>::new(column, rows)?.iter().map(|read| read.map_or(Value::Null, &value)).collect())
     }
-    match Type::of(field)?.0 {
+    match Type::of_field(field)?.0 {
         Type::Text | Type::Json => all::<Text>(column, rows, |text| Value::from(text)),
         Type::Bool => all::<bool>(column, rows, Value::from),
         Type::Int64 => all::<i64>(column, rows, Value::from),
         Type::Float64 => all::<f64>(column, rows, Value::from),
-        // JSON's numbers end where 64 bits do.
+        // A JSON number of serde_json has at most 64 bits: a larger decimal becomes text.
         Type::Decimal => all::<Decimal>(column, rows, |units| {
             i64::try_from(units).map_or_else(|_| Value::from(units.to_string()), Value::from)
         }),
         Type::Date => all::<Date>(column, rows, |date| Value::from(date.days)),
-        Type::Timestamp => all::<Timestamp>(column, rows, |instant| Value::from(instant.microseconds)),
+        Type::Timestamp => all::<Timestamp>(column, rows, |timestamp| Value::from(timestamp.microseconds)),
     }
 }
