@@ -1,26 +1,26 @@
-//! Source: HubSpot CRM. Backfills by list, then asks for changes by keyset search; what no date of change tells comes
-//! with a sweep. Associations and histories come with their records.
+//! Source: HubSpot CRM. The first run lists all records, later runs search for changes, and sweeps find what a search
+//! cannot. Links and histories are read with their records.
 
-mod answers;
 mod config;
 mod discover;
+mod metadata;
 mod reader;
+mod responses;
 mod schema;
-mod small;
 mod streams;
 mod time;
 
 use plugin_sdk::prelude::*;
 
-use answers::checked;
 use config::Config;
-use streams::Objects;
+use responses::checked;
+use streams::ObjectTypes;
 
 /// The connection's name among the plugin's needs.
 const CONNECTION: &str = "hubspot";
-/// Requests beside search: Pro and Enterprise allow 190 in 10 s.
+/// The rate bucket of all requests but searches: Pro and Enterprise accounts allow 190 in 10 s.
 const GENERAL: &str = "general";
-/// Search has a limit of its own: 5 a second for the whole account.
+/// The rate bucket of searches: 5 a second for the whole account.
 const SEARCH: &str = "search";
 
 struct HubSpot {
@@ -54,23 +54,24 @@ impl Source for HubSpot {
 
     fn identity(&self) -> Result<Option<String>> {
         let path = format!("/account-info/{}/details", self.config.api_version);
-        let answer = checked(Request::get(path).bucket(GENERAL).send(CONNECTION)?, "the account's details")?;
-        let portal = answer.get("/portalId").ok_or_else(|| Error::data("the account's details name no portal"))?;
-        let kind = answer.get("/accountType").unwrap_or_default();
-        Ok(Some(format!("HubSpot portal {portal} ({kind})")))
+        let response = checked(Request::get(path).bucket(GENERAL).send(CONNECTION)?, "")?;
+        let portal = response.get("/portalId");
+        let portal = portal.ok_or_else(|| Error::data("HubSpot's account details have no `portalId`"))?;
+        let account_type = response.get("/accountType").unwrap_or_default();
+        Ok(Some(format!("HubSpot portal {portal} ({account_type})")))
     }
 
     fn discover(&self, wanted: Option<&[String]>) -> Result<Vec<StreamInfo>> {
         let mut streams = discover::discover(&self.config, wanted)?;
-        streams.extend(small::discover());
+        streams.extend(metadata::discover());
         Ok(streams)
     }
 
     fn read(&self, selection: Selection) -> Result<Box<dyn Reader>> {
-        let objects = Objects::find(&self.config, Some(&selection.streams))?;
-        match objects.of(&selection.stream).cloned() {
-            Some(object) => Ok(Box::new(reader::ObjectReader::open(&self.config, object, &objects, &selection)?)),
-            None => Ok(Box::new(small::SmallReader::open(&self.config, &objects, &selection)?)),
+        let types = ObjectTypes::find(&self.config, Some(&selection.streams))?;
+        match types.get(&selection.stream).cloned() {
+            Some(object) => Ok(Box::new(reader::ObjectReader::open(&self.config, object, &types, &selection)?)),
+            None => Ok(Box::new(metadata::MetadataReader::open(&self.config, &types, &selection)?)),
         }
     }
 }

@@ -1,23 +1,23 @@
-//! An object's columns, from the portal's own list of its properties.
+//! The columns of records, from the portal's own list of properties, and those of links and histories.
 
 use std::collections::BTreeSet;
 
 use plugin_sdk::prelude::*;
 
-use crate::answers::{checked, sure};
 use crate::config::{Config, PropertyType};
-use crate::streams::Object;
+use crate::responses::{checked, read_with_retry};
+use crate::streams::ObjectType;
 use crate::time;
 use crate::{CONNECTION, GENERAL};
 
-/// Numbers and booleans come inside strings, times as ISO or epoch milliseconds, cleared values as "".
-const FORMS: &str = "text,epoch-ms,empty-null";
-/// Columns that a record has beside its properties, and those that the host adds.
+/// HubSpot sends numbers and booleans inside strings, times as ISO 8601 or epoch milliseconds, cleared values as "".
+const ACCEPTED_FORMS: &str = "text,epoch-ms,empty-null";
+/// The columns that a record has in addition to its properties, and those that the host adds.
 const RESERVED: [&str; 8] =
     ["id", "created_at", "updated_at", "archived", "archived_at", "_unfit", "_load_id", "_extracted_at"];
 
 #[derive(Deserialize)]
-struct Properties {
+struct PropertiesBody {
     results: Vec<Property>,
 }
 
@@ -30,47 +30,48 @@ struct Property {
     label: String,
 }
 
-/// The property that lists the ids of records that were merged into one, joined by `;`.
-pub(crate) const MERGED: &str = "hs_merged_object_ids";
+/// The property that lists the ids of the records that were merged into this one, separated by `;`.
+pub(crate) const MERGED_IDS: &str = "hs_merged_object_ids";
 
-/// The columns of an object stream, and the names of the properties among them.
+/// The columns of a stream of records, and the properties behind them.
 #[derive(Debug, Clone)]
 pub(crate) struct ObjectSchema {
-    /// Decodes list and search answers.
+    /// Decodes the responses of the list and of searches.
     pub(crate) table: JsonTable,
-    /// The stream's schema.
+    /// The schema of the stream.
     pub(crate) schema: Schema,
-    /// The properties to ask for.
+    /// The properties to request.
     pub(crate) properties: Vec<String>,
-    /// Each as `property:type`.
-    pub(crate) shape: Vec<String>,
-    /// Columns that people write what they like into, each with its property.
+    /// The same properties, each as `property:type`.
+    pub(crate) property_types: Vec<String>,
+    /// The columns of free text, each with its property.
     pub(crate) free_text: Vec<(String, String)>,
-    /// The server's time, in milliseconds since 1970.
-    pub(crate) told_at: i64,
+    /// When HubSpot sent the properties, in milliseconds since 1970.
+    pub(crate) server_time: i64,
 }
 
-/// Asks HubSpot for objects' properties, all at once, and makes columns of those wanted.
-pub(crate) fn object_schemas(config: &Config, objects: &[&Object]) -> Result<Vec<Result<ObjectSchema>>> {
-    let request = |object: &&Object| {
+/// Requests the properties of object types concurrently, and makes columns of the wanted ones.
+pub(crate) fn object_schemas(config: &Config, objects: &[&ObjectType]) -> Result<Vec<Result<ObjectSchema>>> {
+    let request = |object: &&ObjectType| {
         Request::get(format!("/crm/properties/{}/{}", config.api_version, object.path)).bucket(GENERAL)
     };
     let requests: Vec<_> = objects.iter().map(request).collect();
-    let answers = Request::send_all(requests.clone(), CONNECTION)?;
-    let schema = |((object, request), answer): ((&&Object, &Request), Response)| {
-        sure(answer, request, |answer| object_schema(config, object, checked(answer, object.scope)?), |_| true)
+    let responses = Request::send_all(requests.clone(), CONNECTION)?;
+    let schema = |((object, request), response): ((&&ObjectType, &Request), Response)| {
+        let read = |response| object_schema(config, object, checked(response, object.scope)?);
+        read_with_retry(response, request, read, |_| true)
     };
-    Ok(objects.iter().zip(&requests).zip(answers).map(schema).collect())
+    Ok(objects.iter().zip(&requests).zip(responses).map(schema).collect())
 }
 
-fn object_schema(config: &Config, object: &Object, answer: Response) -> Result<ObjectSchema> {
-    let told_at = time::date_header(&answer)?;
-    let Properties { mut results } = answer.json()?;
+fn object_schema(config: &Config, object: &ObjectType, response: Response) -> Result<ObjectSchema> {
+    let server_time = time::server_time(&response)?;
+    let PropertiesBody { mut results } = response.json()?;
     let wanted = config.properties.get(object.stream.as_ref());
     let optional = config.optional_properties.get(object.stream.as_ref());
     if let Some(unknown) = wanted.into_iter().flatten().find(|name| !results.iter().any(|known| known.name == **name)) {
         return Err(Error::config(format!("HubSpot has no property `{unknown}` on {}", object.stream))
-            .hint("HubSpot lists a type's properties, with their internal names, under Settings → Properties"));
+            .hint("HubSpot shows the internal names of properties under Settings → Properties"));
     }
     let mut table = JsonTable::rows_at("/results")
         .column(Field::text("id").description("HubSpot's record id"), "/id")
@@ -78,11 +79,11 @@ fn object_schema(config: &Config, object: &Object, answer: Response) -> Result<O
         .column(Field::new("updated_at", Type::Timestamp), "/updatedAt")
         .column(Field::new("archived", Type::Bool).description("Deleted in HubSpot"), "/archived")
         .column(Field::new("archived_at", Type::Timestamp), "/archivedAt");
-    // Whatever order the portal lists them in, the same property gets the same column.
+    // A fixed order, so that a property gets the same column whatever order the portal lists them in.
     results.sort_by(|a, b| (a.name.to_lowercase() != a.name, &a.name).cmp(&(b.name.to_lowercase() != b.name, &b.name)));
     let mut columns: BTreeSet<String> = RESERVED.map(str::to_owned).into();
     let mut properties = Vec::new();
-    let (mut shape, mut free_text) = (Vec::new(), Vec::new());
+    let (mut property_types, mut free_text) = (Vec::new(), Vec::new());
     for Property { name, data_type, label } in results {
         let is_wanted = wanted.is_none_or(|wanted| wanted.contains(&name))
             || name == object.modified()
@@ -93,19 +94,19 @@ fn object_schema(config: &Config, object: &Object, answer: Response) -> Result<O
             if data_type.is_free_text() {
                 free_text.push((added, name.clone()));
             }
-            shape.push(format!("{name}:{data_type:?}"));
+            property_types.push(format!("{name}:{data_type:?}"));
             properties.push(name);
         }
     }
     for (name, data_type) in optional.into_iter().flatten().filter(|(name, _)| !properties.contains(name)) {
-        (table, _) = column(table, &mut columns, name, data_type, "this portal has no such property");
+        (table, _) = column(table, &mut columns, name, data_type, "This portal does not have this property");
     }
     let schema = table.schema(&["id"]).cursor(object.modified());
-    Ok(ObjectSchema { table, schema, properties, shape, free_text, told_at })
+    Ok(ObjectSchema { table, schema, properties, property_types, free_text, server_time })
 }
 
-/// Adds a property's column, and gives back what it is called. Names that differ in their case alone are one to the
-/// warehouse: the lower-case one keeps its name.
+/// Adds the column of a property, and returns its name. Names that differ only in case are the same to the warehouse: the
+/// property in lower case keeps its name, the other gets a prefix and a hash.
 fn column(
     table: JsonTable,
     taken: &mut BTreeSet<String>,
@@ -124,14 +125,14 @@ fn column(
     }
     let data_type = column_type(name, data_type);
     let field = Field::new(&column, data_type).description(label);
-    // A cleared text is kept as HubSpot sends it: `""`.
-    let field = if data_type == Type::Text { field } else { field.accept(FORMS) };
+    // HubSpot sends `""` for a cleared text, which stays as it is.
+    let field = if data_type == Type::Text { field } else { field.accept(ACCEPTED_FORMS) };
     (table.column(field, format!("/properties/{}", name.replace('~', "~0").replace('/', "~1"))), column)
 }
 
 fn column_type(name: &str, data_type: &PropertyType) -> Type {
     match data_type {
-        // Ids are of type number, and too long for a float: keep them as text.
+        // Ids have the type number but are names, not quantities: they stay text.
         PropertyType::Number if name.ends_with("_id") => Type::Text,
         PropertyType::Number => Type::Decimal,
         PropertyType::Bool => Type::Bool,
@@ -142,27 +143,27 @@ fn column_type(name: &str, data_type: &PropertyType) -> Type {
     }
 }
 
-/// One row a type of a link: records, category, type id, label.
-pub(crate) fn association_table() -> JsonTable {
-    links(JsonTable::rows_at("/results").column(Field::text("from_id"), "/from/id").each("/to"))
+/// Links: one row for each type that a link has.
+pub(crate) fn link_table() -> JsonTable {
+    link_columns(JsonTable::rows_at("/results").column(Field::text("from_id"), "/from/id").each("/to"))
 }
 
-/// One row a record: where its links go on, which a record without links on this page has too.
-pub(crate) fn association_pages() -> JsonTable {
+/// The cursors of further links: one row for each record of the response, also for records without links in it.
+pub(crate) fn link_cursor_table() -> JsonTable {
     JsonTable::rows_at("/results")
         .column(Field::text("from_id"), "/from/id")
-        .column(Field::text(NEXT), "/paging/next/after")
+        .column(Field::text(NEXT_CURSOR), "/paging/next/after")
 }
 
-/// The column that says where a record's links go on.
-pub(crate) const NEXT: &str = "next_after";
+/// The column of `link_cursor_table` with the cursor of a record's next links.
+pub(crate) const NEXT_CURSOR: &str = "next_after";
 
-/// The same of one record's own page of links, which does not name it.
-pub(crate) fn record_association_table(id: &str) -> JsonTable {
-    links(JsonTable::rows_at("/results").constant("from_id", id))
+/// The links of one record, for responses that do not name the record.
+pub(crate) fn record_link_table(id: &str) -> JsonTable {
+    link_columns(JsonTable::rows_at("/results").constant("from_id", id))
 }
 
-fn links(table: JsonTable) -> JsonTable {
+fn link_columns(table: JsonTable) -> JsonTable {
     table
         .column(Field::text("to_id"), "/toObjectId")
         .each("/associationTypes")
@@ -171,10 +172,10 @@ fn links(table: JsonTable) -> JsonTable {
         .column(Field::text("label"), "/label")
 }
 
-/// Replaced per `from_id`.
-pub(crate) const ASSOCIATION_KEY: [&str; 4] = ["from_id", "to_id", "category", "type_id"];
+/// The primary key of links. They are replaced for each `from_id`.
+pub(crate) const LINK_KEY: [&str; 4] = ["from_id", "to_id", "category", "type_id"];
 
-/// One row a value that a property had.
+/// History: one row for each value that a property had.
 pub(crate) fn history_table(property: &str) -> JsonTable {
     JsonTable::rows_at("/results")
         .column(Field::text("record_id"), "/id")
@@ -188,5 +189,5 @@ pub(crate) fn history_table(property: &str) -> JsonTable {
         .column(Field::text("updated_by_user_id"), "/updatedByUserId")
 }
 
-/// Replaced per `record_id`.
+/// The primary key of histories. They are replaced for each `record_id`.
 pub(crate) const HISTORY_KEY: [&str; 4] = ["record_id", "property", "timestamp", "value"];

@@ -1,30 +1,31 @@
-//! The table of streams: a new standard object is one row. Custom objects are found in the portal's schemas.
+//! HubSpot's object types and the streams of each. A new standard type is one line of `STANDARD`; custom types come from
+//! the portal's schemas.
 
 use std::borrow::Cow;
 
 use plugin_sdk::prelude::*;
 
-use crate::answers::{MISSING_SCOPES, checked};
 use crate::config::Config;
+use crate::responses::{MISSING_SCOPES, checked};
 use crate::{CONNECTION, GENERAL};
 
-/// An object type as a stream.
+/// An object type, such as `contacts`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Object {
-    /// The stream's name.
+pub(crate) struct ObjectType {
+    /// The name of the stream of its records.
     pub(crate) stream: Cow<'static, str>,
-    /// What paths call it.
+    /// Its name in the paths of the API.
     pub(crate) path: Cow<'static, str>,
-    /// The scope it needs.
+    /// The scope that reading it needs.
     pub(crate) scope: &'static str,
 }
 
-const fn standard(stream: &'static str, scope: &'static str) -> Object {
-    Object { stream: Cow::Borrowed(stream), path: Cow::Borrowed(stream), scope }
+const fn standard(stream: &'static str, scope: &'static str) -> ObjectType {
+    ObjectType { stream: Cow::Borrowed(stream), path: Cow::Borrowed(stream), scope }
 }
 
-/// The standard objects: <https://developers.hubspot.com/docs/guides/crm/understanding-the-crm>.
-const STANDARD: &[Object] = &[
+/// The standard types: <https://developers.hubspot.com/docs/guides/crm/understanding-the-crm>.
+const STANDARD: &[ObjectType] = &[
     standard("companies", "crm.objects.companies.read"),
     standard("contacts", "crm.objects.contacts.read"),
     standard("deals", "crm.objects.deals.read"),
@@ -39,8 +40,8 @@ const STANDARD: &[Object] = &[
     standard("tasks", "crm.objects.contacts.read"),
 ];
 
-/// Associations that are read where the pipeline names no streams; any other pair is read if it is named.
-const USUAL_PAIRS: &[(&str, &str)] = &[
+/// The links that are read if the pipeline names no streams. Links between other types are read if they are named.
+const DEFAULT_LINKS: &[(&str, &str)] = &[
     ("contacts", "companies"),
     ("deals", "companies"),
     ("deals", "contacts"),
@@ -49,82 +50,80 @@ const USUAL_PAIRS: &[(&str, &str)] = &[
     ("quotes", "deals"),
 ];
 
-/// The streams that are no records.
-const SMALL: [&str; 3] = ["owners", "pipelines", "properties"];
+/// The streams that do not belong to an object type.
+const METADATA_STREAMS: [&str; 3] = ["owners", "pipelines", "properties"];
 
-/// The scope for custom objects' schemas.
+/// The scope that reading the schemas of custom types needs.
 const SCHEMAS_SCOPE: &str = "crm.schemas.custom.read";
 
-impl Object {
+impl ObjectType {
     /// The property with the time of the last change.
     pub(crate) fn modified(&self) -> &'static str {
         if self.stream == "contacts" { "lastmodifieddate" } else { "hs_lastmodifieddate" }
     }
 
-    /// Whether such a record is about others, and its texts may name them: a contact or a company is somebody of its own,
-    /// products and what is sold of them are nobody, and what a custom object is nobody knows.
-    pub(crate) fn is_about_others(&self) -> bool {
+    /// Whether the texts of such a record may name the people that it is linked to. Contacts and companies are people
+    /// themselves, products and line items are about nobody, and what custom types are about is unknown.
+    pub(crate) fn may_name_linked_people(&self) -> bool {
         matches!(
             self.stream.as_ref(),
             "deals" | "tickets" | "quotes" | "calls" | "emails" | "meetings" | "notes" | "tasks"
         )
     }
 
-    /// The stream of its properties' histories.
+    /// The stream of older values of its properties.
     pub(crate) fn history_stream(&self) -> String {
         format!("{}_history", self.stream)
     }
 
     /// The stream of its links to another type.
-    pub(crate) fn association_stream(&self, to: &Self) -> String {
+    pub(crate) fn link_stream(&self, to: &Self) -> String {
         format!("{}_{}", self.stream, to.stream)
     }
 
-    /// Whether these links are read unless the pipeline says otherwise.
-    pub(crate) fn is_usual_pair(&self, to: &Self) -> bool {
-        USUAL_PAIRS.iter().any(|(from, other)| self.stream == *from && to.stream == *other)
+    /// Whether its links to another type are read if the pipeline names no streams.
+    pub(crate) fn has_default_links_to(&self, to: &Self) -> bool {
+        DEFAULT_LINKS.iter().any(|(from, other)| self.stream == *from && to.stream == *other)
     }
 }
 
-/// The portal's object types.
+/// The object types of the portal.
 #[derive(Debug, Clone)]
-pub(crate) struct Objects(pub(crate) Vec<Object>);
+pub(crate) struct ObjectTypes(pub(crate) Vec<ObjectType>);
 
-impl Objects {
-    /// The standard objects, and the custom ones where a wanted stream is not of the standard ones alone.
+impl ObjectTypes {
+    /// The standard types. The custom types too, unless all wanted streams belong to standard types: they cost a request.
     pub(crate) fn find(config: &Config, wanted: Option<&[String]>) -> Result<Self> {
         let standard = Self(STANDARD.to_vec());
-        let is_known = |name: &String| standard.speaks_of(name) || SMALL.contains(&name.as_str());
+        let is_known = |name: &String| standard.has_stream(name) || METADATA_STREAMS.contains(&name.as_str());
         if wanted.is_some_and(|wanted| wanted.iter().chain(config.streams()).all(is_known)) {
             return Ok(standard);
         }
-        let mut objects = standard.0;
-        objects.extend(custom(config)?);
-        Ok(Self(objects))
+        let mut types = standard.0;
+        types.extend(custom_types(config)?);
+        Ok(Self(types))
     }
 
-    /// The object of a stream's name.
-    pub(crate) fn of(&self, stream: &str) -> Option<&Object> {
+    /// The type whose records are this stream.
+    pub(crate) fn get(&self, stream: &str) -> Option<&ObjectType> {
         self.0.iter().find(|object| object.stream == stream)
     }
 
-    /// Whether a stream is one of these objects, their histories or their links.
-    fn speaks_of(&self, name: &str) -> bool {
+    /// Whether a stream holds records, histories or links of these types.
+    fn has_stream(&self, name: &str) -> bool {
         self.0.iter().any(|from| {
-            name == from.stream
-                || name == from.history_stream()
-                || self.0.iter().any(|to| name == from.association_stream(to))
+            name == from.stream || name == from.history_stream() || self.0.iter().any(|to| name == from.link_stream(to))
         })
     }
 }
 
 #[derive(Deserialize)]
-struct Schemas {
-    results: Vec<CustomObject>,
+struct SchemasBody {
+    results: Vec<CustomType>,
 }
 
 #[derive(Deserialize)]
-struct CustomObject {
+struct CustomType {
     name: String,
     #[serde(rename = "objectTypeId")]
     type_id: String,
@@ -132,27 +131,27 @@ struct CustomObject {
     archived: bool,
 }
 
-/// The custom objects. A portal that does not let them be seen has none for this pipeline.
-fn custom(config: &Config) -> Result<Vec<Object>> {
+/// The custom types. Without the scope to list them, there are none.
+fn custom_types(config: &Config) -> Result<Vec<ObjectType>> {
     let path = format!("/crm-object-schemas/{}/schemas", config.api_version);
-    let answer = match checked(Request::get(path).bucket(GENERAL).send(CONNECTION)?, SCHEMAS_SCOPE) {
-        Ok(answer) => answer,
+    let response = match checked(Request::get(path).bucket(GENERAL).send(CONNECTION)?, SCHEMAS_SCOPE) {
+        Ok(response) => response,
         Err(error) if error.code == MISSING_SCOPES => {
-            log::warn(&format!("custom objects are not seen without the scope `{SCHEMAS_SCOPE}`"));
+            log::warn(&format!("custom objects are not read: the token lacks the scope `{SCHEMAS_SCOPE}`"));
             return Ok(Vec::new());
         }
         Err(error) => return Err(error),
     };
-    let Schemas { results } = answer.json()?;
-    let object = |custom: CustomObject| Object {
-        stream: folded(&custom.name).into(),
+    let SchemasBody { results } = response.json()?;
+    let object_type = |custom: CustomType| ObjectType {
+        stream: stream_name(&custom.name).into(),
         path: custom.type_id.into(),
         scope: "crm.objects.custom.read",
     };
-    Ok(results.into_iter().filter(|custom| !custom.archived).map(object).collect())
+    Ok(results.into_iter().filter(|custom| !custom.archived).map(object_type).collect())
 }
 
-/// A name as a stream's: lower case, digits and `_`.
-fn folded(name: &str) -> String {
+/// The name of a custom type as a stream name: lower case, digits and `_`.
+fn stream_name(name: &str) -> String {
     name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }

@@ -1,10 +1,9 @@
-//! Reads one object type. Each flight of requests asks for the next pages of records and, beside them, for what belongs
-//! to the records of the flights before: links, histories, values. A page holds records with all of that, and the state
-//! that follows them, so that what belongs together commits together. While one flight's answers are read, the next is
-//! on its way.
+//! Reads the records of one object type. Each group of requests asks for the next pages of records and for the links,
+//! histories and values of the records of earlier groups. A page of the plugin has records together with all of these,
+//! so that they are committed in one transaction. While one group is processed, the next is in flight.
 
 mod enrich;
-mod flight;
+mod in_flight;
 mod ranges;
 mod state;
 
@@ -13,92 +12,96 @@ use std::collections::VecDeque;
 use plugin_sdk::prelude::*;
 use plugin_sdk::source::Table;
 
-use crate::answers::{checked, sure};
 use crate::config::Config;
+use crate::responses::{checked, read_with_retry};
 use crate::schema::{ObjectSchema, object_schemas};
-use crate::streams::{Object, Objects};
+use crate::streams::{ObjectType, ObjectTypes};
 use crate::{CONNECTION, GENERAL, SEARCH};
 use enrich::Enrichment;
-use flight::{Asked, Flight};
-use ranges::{Range, number};
-use state::{Phase, State};
+use in_flight::{PageRequest, RequestGroup};
+use ranges::{IdRange, id_number};
+use state::{Phase, StreamState};
 
-/// HubSpot's largest page of a list.
+/// The records of HubSpot's largest list page.
 pub(crate) const LIST_LIMIT: usize = 100;
-/// HubSpot's largest page of a search.
+/// The records of HubSpot's largest search page.
 const SEARCH_LIMIT: usize = 200;
-/// Others report 8k as the longest URL that HubSpot takes; longer property lists, as a URL writes them, go by batch read.
+/// The longest list of property names to send in a URL, escaped. HubSpot's limit for a URL is reported to be 8 KB. Longer
+/// lists of properties are read by batch read.
 const QUERY_LIMIT: usize = 6500;
 
-/// Reads one object type.
+/// Reads the records of one object type.
 pub(crate) struct ObjectReader {
     config: Config,
-    object: Object,
+    object: ObjectType,
     schema: ObjectSchema,
     enrichment: Enrichment,
-    state: State,
-    /// Records that wait for what belongs to them.
-    held: Held,
-    /// Requests on their way, the oldest first.
-    flights: VecDeque<Flight>,
-    /// The first page of this sweep is yet to come.
+    state: StreamState,
+    /// Records whose enrichment was not requested yet.
+    pending: PendingRecords,
+    /// Groups of requests, the oldest first.
+    in_flight: VecDeque<RequestGroup>,
+    /// Whether a sweep starts with the next page.
     begins_sweep: bool,
     total: Option<u64>,
 }
 
-/// Records of one round.
+/// Records that were read, without their links, histories and values.
 #[derive(Default)]
-struct Held {
+struct PendingRecords {
     tables: Vec<Table>,
     ids: Vec<String>,
-    /// Deleted records have no links.
+    /// Whether they are deleted. HubSpot has no links of deleted records.
     archived: bool,
 }
 
-/// A page's records, and the page after it.
-struct Fetched {
+/// A page of records, and the cursor of the page after it.
+struct RecordPage {
     table: Table,
     ids: Vec<String>,
     next: Option<String>,
 }
 
-impl Fetched {
-    /// A page without records has none after it.
-    fn is_whole(&self) -> bool {
+impl RecordPage {
+    /// Whether the page can be right: one without records must be the last.
+    fn is_plausible(&self) -> bool {
         !self.ids.is_empty() || self.next.is_none()
     }
 }
 
-impl Range {
-    /// Whether a page is one of the range: its ids rise, and the page after it starts at the last of them.
-    fn fits(&self, page: &Fetched) -> bool {
-        page.is_whole() && self.holds(&page.ids) && (page.next.is_none() || page.next.as_ref() == page.ids.last())
+impl IdRange {
+    /// Whether a page can be the range's next one: its ids ascend, and its cursor is its last id.
+    fn accepts(&self, page: &RecordPage) -> bool {
+        page.is_plausible()
+            && self.is_followed_by(&page.ids)
+            && (page.next.is_none() || page.next.as_ref() == page.ids.last())
     }
 }
 
 impl ObjectReader {
-    /// A reader from where the state left off.
-    pub(crate) fn open(config: &Config, object: Object, objects: &Objects, selection: &Selection) -> Result<Self> {
+    /// A reader that continues from the selection's state.
+    pub(crate) fn open(
+        config: &Config,
+        object: ObjectType,
+        types: &ObjectTypes,
+        selection: &Selection,
+    ) -> Result<Self> {
         let schema = object_schemas(config, &[&object])?.pop().unwrap_or_else(|| Err(Error::data("no properties")))?;
-        let enrichment = Enrichment::new(config, &object, objects, &schema, &selection.streams);
-        let covers = schema.shape.iter().cloned().chain(enrichment.names()).collect();
-        let (state, begins_sweep) = State::open(selection, schema.told_at, covers)?;
-        let (config, held, flights) = (config.clone(), Held::default(), VecDeque::new());
-        Ok(Self { config, object, schema, enrichment, state, held, flights, begins_sweep, total: None })
+        let enrichment = Enrichment::new(config, &object, types, &schema, &selection.streams);
+        let covers = schema.property_types.iter().cloned().chain(enrichment.names()).collect();
+        let (state, begins_sweep) = StreamState::open(selection, schema.server_time, covers)?;
+        let (config, pending, in_flight) = (config.clone(), PendingRecords::default(), VecDeque::new());
+        Ok(Self { config, object, schema, enrichment, state, pending, in_flight, begins_sweep, total: None })
     }
 
     fn path(&self, rest: &str) -> String {
         format!("/crm/objects/{}/{}{rest}", self.config.api_version, self.object.path)
     }
 
-    fn is_wide(&self) -> bool {
-        self.enrichment.reads_values
-    }
-
-    /// A page of the list.
-    fn list(&self, after: Option<&str>, archived: bool) -> Request {
+    /// Requests a page of the list.
+    fn list_request(&self, after: Option<&str>, archived: bool) -> Request {
         let mut request = Request::get(self.path("")).query("limit", LIST_LIMIT).bucket(GENERAL);
-        if !self.is_wide() {
+        if !self.enrichment.reads_values {
             request = request.query("properties", self.schema.properties.join(","));
         }
         if archived {
@@ -110,13 +113,14 @@ impl ObjectReader {
         }
     }
 
-    /// Records changed since an instant, by rising id: no offset, so none is skipped or seen twice. The window has no end:
-    /// a record that is edited all the time would never lie within it.
-    fn search(&self, from: i64, after: Option<&str>) -> Request {
+    /// Requests records that changed from a time on, in ascending order of id. A search by id skips no record and returns
+    /// none twice, which a search by offset may. It has no end time: it would never find a record that changes
+    /// constantly.
+    fn search_request(&self, from: i64, after: Option<&str>) -> Request {
         let filter = |property: &str, operator: &str, value: &str| serde_json::json!({ "propertyName": property, "operator": operator, "value": value });
         let mut filters = vec![filter(self.object.modified(), "GTE", &from.to_string())];
         filters.extend(after.map(|after| filter("hs_object_id", "GT", after)));
-        let properties: &[String] = if self.is_wide() { &[] } else { &self.schema.properties };
+        let properties: &[String] = if self.enrichment.reads_values { &[] } else { &self.schema.properties };
         let body = serde_json::json!({
             "filterGroups": [{ "filters": filters }],
             "sorts": [{ "propertyName": "hs_object_id", "direction": "ASCENDING" }],
@@ -126,50 +130,50 @@ impl ObjectReader {
         Request::post(self.path("/search"), &body).bucket(SEARCH)
     }
 
-    /// The record with the largest id, and how many there are.
-    fn last(&self) -> Request {
+    /// Requests the record with the largest id. The response also has the number of records.
+    fn last_record_request(&self) -> Request {
         let body = serde_json::json!({
             "sorts": [{ "propertyName": "hs_object_id", "direction": "DESCENDING" }], "limit": 1,
         });
         Request::post(self.path("/search"), &body).bucket(SEARCH)
     }
 
-    fn fetched(&self, answer: Response) -> Result<Fetched> {
-        let answer = checked(answer, self.object.scope)?;
-        let table = self.schema.table.decode(&answer)?;
+    fn record_page(&self, response: Response) -> Result<RecordPage> {
+        let response = checked(response, self.object.scope)?;
+        let table = self.schema.table.decode(&response)?;
         let ids = table.texts("id")?;
-        Ok(Fetched { table, ids, next: answer.get("/paging/next/after") })
+        Ok(RecordPage { table, ids, next: response.get("/paging/next/after") })
     }
 
-    /// Flights until a page is whole: the next pages, and what belongs to the records held once they are many.
-    fn round(&mut self) -> Result<Page> {
+    /// Processes groups of requests until one completes a page.
+    fn next_page(&mut self) -> Result<Page> {
         loop {
-            self.launch();
-            let Some(flight) = self.flights.pop_front() else { return self.end_of_phase() };
-            let Flight { requests, held, before, enrichment, sent } = flight;
-            let mut answers = sent.answers()?;
-            let belonging = answers.split_off(requests.len());
+            self.send_groups();
+            let Some(group) = self.in_flight.pop_front() else { return self.end_phase() };
+            let RequestGroup { pages, records, state, enrichment, sent } = group;
+            let mut responses = sent.answers()?;
+            let enrichment_responses = responses.split_off(pages.len());
             match self.state.phase.clone() {
-                Phase::List { .. } => self.listed(answers, &requests)?,
-                Phase::Archived { .. } => self.archived(answers, &requests)?,
-                Phase::Changes { .. } => self.changed(answers, &requests)?,
+                Phase::List { .. } => self.add_listed(responses, &pages)?,
+                Phase::Archived { .. } => self.add_archived(responses, &pages)?,
+                Phase::Changes { .. } => self.add_changed(responses, &pages)?,
             }
-            if held.ids.is_empty() {
+            if records.ids.is_empty() {
                 continue;
             }
-            self.launch();
+            self.send_groups();
             let mut page = Page::new().total(self.total.take());
-            if !self.is_wide() {
-                for table in held.tables {
+            if !self.enrichment.reads_values {
+                for table in records.tables {
                     page = page.rows(&self.object.stream, &self.schema.schema, table);
                 }
             }
-            page = self.enrichment.add(page, &held.ids, enrichment, belonging)?;
-            return Ok(page.state(&before).sweep(self.sweep(&before.phase)));
+            page = self.enrichment.add_to_page(page, &records.ids, enrichment, enrichment_responses)?;
+            return Ok(page.state(&state).sweep(self.sweep(&state.phase)));
         }
     }
 
-    /// Where in a sweep a page of this phase stands.
+    /// Where a page of this phase stands in a sweep.
     fn sweep(&mut self, phase: &Phase) -> Option<Sweep> {
         match phase {
             Phase::Changes { .. } => None,
@@ -178,77 +182,87 @@ impl ObjectReader {
         }
     }
 
-    fn listed(&mut self, answers: Vec<Response>, requests: &[Asked]) -> Result<()> {
+    fn add_listed(&mut self, responses: Vec<Response>, requests: &[PageRequest]) -> Result<()> {
         let Phase::List { ranges, .. } = &self.state.phase else { return Ok(()) };
         let mut ranges = ranges.clone();
-        let is_alone = ranges.len() == 1 && ranges[0].until.is_none();
-        let (mut broken, mut rises) = (false, true);
-        for (answer, Asked { after, request }) in answers.into_iter().zip(requests) {
-            // One that is no more was given up, with all that it asked for.
+        let is_whole_list = ranges.len() == 1 && ranges[0].until.is_none();
+        let (mut is_out_of_order, mut ascends) = (false, true);
+        for (response, PageRequest { after, request }) in responses.into_iter().zip(requests) {
+            // A request whose range no longer exists was sent before the ranges were given up.
             let Some(index) = ranges.iter().position(|range| !range.done && range.after == *after) else { continue };
             let range = ranges[index].clone();
-            let is_right = |page: &Fetched| if is_alone { page.is_whole() } else { range.fits(page) };
-            let page = sure(answer, request, |answer| self.fetched(answer), is_right)?;
-            if is_alone && page.next.is_some() && page.next == range.after {
-                return Err(Error::data(format!("HubSpot's list does not move on after {:?}", range.after)));
+            let is_valid = |page: &RecordPage| if is_whole_list { page.is_plausible() } else { range.accepts(page) };
+            let page = read_with_retry(response, request, |response| self.record_page(response), is_valid)?;
+            if is_whole_list && page.next.is_some() && page.next == range.after {
+                let (stream, after) = (&self.object.stream, range.after.as_deref().unwrap_or_default());
+                return Err(Error::data(format!(
+                    "HubSpot's list of {stream} returned the same page twice after `{after}`"
+                )));
             }
-            if is_alone {
-                // Only where HubSpot's cursor is the last id can the list be cut by ids.
-                rises &= range.fits(&page);
-            } else if !range.fits(&page) {
-                // The list is not in the order of ids: only HubSpot's own cursor is to be trusted.
-                broken = true;
+            if is_whole_list {
+                // The list can be split by id only if HubSpot's cursor is the last id of a page.
+                ascends &= range.accepts(&page);
+            } else if !range.accepts(&page) {
+                is_out_of_order = true;
                 continue;
             }
-            let keep = range.keep(&page.ids);
-            let ids = &page.ids[..keep];
-            self.held.tables.push(if keep == page.ids.len() { page.table } else { page.table.slice(0, keep) });
-            self.held.ids.extend_from_slice(ids);
-            ranges[index].go_on(&page.ids, keep, page.next);
+            let in_range = range.count_in_range(&page.ids);
+            let ids = &page.ids[..in_range];
+            self.pending.tables.push(if in_range == page.ids.len() {
+                page.table
+            } else {
+                page.table.slice(0, in_range)
+            });
+            self.pending.ids.extend_from_slice(ids);
+            ranges[index].advance(&page.ids, in_range, page.next);
         }
-        if broken {
-            log::warn(&format!("{}: the list does not rise by id; it is read in one piece", self.object.stream));
-            // What was taken for the end of a range may not have been: from the start.
-            ranges = vec![Range::default()];
+        if is_out_of_order {
+            log::warn(&format!(
+                "{}: HubSpot's list is not in ascending order of id: read page by page instead of in ranges",
+                self.object.stream
+            ));
+            // Ranges that are done may have ended too early, so the list is read from its start.
+            ranges = vec![IdRange::default()];
         }
-        if is_alone && rises && !ranges[0].done {
+        if is_whole_list && ascends && !ranges[0].done {
             ranges = self.split(ranges)?;
         }
-        ranges::share_out(&mut ranges, self.config.ranges as usize);
+        ranges::rebalance(&mut ranges, self.config.ranges as usize);
         if let Phase::List { ranges: stored, .. } = &mut self.state.phase {
             *stored = ranges;
         }
         Ok(())
     }
 
-    /// Cuts what is left of the list into ranges, once its end and its size are known.
-    fn split(&mut self, ranges: Vec<Range>) -> Result<Vec<Range>> {
+    /// Splits the rest of the list into ranges, if that was not done before and the list is large.
+    fn split(&mut self, ranges: Vec<IdRange>) -> Result<Vec<IdRange>> {
         let Phase::List { is_split: false, .. } = self.state.phase else { return Ok(ranges) };
-        let answer = checked(self.last().send(CONNECTION)?, self.object.scope)?;
-        let total: u64 = answer.get("/total").and_then(|total| total.parse().ok()).unwrap_or_default();
-        let last = answer.get("/results/0/id").and_then(|id| number(&id));
+        let response = checked(self.last_record_request().send(CONNECTION)?, self.object.scope)?;
+        let total: u64 = response.get("/total").and_then(|total| total.parse().ok()).unwrap_or_default();
+        let last = response.get("/results/0/id").and_then(|id| id_number(&id));
         self.total = Some(total);
         if let Phase::List { is_split, .. } = &mut self.state.phase {
             *is_split = true;
         }
         let count = (total / 1000).min(self.config.ranges.into());
-        match (ranges[0].after.as_deref().and_then(number), last) {
-            (Some(first), Some(last)) if count > 1 => Ok(ranges::cut(first, last, count)),
+        match (ranges[0].after.as_deref().and_then(id_number), last) {
+            (Some(first), Some(last)) if count > 1 => Ok(ranges::split_evenly(first, last, count)),
             _ => Ok(ranges),
         }
     }
 
-    fn archived(&mut self, answers: Vec<Response>, requests: &[Asked]) -> Result<()> {
-        for (answer, Asked { request, .. }) in answers.into_iter().zip(requests) {
-            let page = sure(answer, request, |answer| self.fetched(answer), Fetched::is_whole)?;
-            self.held.archived = true;
-            self.held.tables.push(page.table);
-            self.held.ids.extend(page.ids);
+    fn add_archived(&mut self, responses: Vec<Response>, requests: &[PageRequest]) -> Result<()> {
+        for (response, PageRequest { request, .. }) in responses.into_iter().zip(requests) {
+            let read = |response| self.record_page(response);
+            let page = read_with_retry(response, request, read, RecordPage::is_plausible)?;
+            self.pending.archived = true;
+            self.pending.tables.push(page.table);
+            self.pending.ids.extend(page.ids);
             if let Phase::Archived { after, done, .. } = &mut self.state.phase {
                 if page.next.is_some() && page.next == *after {
+                    let stream = &self.object.stream;
                     return Err(Error::data(format!(
-                        "HubSpot's list of deleted {} repeats a page",
-                        self.object.stream
+                        "HubSpot's list of deleted {stream} returned the same page twice"
                     )));
                 }
                 *done = page.next.is_none();
@@ -258,75 +272,78 @@ impl ObjectReader {
         Ok(())
     }
 
-    fn changed(&mut self, answers: Vec<Response>, requests: &[Asked]) -> Result<()> {
+    fn add_changed(&mut self, responses: Vec<Response>, requests: &[PageRequest]) -> Result<()> {
         let Phase::Changes { after, .. } = &self.state.phase else { return Ok(()) };
         let after = after.clone();
-        let start = after.as_deref().and_then(number).unwrap_or_default();
-        let rises = |page: &Fetched| page.is_whole() && ranges::rise(start, &page.ids);
-        for (answer, Asked { request, .. }) in answers.into_iter().zip(requests) {
-            let page = sure(answer, request, |answer| self.fetched(answer), rises)?;
-            if !rises(&page) {
-                let message = format!("{}: HubSpot's search does not rise by id", self.path("/search"));
-                return Err(Error::new(ErrorKind::Transient, "order", message).hint("nothing was skipped; run again"));
+        let start = after.as_deref().and_then(id_number).unwrap_or_default();
+        let ascends = |page: &RecordPage| page.is_plausible() && ranges::is_ascending_from(start, &page.ids);
+        for (response, PageRequest { request, .. }) in responses.into_iter().zip(requests) {
+            let page = read_with_retry(response, request, |response| self.record_page(response), ascends)?;
+            if !ascends(&page) {
+                let message = format!("{}: HubSpot's search results are not in ascending order", self.path("/search"));
+                return Err(Error::new(ErrorKind::Transient, "order", message)
+                    .hint("run the same command again: no record was skipped"));
             }
             if let Phase::Changes { after, done, .. } = &mut self.state.phase {
                 *done = page.next.is_none();
                 *after = page.ids.last().cloned().or(after.take());
             }
-            self.held.tables.push(page.table);
-            self.held.ids.extend(page.ids);
+            self.pending.tables.push(page.table);
+            self.pending.ids.extend(page.ids);
         }
         Ok(())
     }
 
-    /// What follows a phase that has no more pages.
-    fn end_of_phase(&mut self) -> Result<Page> {
+    /// Goes on to the next phase after one that has no more pages.
+    fn end_phase(&mut self) -> Result<Page> {
         match self.state.phase.clone() {
             Phase::List { started, .. } => {
                 self.state.phase = Phase::Archived { after: None, done: false, started };
-                self.round()
+                self.next_page()
             }
             Phase::Archived { .. } if std::mem::take(&mut self.begins_sweep) => {
-                // There was no page at all: what was there before is gone all the same.
+                // The sweep found no record at all. It still needs a first page, so that older records are marked.
                 Ok(Page::new().state(&self.state).sweep(Some(Sweep::First)))
             }
             Phase::Archived { started, .. } => {
-                let expected = checked(self.last().send(CONNECTION)?, self.object.scope)?.get("/total");
+                let response = checked(self.last_record_request().send(CONNECTION)?, self.object.scope)?;
+                let expected = response.get("/total").and_then(|total| total.parse().ok());
                 self.state.swept = started;
                 self.state.phase = self.changes_from(started);
                 let page = Page::new().state(&self.state).sweep(Some(Sweep::Last));
-                Ok(page.expected(expected.and_then(|total| total.parse().ok())).done(true))
+                Ok(page.expected(expected).done(true))
             }
             Phase::Changes { until, .. } => {
-                let now = self.schema.told_at;
+                let now = self.schema.server_time;
                 self.state.phase = self.changes_from(until);
                 if until < now {
-                    // The window was that of an earlier run.
+                    // That search was started by an earlier run: search again, up to now.
                     self.state.phase = Phase::changes(until - self.overlap(), now);
-                    return self.round();
+                    return self.next_page();
                 }
                 if now < self.state.swept + i64::from(self.config.sweep_hours) * 3_600_000 {
                     return Ok(Page::new().state(&self.state).done(true));
                 }
                 self.begins_sweep = true;
                 self.state.phase = Phase::list(now);
-                self.round()
+                self.next_page()
             }
         }
     }
 
+    /// By how many milliseconds searches overlap.
     fn overlap(&self) -> i64 {
         i64::from(self.config.overlap_minutes) * 60_000
     }
 
-    /// The next run asks from here on: an overlap, since the index lags behind writes.
-    fn changes_from(&self, instant: i64) -> Phase {
-        Phase::Changes { from: instant - self.overlap(), until: instant, after: None, done: true }
+    /// The state from which the next run searches: an overlap before this time, since the search index lags behind writes.
+    fn changes_from(&self, time: i64) -> Phase {
+        Phase::Changes { from: time - self.overlap(), until: time, after: None, done: true }
     }
 }
 
 impl Reader for ObjectReader {
     fn next(&mut self) -> Result<Page> {
-        self.round()
+        self.next_page()
     }
 }

@@ -1,75 +1,80 @@
-//! Ranges of ids in which one list is read at once. Records come in the order of their id and `after` is the last id of
-//! a page, so that a list can be read from any id on.
+//! Ranges of ids, in which one list is read concurrently. HubSpot lists records in ascending order of id, and the cursor
+//! `after` is the last id of a page, so that a list can be read from any id.
 
 use plugin_sdk::prelude::*;
 
-/// A range narrower than this is not worth another request at its end.
-const NARROWEST: u64 = 400;
+/// A range must be at least twice this wide to be split: each range costs one more request at its end.
+const MIN_WIDTH: u64 = 400;
 
-/// A part of the list: ids after one, up to another.
+/// A part of the list: the records after one id, up to another.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Range {
-    /// Records after this id; none: from the start.
+pub(super) struct IdRange {
+    /// Read records after this id; from the start if none.
     pub(super) after: Option<String>,
-    /// Up to this one; none: to the end.
+    /// Read records up to and including this id; to the end if none.
     pub(super) until: Option<u64>,
-    /// Whether it is read.
+    /// Whether the range was read to its end.
     #[serde(skip)]
     pub(super) done: bool,
 }
 
 /// An id as a number.
-pub(super) fn number(id: &str) -> Option<u64> {
+pub(super) fn id_number(id: &str) -> Option<u64> {
     id.parse().ok()
 }
 
-/// Whether ids rise from above a start.
-pub(super) fn rise(start: u64, ids: &[String]) -> bool {
+/// Whether ids ascend, all of them above a start.
+pub(super) fn is_ascending_from(start: u64, ids: &[String]) -> bool {
     let mut last = start;
     ids.iter().all(|id| {
-        let id = number(id).unwrap_or_default();
-        let rises = id > last;
+        let id = id_number(id).unwrap_or_default();
+        let is_above = id > last;
         last = id;
-        rises
+        is_above
     })
 }
 
-impl Range {
-    /// Whether a page is one of the range: its ids rise from the range's start.
-    pub(super) fn holds(&self, ids: &[String]) -> bool {
-        rise(self.after.as_deref().and_then(number).unwrap_or_default(), ids)
+impl IdRange {
+    fn start(&self) -> u64 {
+        self.after.as_deref().and_then(id_number).unwrap_or_default()
     }
 
-    /// How many of a page's records are of the range.
-    pub(super) fn keep(&self, ids: &[String]) -> usize {
+    /// Whether the ids of a page ascend from the range's start.
+    pub(super) fn is_followed_by(&self, ids: &[String]) -> bool {
+        is_ascending_from(self.start(), ids)
+    }
+
+    /// How many of a page's records are in the range.
+    pub(super) fn count_in_range(&self, ids: &[String]) -> usize {
         match self.until {
             None => ids.len(),
-            Some(until) => ids.iter().take_while(|id| number(id).is_some_and(|id| id <= until)).count(),
+            Some(until) => ids.iter().take_while(|id| id_number(id).is_some_and(|id| id <= until)).count(),
         }
     }
 
-    /// After a page, of which `keep` records were of the range.
-    pub(super) fn go_on(&mut self, ids: &[String], keep: usize, next: Option<String>) {
-        self.done = next.is_none() || keep < ids.len();
-        // Without bounds, HubSpot's own cursor leads on.
+    /// Moves the start behind a page. `in_range` of its records were in the range; `next` is HubSpot's cursor.
+    pub(super) fn advance(&mut self, ids: &[String], in_range: usize, next: Option<String>) {
+        self.done = next.is_none() || in_range < ids.len();
+        // A range without an end follows HubSpot's own cursor.
         self.after = match self.until {
             None => next.or(self.after.take()),
             Some(_) => ids.last().cloned().or(self.after.take()),
         };
-        let is_full = || self.after.as_deref().and_then(number).zip(self.until).is_some_and(|(at, until)| at >= until);
-        self.done = self.done || is_full();
+        let is_at_end =
+            || self.after.as_deref().and_then(id_number).zip(self.until).is_some_and(|(at, until)| at >= until);
+        self.done = self.done || is_at_end();
     }
 
-    fn left(&self) -> u64 {
-        let after = self.after.as_deref().and_then(number).unwrap_or_default();
-        self.until.map_or(0, |until| until.saturating_sub(after))
+    fn width(&self) -> u64 {
+        self.until.map_or(0, |until| until.saturating_sub(self.start()))
     }
 }
 
-/// As many ranges of one width; the last has no end, since records may be added.
-pub(super) fn cut(first: u64, last: u64, count: u64) -> Vec<Range> {
+/// Splits the ids from `first` to `last` into `count` ranges of one width. The last has no end, since records may be
+/// added meanwhile.
+pub(super) fn split_evenly(first: u64, last: u64, count: u64) -> Vec<IdRange> {
     let width = last.saturating_sub(first) / count + 1;
-    let range = |index: u64| Range {
+    let range = |index: u64| IdRange {
         after: Some((first + index * width).to_string()),
         until: (index + 1 < count).then_some(first + (index + 1) * width),
         done: false,
@@ -77,17 +82,17 @@ pub(super) fn cut(first: u64, last: u64, count: u64) -> Vec<Range> {
     (0..count).map(range).collect()
 }
 
-/// Leaves out ranges that are read, and halves the widest for each, since ids are not spread evenly.
-pub(super) fn share_out(ranges: &mut Vec<Range>, count: usize) {
-    let was = ranges.len();
+/// Removes ranges that are done, and splits the widest in their place, since ids are not spread evenly.
+pub(super) fn rebalance(ranges: &mut Vec<IdRange>, count: usize) {
+    let before = ranges.len();
     ranges.retain(|range| !range.done);
-    while was > 1 && ranges.len() < count {
-        let Some(widest) = ranges.iter_mut().max_by_key(|range| range.left()) else { return };
-        if widest.left() < 2 * NARROWEST {
+    while before > 1 && ranges.len() < count {
+        let Some(widest) = ranges.iter_mut().max_by_key(|range| range.width()) else { return };
+        if widest.width() < 2 * MIN_WIDTH {
             return;
         }
-        let middle = widest.after.as_deref().and_then(number).unwrap_or_default() + widest.left() / 2;
-        let upper = Range { after: Some(middle.to_string()), until: widest.until, done: false };
+        let middle = widest.start() + widest.width() / 2;
+        let upper = IdRange { after: Some(middle.to_string()), until: widest.until, done: false };
         widest.until = Some(middle);
         ranges.push(upper);
     }
@@ -95,40 +100,40 @@ pub(super) fn share_out(ranges: &mut Vec<Range>, count: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Range, cut, share_out};
+    use super::{IdRange, rebalance, split_evenly};
 
     fn ids(range: std::ops::RangeInclusive<u64>) -> Vec<String> {
         range.map(|id| id.to_string()).collect()
     }
 
-    /// Reads ranges against a list of ids as HubSpot would serve it, a page of 10 each in turn.
-    fn read(all: &[u64], mut ranges: Vec<Range>, count: usize) -> Vec<u64> {
+    /// Reads ranges of a list of ids as HubSpot serves it, with pages of 10, one page of each range in turn.
+    fn read(all: &[u64], mut ranges: Vec<IdRange>, count: usize) -> Vec<u64> {
         let mut found = Vec::new();
         while !ranges.is_empty() {
             for range in &mut ranges {
                 let after: u64 = range.after.as_deref().unwrap_or("0").parse().expect("an id");
                 let page: Vec<_> = all.iter().filter(|id| **id > after).take(10).map(u64::to_string).collect();
                 let more = all.iter().filter(|id| **id > after).count() > 10;
-                assert!(range.holds(&page));
-                let keep = range.keep(&page);
-                found.extend(page[..keep].iter().map(|id| id.parse::<u64>().expect("an id")));
+                assert!(range.is_followed_by(&page));
+                let in_range = range.count_in_range(&page);
+                found.extend(page[..in_range].iter().map(|id| id.parse::<u64>().expect("an id")));
                 let next = page.last().cloned().filter(|_| more);
-                range.go_on(&page, keep, next);
+                range.advance(&page, in_range, next);
             }
-            share_out(&mut ranges, count);
+            rebalance(&mut ranges, count);
         }
         found
     }
 
     #[test]
-    fn ranges_hold_every_id_once() {
-        // Ids in clusters with wide gaps, as a portal has them.
+    fn ranges_cover_every_id_once() {
+        // Ids in clusters with wide gaps, as in a real portal.
         let all: Vec<u64> =
             (1..5).flat_map(|cluster| (0..137).map(move |id| cluster * cluster * 10_000 + id * 3)).collect();
         for count in [1, 2, 3, 8, 50] {
             let first = all[0];
             let last = all[all.len() - 1];
-            let mut ranges = cut(first, last, count);
+            let mut ranges = split_evenly(first, last, count);
             ranges[0].after = Some((first - 1).to_string());
             let mut found = read(&all, ranges, 8);
             found.sort_unstable();
@@ -137,10 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn disorder_is_seen() {
-        let range = Range { after: Some("5".to_owned()), until: None, done: false };
-        assert!(range.holds(&ids(6..=9)));
-        assert!(!range.holds(&ids(5..=9)));
-        assert!(!range.holds(&["9".to_owned(), "10".to_owned(), "8".to_owned()]));
+    fn ids_out_of_order_are_detected() {
+        let range = IdRange { after: Some("5".to_owned()), until: None, done: false };
+        assert!(range.is_followed_by(&ids(6..=9)));
+        assert!(!range.is_followed_by(&ids(5..=9)));
+        assert!(!range.is_followed_by(&["9".to_owned(), "10".to_owned(), "8".to_owned()]));
     }
 }

@@ -1,56 +1,56 @@
-//! Where a stream's reading stands: the state that commits with its rows.
+//! How far a stream was read: the state that is committed with its rows.
 
 use std::collections::BTreeSet;
 
 use plugin_sdk::prelude::*;
 
-use super::ranges::Range;
+use super::ranges::IdRange;
 use crate::time;
 
 /// The version of the state that this plugin writes.
 const VERSION: u32 = 1;
 
-/// Where a stream's reading stands.
+/// How far a stream was read. Warehouses store it as JSON: its field names must not change within one version.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct State {
+pub(super) struct StreamState {
     version: u32,
     pub(super) phase: Phase,
-    /// What every record was read with: `property:type`, and the streams read with it. Where more is asked for, the
-    /// list is read anew, so that old records get what they lack.
+    /// What every record was read with: its properties as `property:type`, and the links and histories. If more is
+    /// wanted, everything is listed again, so that records read earlier get it too.
     covers: BTreeSet<String>,
-    /// When the last full reading began, in milliseconds since 1970.
+    /// When the last full read started, in milliseconds since 1970.
     pub(super) swept: i64,
 }
 
-/// How it is read. Instants are milliseconds since 1970, by the server's clock.
+/// What is being read. Times are milliseconds since 1970, by HubSpot's clock.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Phase {
-    /// A full reading: the live records, in ranges of ids.
+    /// A full read: the list of records that are not deleted, in ranges of ids.
     List {
-        /// What is left of the list.
-        ranges: Vec<Range>,
-        /// Whether it was cut into ranges.
+        /// The parts of the list that are left.
+        ranges: Vec<IdRange>,
+        /// Whether the list was split into ranges.
         is_split: bool,
-        /// When it began: what changed since is asked for afterwards.
+        /// When the full read started. Changes since then are read afterwards.
         started: i64,
     },
-    /// A full reading: the deleted records.
+    /// A full read: the list of deleted records.
     Archived {
-        /// The last id of the page before.
+        /// The cursor of the next page.
         after: Option<String>,
         /// Whether there is no further page.
         done: bool,
-        /// When the full reading began.
+        /// When the full read started.
         started: i64,
     },
-    /// Records changed since an instant.
+    /// A search for changed records.
     Changes {
-        /// That instant.
+        /// The search finds records that changed from this time on.
         from: i64,
-        /// When they were asked for: the next run asks from here on.
+        /// When the search started. The next run searches from here.
         until: i64,
-        /// Of those, records after this id.
+        /// The search continues after this id.
         after: Option<String>,
         /// Whether there is no further page.
         done: bool,
@@ -58,45 +58,48 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    /// A full reading from its start.
+    /// The start of a full read.
     pub(super) fn list(started: i64) -> Self {
-        Self::List { ranges: vec![Range::default()], is_split: false, started }
+        Self::List { ranges: vec![IdRange::default()], is_split: false, started }
     }
 
-    /// What changed from an instant (HubSpot answers a search from 1970 with 500) until now: to the end of the second
-    /// that the server just told.
+    /// The start of a search for changes from a time until now. HubSpot answers a search from 0 with status 500, and its
+    /// clock has whole seconds: `until` is the end of the current one.
     pub(super) fn changes(from: i64, now: i64) -> Self {
         Self::Changes { from: from.max(1), until: now + 999, after: None, done: false }
     }
 }
 
-/// The version of a state, whatever else it holds.
+/// The version of a state, read before everything else.
 #[derive(Deserialize)]
-struct Versioned {
+struct StateVersion {
     version: u32,
 }
 
-impl State {
-    /// From the stored state, if it serves; else a full reading. Also says whether that begins now.
+impl StreamState {
+    /// Continues from the stored state, or starts a full read if there is none or it covers too little. The second value
+    /// is whether a full read starts.
     pub(super) fn open(selection: &Selection, now: i64, covers: BTreeSet<String>) -> Result<(Self, bool)> {
-        let anew = |covers| (Self { version: VERSION, phase: Phase::list(now), covers, swept: now }, true);
-        let Some(Versioned { version }) = selection.state()? else { return Ok(anew(covers)) };
+        let full_read = |covers| (Self { version: VERSION, phase: Phase::list(now), covers, swept: now }, true);
+        let Some(StateVersion { version }) = selection.state()? else { return Ok(full_read(covers)) };
         if version > VERSION {
             let error = Error::config(format!(
-                "the cursor of `{}` was written by a newer plugin (version {version}, this one knows {VERSION})",
-                selection.stream
+                "the stored cursor was written by a newer version of the plugin (cursor version {version}, this plugin \
+                 reads {VERSION})"
             ));
-            return Err(error.hint("use that plugin, or read the stream anew with `--full-refresh`"));
+            return Err(
+                error.hint("use that version of the plugin, or read the stream from the start with `--full-refresh`")
+            );
         }
         let Some(stored) = selection.state::<Self>()?.filter(|stored| covers.is_subset(&stored.covers)) else {
-            return Ok(anew(covers));
+            return Ok(full_read(covers));
         };
-        let since = selection.since.as_deref().map(time::parse).transpose()?;
+        let since = selection.since.as_deref().map(time::parse_rfc3339).transpose()?;
         let phase = match stored.phase {
-            // What was read of a window need not be read again.
+            // A search that was interrupted continues after the last committed page.
             phase @ Phase::Changes { done: false, after: Some(_), .. } if since.is_none() => phase,
             Phase::Changes { from, .. } => {
-                // A later instant than the cursor's must not skip what lies between.
+                // A `since` later than the cursor must not skip the changes between them.
                 Phase::changes(since.map_or(from, |since| since.min(from)), now)
             }
             phase => phase,

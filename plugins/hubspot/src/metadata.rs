@@ -1,13 +1,13 @@
-//! Owners, pipelines and property definitions: small streams that every run reads whole.
+//! Owners, pipelines and property definitions: small streams that every run replaces.
 
 use plugin_sdk::prelude::*;
 
-use crate::answers::{checked, sure};
 use crate::config::Config;
-use crate::streams::Objects;
+use crate::responses::{checked, read_with_retry};
+use crate::streams::ObjectTypes;
 use crate::{CONNECTION, GENERAL};
 
-/// The standard objects that have pipelines.
+/// The standard object types that have pipelines.
 const WITH_PIPELINES: [&str; 2] = ["deals", "tickets"];
 
 fn owners() -> JsonTable {
@@ -61,53 +61,55 @@ fn schema(stream: &str) -> Schema {
     }
 }
 
-/// The small streams.
+/// The streams that this module reads.
 pub(crate) fn discover() -> Vec<StreamInfo> {
     let stream = |name: &str, scope: &str| StreamInfo::new(name, &schema(name)).replaced().scope(scope);
     vec![
         stream("owners", "crm.objects.owners.read"),
         stream("pipelines", "crm.objects.deals.read"),
-        stream("properties", "that of each object").on_request(),
+        stream("properties", "the scope of each object").on_request(),
     ]
 }
 
-/// One list to read: its path, how its rows are decoded, the scope it needs.
-struct List {
+/// A list to read.
+struct MetadataList {
     path: String,
     archived: bool,
     table: JsonTable,
     scope: &'static str,
 }
 
-/// Reads one small stream, list by list.
-pub(crate) struct SmallReader {
+/// Reads one stream, list by list.
+pub(crate) struct MetadataReader {
     stream: String,
-    lists: Vec<List>,
+    /// The lists that are left; the last one is read next.
+    lists: Vec<MetadataList>,
+    /// The cursor of the list that is being read.
     after: Option<String>,
 }
 
-impl SmallReader {
-    /// A reader of `owners`, `pipelines` or `properties`; of the latter two for the objects that are selected.
-    pub(crate) fn open(config: &Config, objects: &Objects, selection: &Selection) -> Result<Self> {
+impl MetadataReader {
+    /// A reader of `owners`, `pipelines` or `properties`; the latter two of the selected object types.
+    pub(crate) fn open(config: &Config, types: &ObjectTypes, selection: &Selection) -> Result<Self> {
         let version = &config.api_version;
-        let selected = || objects.0.iter().filter(|object| selection.streams.iter().any(|s| *s == object.stream));
-        let list = |path: String, table: JsonTable, scope| List { path, archived: false, table, scope };
-        let mut lists: Vec<List> = match selection.stream.as_str() {
+        let selected = || types.0.iter().filter(|object| selection.streams.iter().any(|s| *s == object.stream));
+        let list = |path: String, table: JsonTable, scope| MetadataList { path, archived: false, table, scope };
+        let mut lists: Vec<MetadataList> = match selection.stream.as_str() {
             "owners" => {
-                let list = |archived| List {
+                let list = |archived| MetadataList {
                     path: format!("/crm/owners/{version}"),
                     archived,
                     table: owners(),
                     scope: "crm.objects.owners.read",
                 };
-                // Those who left still own records.
+                // Archived owners too: people who left still own records.
                 vec![list(true), list(false)]
             }
             "pipelines" => {
                 let has_pipelines = |path: &str| WITH_PIPELINES.contains(&path) || path.starts_with("2-");
-                let with = selected().filter(|object| has_pipelines(&object.path));
+                let objects = selected().filter(|object| has_pipelines(&object.path));
                 let path = |path: &str| format!("/crm/pipelines/{version}/{path}");
-                with.map(|object| list(path(&object.path), stages(&object.stream), object.scope)).collect()
+                objects.map(|object| list(path(&object.path), stages(&object.stream), object.scope)).collect()
             }
             "properties" => {
                 let path = |path: &str| format!("/crm/properties/{version}/{path}");
@@ -116,6 +118,7 @@ impl SmallReader {
             other => return Err(Error::config(format!("HubSpot has no stream `{other}`"))),
         };
         if lists.is_empty() {
+            // Without a selected object type, deals.
             let path = format!("/crm/{}/{version}/deals", selection.stream);
             let table = if selection.stream == "pipelines" { stages("deals") } else { properties("deals") };
             lists.push(list(path, table, "crm.objects.deals.read"));
@@ -124,7 +127,7 @@ impl SmallReader {
     }
 }
 
-impl Reader for SmallReader {
+impl Reader for MetadataReader {
     fn next(&mut self) -> Result<Page> {
         let Some(list) = self.lists.last() else { return Ok(Page::new().done(true)) };
         let mut request = Request::get(&list.path).bucket(GENERAL);
@@ -134,13 +137,13 @@ impl Reader for SmallReader {
         if let Some(after) = &self.after {
             request = request.query("after", after);
         }
-        let read = |answer| {
-            let answer = checked(answer, list.scope)?;
-            Ok((list.table.decode(&answer)?, answer.get("/paging/next/after")))
+        let read = |response| {
+            let response = checked(response, list.scope)?;
+            Ok((list.table.decode(&response)?, response.get("/paging/next/after")))
         };
-        let (table, next) = sure(request.clone().send(CONNECTION)?, &request, read, |_| true)?;
+        let (table, next) = read_with_retry(request.clone().send(CONNECTION)?, &request, read, |_| true)?;
         if next.is_some() && next == self.after {
-            return Err(Error::data(format!("{}: HubSpot repeats a page", list.path)));
+            return Err(Error::data(format!("{}: HubSpot returned the same page twice", list.path)));
         }
         let page = Page::new().rows(&self.stream, &schema(&self.stream), table);
         self.after = next;
