@@ -1,4 +1,5 @@
-//! Source: a CSV file that the pipeline grants. An ungranted file is an empty stream, so that models find its table.
+//! Source: a CSV file that the pipeline grants. Without a granted file the stream is empty, so that its table exists for
+//! models.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +10,20 @@ use plugin_sdk::source::CsvReader;
 /// Settings of the CSV source.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 struct Config {
-    /// The stream's name.
-    #[serde(default = "stream")]
+    /// The name of the stream.
+    #[serde(default = "default_stream")]
     #[schemars(regex(pattern = r"^[a-z0-9_]+$"))]
     stream: String,
-    /// The columns that the header must name, with their types.
+    /// The columns that the header must name, each with its type.
     columns: BTreeMap<String, ColumnType>,
     /// The columns that identify a row.
     primary_key: Vec<String>,
-    /// What separates the cells.
+    /// The character that separates the cells.
     #[serde(default = "comma")]
     delimiter: char,
 }
 
-fn stream() -> String {
+fn default_stream() -> String {
     "file".to_owned()
 }
 
@@ -30,21 +31,21 @@ fn comma() -> char {
     ','
 }
 
-/// A column's type.
+/// The type of a column.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum ColumnType {
     /// Text.
     Text,
-    /// A number, kept exactly.
+    /// A number, stored exactly.
     Decimal,
     /// A whole number.
     Integer,
     /// `true` or `false`.
     Bool,
-    /// A day, or a month, which stands for its first day.
+    /// A day such as `2026-10-31`, or a month such as `2026-10`, which is stored as its first day.
     Date,
-    /// An instant.
+    /// A time in RFC 3339, such as `2026-10-31T12:00:00Z`.
     Timestamp,
 }
 
@@ -73,7 +74,8 @@ impl Source for Csv {
             Field::new(name, data_type)
         };
         if let Some(unknown) = config.primary_key.iter().find(|key| !config.columns.contains_key(*key)) {
-            return Err(Error::config(format!("the primary key `{unknown}` is not among `columns`")));
+            let error = Error::config(format!("`primary_key` names `{unknown}`, which is not one of `columns`"));
+            return Err(error.hint(format!("add `{unknown} = \"text\"` to `columns`, or remove it from `primary_key`")));
         }
         let key: Vec<_> = config.primary_key.iter().map(String::as_str).collect();
         let schema = Schema::new(config.columns.iter().map(field).collect(), &key);
@@ -95,7 +97,7 @@ impl Source for Csv {
         let reader = if is_granted("file")? {
             Some(CsvReader::open("file", &self.schema, self.config.delimiter)?)
         } else {
-            log::warn("no file is granted: the stream is empty");
+            log::warn(&format!("stream `{}` is empty: no file is granted", self.config.stream));
             None
         };
         Ok(Box::new(FileReader { reader, stream: self.config.stream.clone(), schema: self.schema.clone() }))
