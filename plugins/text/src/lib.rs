@@ -1,4 +1,4 @@
-//! Rule: trims, normalises and formats text columns, each by its own list of steps.
+//! Rule: trims, normalizes and formats text columns, each with its own list of steps.
 
 mod steps;
 
@@ -11,15 +11,15 @@ use steps::Step;
 /// Settings of the rule.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Config {
-    /// The steps of each column, in order.
+    /// The columns to clean, each with its steps in order.
     columns: BTreeMap<String, Vec<Step>>,
 }
 
-struct Text {
+struct TextRule {
     columns: Vec<(TextColumn, String, Vec<Step>)>,
 }
 
-impl Rule for Text {
+impl Rule for TextRule {
     type Config = Config;
 
     fn open(config: Config, input: &Schema) -> Result<Self> {
@@ -40,9 +40,10 @@ impl Rule for Text {
                     built.push(None);
                     continue;
                 };
-                let (text, readable) = steps::run(steps, value);
-                if !readable {
-                    patch.note(row, Some(name), "unreadable", format!("`{value}` is left as it is"));
+                let (text, is_valid) = steps::run(steps, value);
+                if !is_valid {
+                    let message = format!("`{value}` is not a valid phone number: not changed");
+                    patch.note(row, Some(name), "unreadable", message);
                 }
                 built.push(Some(&*text).filter(|text| !text.is_empty()));
             }
@@ -52,4 +53,4 @@ impl Rule for Text {
     }
 }
 
-export_rule!(Text);
+export_rule!(TextRule);

@@ -1,37 +1,38 @@
-//! The steps: each takes a text and gives back a better one.
+//! The steps that clean a text.
 
 use std::borrow::Cow;
 
 use plugin_sdk::prelude::*;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-/// One step.
+/// A step that cleans a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Step {
-    /// No space at the ends.
+    /// Remove spaces at the start and end.
     Trim,
-    /// One space where there were several.
+    /// Leave single spaces between words, none at the start and end.
     CollapseSpaces,
-    /// Unicode's composed form: one letter for a letter and its accent.
+    /// Unicode's composed form (NFC): one character for a letter with its accent.
     Nfc,
     /// Lower case.
     Lower,
     /// Upper case.
     Upper,
-    /// A person's name: capitals first, also after `-` and `'`, but for `da`, `de`, `do`, `das`, `dos`, `e` before
-    /// another word, as in the last name `de Freitas`; a name of one word is none of these. A word that is neither all
-    /// lower nor all upper case is left to whoever wrote it so.
+    /// A person's name: each word starts with a capital, also after `-` and `'`. In a name of several words, the
+    /// particles `da`, `de`, `do`, `das`, `dos` and `e` are lower case. A word of mixed case, such as `McDonald`, is not
+    /// changed.
     NameCase,
-    /// A Brazilian phone number as E.164; one that cannot be read stays, with a note.
+    /// A phone number in E.164; a number without a country code is Brazilian. A number that is not valid is not changed,
+    /// and gets a note.
     PhoneBr,
 }
 
-/// Runs the steps; false where a step could not read the text, which then stays as it was before that step. What no step
-/// changes is not copied.
+/// Runs the steps on a text. The second value is false if the text is not a valid phone number; that step then does not
+/// change it. A text that no step changes is not copied.
 pub(crate) fn run<'a>(steps: &[Step], text: &'a str) -> (Cow<'a, str>, bool) {
     let mut text = Cow::Borrowed(text);
-    let mut readable = true;
+    let mut is_valid = true;
     for step in steps {
         let changed = match step {
             Step::Trim => Some(text.trim()).filter(|trimmed| trimmed.len() < text.len()).map(str::to_owned),
@@ -42,24 +43,24 @@ pub(crate) fn run<'a>(steps: &[Step], text: &'a str) -> (Cow<'a, str>, bool) {
             Step::NameCase => Some(name_case(&text)),
             Step::PhoneBr => {
                 let phone = phone(&text);
-                readable &= phone.is_some() || text.is_empty();
+                is_valid &= phone.is_some() || text.is_empty();
                 phone
             }
         };
         text = changed.map_or(text, Cow::Owned);
     }
-    (text, readable)
+    (text, is_valid)
 }
 
-/// Whether there is one space, and no other, between words and none around them.
+/// Whether words are separated by exactly one space, with none at the start and end.
 fn is_collapsed(text: &str) -> bool {
-    let mut before = ' ';
-    let is_whole = text.chars().all(|letter| {
-        let fits = !letter.is_whitespace() || (letter == ' ' && before != ' ');
-        before = letter;
+    let mut previous = ' ';
+    let has_single_spaces = text.chars().all(|letter| {
+        let fits = !letter.is_whitespace() || (letter == ' ' && previous != ' ');
+        previous = letter;
         fits
     });
-    is_whole && (text.is_empty() || before != ' ')
+    has_single_spaces && (text.is_empty() || previous != ' ')
 }
 
 fn collapse(text: &str) -> String {
@@ -74,27 +75,27 @@ fn collapse(text: &str) -> String {
 }
 
 fn name_case(text: &str) -> String {
-    // No Brazilian first name begins with a particle, so that one that leads is of a last name.
-    let is_alone = !text.contains(' ');
+    // A particle at the start belongs to a last name, since no Brazilian first name is a particle. A single word is a name.
+    let is_single_word = !text.contains(' ');
     let mut name = String::with_capacity(text.len());
-    for (place, word) in text.split(' ').enumerate() {
-        if place > 0 {
+    for (index, word) in text.split(' ').enumerate() {
+        if index > 0 {
             name.push(' ');
         }
         let lower = word.to_lowercase();
-        if !is_alone && ["da", "de", "do", "das", "dos", "e"].contains(&lower.as_str()) {
+        if !is_single_word && ["da", "de", "do", "das", "dos", "e"].contains(&lower.as_str()) {
             name.push_str(&lower);
         } else if word != lower && word != word.to_uppercase() {
             name.push_str(word);
         } else {
-            let mut begins = true;
+            let mut is_start = true;
             for letter in lower.chars() {
-                if begins {
+                if is_start {
                     name.extend(letter.to_uppercase());
                 } else {
                     name.push(letter);
                 }
-                begins = ['-', '\'', '’'].contains(&letter);
+                is_start = ['-', '\'', '’'].contains(&letter);
             }
         }
     }
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_tidied() {
+    fn steps_clean_text() {
         check(&[Step::Trim, Step::CollapseSpaces], "  Ana   Maria ", "Ana Maria");
         check(&[Step::CollapseSpaces], "Ana\u{a0}Maria ", "Ana Maria");
         check(&[Step::CollapseSpaces], "", "");
@@ -125,14 +126,14 @@ mod tests {
         check(&[Step::NameCase], "MARIA DA SILVA E SOUZA", "Maria da Silva e Souza");
         check(&[Step::NameCase], "ANA-MARIA d'ávila", "Ana-Maria D'Ávila");
         check(&[Step::NameCase], "Ronald McDonald", "Ronald McDonald");
-        // A last name alone; a particle alone is a name, or an initial.
+        // A last name with a particle; and a particle that is the whole name.
         check(&[Step::NameCase], "DE FREITAS", "de Freitas");
         check(&[Step::NameCase], "Dos Santos e silva", "dos Santos e Silva");
         check(&[Step::NameCase], "e", "E");
     }
 
     #[test]
-    fn brazilian_phones_become_e164() {
+    fn phone_numbers_become_e164() {
         check(&[Step::PhoneBr], "(11) 98765-4321", "+5511987654321");
         check(&[Step::PhoneBr], "+55 11 987654321", "+5511987654321");
         check(&[Step::PhoneBr], "11987654321", "+5511987654321");
