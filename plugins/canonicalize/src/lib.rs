@@ -1,63 +1,71 @@
-//! Rule: a column's spellings → canonical values, by a map file and, above a threshold, by likeness. A spelling that is
-//! not found stays, and is reported; one that was found by likeness is reported too.
+//! Rule: replaces the spellings of a column by canonical values, by a map file and, above a threshold, by similarity.
+//! Values that are not in the map get a note.
 
-mod likeness;
 mod map;
+mod similarity;
 
 use std::collections::HashMap;
 
 use plugin_sdk::files;
 use plugin_sdk::prelude::*;
 
-use map::{Found, Map};
+use map::{Lookup, SpellingMap};
 
 /// Settings of the rule.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Config {
     /// The column to clean.
     column: String,
-    /// How like a spelling of the map another must be to count as it, from 0.5 to 1; 0.85 is a letter or two of ten.
-    /// Without it only the map's own spellings are found.
+    /// How similar a value must be to a spelling of the map to count as that spelling, from 0.5 to 1. With 0.85, one or
+    /// two of ten letters may differ. Without it, only spellings in the map are replaced.
     #[schemars(range(min = 0.5, max = 1.0))]
     threshold: Option<f64>,
 }
 
-/// The granted file: CSV with the columns `raw` and `canonical`.
+/// The name of the granted file: a CSV with the columns `raw` and `canonical`.
 const MAP: &str = "map";
 
 struct Canonicalize {
     column: TextColumn,
     name: String,
-    map: Map,
+    map: SpellingMap,
     threshold: Option<f64>,
-    /// Spellings looked up so far: a column has few.
-    found: HashMap<String, Verdict>,
+    /// The values looked up so far: a column has few different ones.
+    cache: HashMap<String, Replacement>,
 }
 
-/// What becomes of a spelling.
-struct Verdict {
-    canonical: String,
-    remark: Option<Remark>,
+/// The new value for a spelling, and the note on it.
+struct Replacement {
+    value: String,
+    note: Option<ValueNote>,
 }
 
-/// A note's code, message and confidence.
-type Remark = (&'static str, String, Option<f64>);
+/// The note on a value.
+struct ValueNote {
+    code: &'static str,
+    message: String,
+    confidence: Option<f64>,
+}
 
-impl Verdict {
-    fn of(value: &str, found: Found) -> Self {
-        let (canonical, remark) = match found {
-            Found::Known(canonical) => (canonical, None),
-            Found::Alike(canonical, likeness) => {
-                let message = format!("`{value}` is taken for `{canonical}`");
-                (canonical, Some(("alike", message, Some(likeness))))
+impl Replacement {
+    fn new(value: &str, lookup: Lookup) -> Self {
+        let unchanged =
+            |code, message| Self { value: value.to_owned(), note: Some(ValueNote { code, message, confidence: None }) };
+        match lookup {
+            Lookup::InMap(canonical) => Self { value: canonical, note: None },
+            Lookup::Similar(canonical, similarity) => {
+                let message = format!("`{value}` was replaced by `{canonical}`, which is spelled similarly");
+                Self {
+                    value: canonical,
+                    note: Some(ValueNote { code: "alike", message, confidence: Some(similarity) }),
+                }
             }
-            Found::Between(first, second) => {
-                let message = format!("`{value}` is like `{first}` and like `{second}`: add it to the map");
-                (value.to_owned(), Some(("ambiguous", message, None)))
-            }
-            Found::Unknown => (value.to_owned(), Some(("unknown_value", format!("`{value}` is not in the map"), None))),
-        };
-        Self { canonical, remark }
+            Lookup::Ambiguous(first, second) => unchanged(
+                "ambiguous",
+                format!("`{value}` is spelled like `{first}` and `{second}`: not changed; add it to the map"),
+            ),
+            Lookup::Unknown => unchanged("unknown_value", format!("`{value}` is not in the map: not changed")),
+        }
     }
 }
 
@@ -70,8 +78,8 @@ impl Rule for Canonicalize {
 
     fn open(config: Config, input: &Schema) -> Result<Self> {
         let Config { column: name, threshold } = config;
-        let map = Map::parse(&files::read_text(MAP)?, MAP)?;
-        Ok(Self { column: input.text(&name)?, name, map, threshold, found: HashMap::new() })
+        let map = SpellingMap::parse(&files::read_text(MAP)?, MAP)?;
+        Ok(Self { column: input.text(&name)?, name, map, threshold, cache: HashMap::new() })
     }
 
     fn plan(&self) -> Plan {
@@ -85,21 +93,21 @@ impl Rule for Canonicalize {
                 built.push(value);
                 continue;
             };
-            let verdict = match self.found.get(value) {
-                Some(verdict) => verdict,
+            let replacement = match self.cache.get(value) {
+                Some(replacement) => replacement,
                 None => {
-                    let verdict = Verdict::of(value, self.map.find(value, self.threshold));
-                    self.found.entry(value.to_owned()).or_insert(verdict)
+                    let replacement = Replacement::new(value, self.map.find(value, self.threshold));
+                    self.cache.entry(value.to_owned()).or_insert(replacement)
                 }
             };
-            if let Some((code, message, confidence)) = &verdict.remark {
+            if let Some(ValueNote { code, message, confidence }) = &replacement.note {
                 let name = Some(self.name.as_str());
                 match confidence {
-                    Some(sure) => patch.note_with_confidence(row, name, code, message.as_str(), *sure),
+                    Some(confidence) => patch.note_with_confidence(row, name, code, message.as_str(), *confidence),
                     None => patch.note(row, name, code, message.as_str()),
                 }
             }
-            built.push(Some(&verdict.canonical));
+            built.push(Some(&replacement.value));
         }
         patch.set(self.column, built);
         Ok(())
@@ -118,13 +126,13 @@ mod tests {
     fn check(config: Value, value: &str, expected: &str, noted: &[(usize, &str)]) {
         let companies = Schema::new(vec![Field::text("id"), Field::text("specialty")], &["id"]);
         let trial = Trial::new(super::component(), companies).file("map", MAP);
-        let outcome = trial.run(config, json!([{ "specialty": value }, { "specialty": null }])).expect("a rule");
-        assert_eq!(outcome.column("specialty"), json!([expected, null]), "{value}");
-        assert_eq!(outcome.noted(), noted, "{value}");
+        let output = trial.run(config, json!([{ "specialty": value }, { "specialty": null }])).expect("a valid config");
+        assert_eq!(output.column("specialty"), json!([expected, null]), "{value}");
+        assert_eq!(output.noted(), noted, "{value}");
     }
 
     #[test]
-    fn spellings_are_found() {
+    fn spellings_are_replaced_by_canonical_values() {
         let config = || json!({ "column": "specialty", "threshold": 0.8 });
         check(config(), "NEURO", "Neurologia", &[]);
         check(config(), " neurología ", "Neurologia", &[]);
