@@ -1,27 +1,27 @@
-//! Settings of the rule, and the inputs that it reads.
+//! The pipeline's `config` of the rule, and the names of its inputs.
 
 use plugin_sdk::prelude::*;
 
-/// The links that there are: which record leads to which target.
+/// The existing links from records to targets.
 pub(crate) const LINKS: &str = "links";
-/// Which record leads to which third one, such as a deal to its contact.
+/// Links from records to related records, such as from deals to contacts.
 pub(crate) const NEAR: &str = "near";
-/// Which third one leads to which target, such as a contact to its company.
+/// Links from related records to targets, such as from contacts to companies.
 pub(crate) const FAR: &str = "far";
-/// The targets, for what records mention of them.
+/// The targets, with the texts by which records mention them.
 pub(crate) const TARGETS: &str = "targets";
-/// Which targets merged into which.
+/// Which targets were merged into which.
 pub(crate) const TARGET_MERGES: &str = "target_merges";
-/// Which third ones merged into which.
+/// Which related records were merged into which.
 pub(crate) const NEAR_MERGES: &str = "near_merges";
 
 /// Settings of the rule.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(crate) struct Config {
-    /// The text column that the rule adds: the target of a record that had none, by the evidence.
+    /// The text column that the rule adds: the target of a record without a link.
     #[serde(default = "column")]
     pub(crate) column: String,
-    /// Of several targets only those count that the record mentions.
+    /// Only consider targets that the record mentions.
     pub(crate) mentions: Option<Mentions>,
 }
 
@@ -33,8 +33,8 @@ fn column() -> String {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Mentions {
-    /// A text column of the record …
+    /// The text column of the record that mentions a target.
     pub(crate) column: String,
-    /// … that holds what this column of the target says.
+    /// The column of the target with the text that records mention.
     pub(crate) target: String,
 }

@@ -1,84 +1,96 @@
-//! What points from a record without a link to its target, and when it is unambiguous.
+//! Finds the target of a record without a link through its related records.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use plugin_sdk::text::fold;
 
-/// How sure a target is that both ways lead to, and one that a single way leads to.
-const BOTH: f64 = 0.98;
-const ONE: f64 = 0.9;
+/// The confidence in a target that was found in both ways, and in one that was found in one way.
+const BOTH_WAYS: f64 = 0.98;
+const ONE_WAY: f64 = 0.9;
+
+/// The two ways to find a target, as the journal explains them.
+const BY_RELATED: &str = "a related record is linked to it";
+const BY_SIBLINGS: &str = "other records with the same related record are linked to it";
 
 /// Links from ids to ids.
 pub(crate) type Links = HashMap<String, BTreeSet<String>>;
 
-/// What is known of the records around.
+/// The links between records, related records and targets.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
+    /// Targets by record.
     pub(crate) links: Links,
+    /// Related records by record.
     pub(crate) near: Links,
+    /// Targets by related record.
     pub(crate) far: Links,
     pub(crate) target_merges: HashMap<String, String>,
     pub(crate) near_merges: HashMap<String, String>,
-    /// What a target is called where records mention it.
-    pub(crate) called: HashMap<String, String>,
-    /// Records by the third one that they lead to.
-    back: Links,
+    /// The text by which records mention a target.
+    pub(crate) target_texts: HashMap<String, String>,
+    /// Records by related record.
+    siblings: Links,
 }
 
-/// What the evidence says of a record.
+/// The result of the search for a record's target.
 #[derive(Debug)]
-pub(crate) enum Found {
-    /// One target, how sure, and why.
-    One(String, f64, String),
-    /// Several.
+pub(crate) enum TargetSearch {
+    /// One target.
+    One {
+        target: String,
+        confidence: f64,
+        /// How it was found.
+        reason: String,
+    },
+    /// Several targets: how many.
     Several(usize),
-    /// None.
-    Nothing,
+    /// No target.
+    None,
 }
 
 impl Evidence {
-    /// To be called once all inputs are read.
+    /// Applies the merges. Call it once, after all inputs are read.
     pub(crate) fn finish(&mut self) {
-        for (record, thirds) in &self.near {
-            for third in thirds {
-                self.back.entry(survivor(&self.near_merges, third)).or_default().insert(record.clone());
+        for (record, related) in &self.near {
+            for related in related {
+                self.siblings.entry(survivor(&self.near_merges, related)).or_default().insert(record.clone());
             }
         }
-        // A merged third one's links are its survivor's.
-        for (third, targets) in std::mem::take(&mut self.far) {
-            self.far.entry(survivor(&self.near_merges, &third)).or_default().extend(targets);
+        // The links of a merged related record become those of its survivor.
+        for (related, targets) in std::mem::take(&mut self.far) {
+            self.far.entry(survivor(&self.near_merges, &related)).or_default().extend(targets);
         }
     }
 
-    /// What points from a record to a target; `text` is where it may mention one.
-    pub(crate) fn find(&self, record: &str, text: Option<&str>) -> Found {
-        let mut ways: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-        for third in self.near.get(record).into_iter().flatten() {
-            let third = survivor(&self.near_merges, third);
-            for target in self.far.get(&third).into_iter().flatten() {
-                ways.entry(survivor(&self.target_merges, target)).or_default().insert("its own link");
+    /// Searches for the target of a record. If `text` is given, it must mention the target.
+    pub(crate) fn find(&self, record: &str, text: Option<&str>) -> TargetSearch {
+        let mut candidates: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for related in self.near.get(record).into_iter().flatten() {
+            let related = survivor(&self.near_merges, related);
+            for target in self.far.get(&related).into_iter().flatten() {
+                candidates.entry(survivor(&self.target_merges, target)).or_default().insert(BY_RELATED);
             }
-            let others = self.back.get(&third).into_iter().flatten().filter(|other| *other != record);
-            for target in others.filter_map(|other| self.links.get(other)).flatten() {
-                ways.entry(survivor(&self.target_merges, target)).or_default().insert("its other records");
+            let siblings = self.siblings.get(&related).into_iter().flatten().filter(|other| *other != record);
+            for target in siblings.filter_map(|other| self.links.get(other)).flatten() {
+                candidates.entry(survivor(&self.target_merges, target)).or_default().insert(BY_SIBLINGS);
             }
         }
-        if let Some(text) = text.filter(|_| !self.called.is_empty()) {
+        if let Some(text) = text.filter(|_| !self.target_texts.is_empty()) {
             let text = format!(" {} ", fold(text));
-            ways.retain(|target, _| {
-                self.called.get(target).is_some_and(|called| text.contains(&format!(" {} ", fold(called))))
+            candidates.retain(|target, _| {
+                let mentioned = self.target_texts.get(target);
+                mentioned.is_some_and(|mentioned| text.contains(&format!(" {} ", fold(mentioned))))
             });
         }
-        let count = ways.len();
-        let mut ways = ways.into_iter();
-        match (ways.next(), count) {
-            (Some((target, by)), 1) => {
-                let by: Vec<_> = by.into_iter().collect();
-                let sure = if by.len() > 1 { BOTH } else { ONE };
-                Found::One(target, sure, by.join(" and "))
+        let count = candidates.len();
+        match (candidates.pop_first(), count) {
+            (Some((target, ways)), 1) => {
+                let confidence = if ways.len() > 1 { BOTH_WAYS } else { ONE_WAY };
+                let reason = ways.into_iter().collect::<Vec<_>>().join(", and ");
+                TargetSearch::One { target, confidence, reason }
             }
-            (None, _) => Found::Nothing,
-            _ => Found::Several(count),
+            (None, _) => TargetSearch::None,
+            _ => TargetSearch::Several(count),
         }
     }
 

@@ -1,6 +1,6 @@
-//! Rule, table scope: a record without a link, such as a deal without its company, gets the one that the records around
-//! it point to, where they point to one alone. The target is written into a column of its own, with how sure it is and
-//! why.
+//! Rule, table scope: finds the missing link of a record, such as the company of a deal, through related records, if they
+//! all point to one target. The target is written to a column of its own, with a note that has the confidence and the
+//! reason.
 
 mod config;
 mod evidence;
@@ -10,21 +10,24 @@ use std::vec::IntoIter;
 use plugin_sdk::prelude::*;
 
 use config::{Config, FAR, LINKS, NEAR, NEAR_MERGES, TARGET_MERGES, TARGETS};
-use evidence::{Evidence, Found};
+use evidence::{Evidence, TargetSearch};
 
-/// Records that one page of verdicts speaks of.
-const PAGE: usize = 10_000;
+/// The records of one page of verdicts.
+const PAGE_RECORDS: usize = 10_000;
 
 struct Link {
+    /// The column that the rule adds, and its name.
     added: TextColumn,
-    name: String,
+    added_name: String,
+    /// The column that mentions targets.
     text: Option<TextColumn>,
-    /// The two columns of each input that are read.
+    /// The two columns that are read of each input.
     inputs: Vec<(&'static str, TextColumn, TextColumn)>,
     evidence: Evidence,
-    /// Records without a link, each with the text that may mention its target.
-    open: Vec<(Key, Option<String>)>,
-    verdicts: Option<IntoIter<(Key, Option<String>)>>,
+    /// The records without a link, each with the text that may mention its target.
+    unlinked: Vec<(Key, Option<String>)>,
+    /// The same records, once all inputs are read.
+    remaining: Option<IntoIter<(Key, Option<String>)>>,
 }
 
 impl Rule for Link {
@@ -44,7 +47,7 @@ impl Rule for Link {
     fn adds(config: &Config) -> Vec<Field> {
         vec![
             Field::text(&config.column)
-                .description("the target that the evidence points to, of a record without a link"),
+                .description("The target of a record without a link, found through related records"),
         ]
     }
 
@@ -60,14 +63,21 @@ impl Rule for Link {
         let mut text = None;
         if let Some(mentions) = &config.mentions {
             let targets = input.other(TARGETS).ok_or_else(|| {
-                Error::config("`mentions` needs the input `targets`")
-                    .hint("add `targets = \"source.stream\"` to the rule's `inputs`, or leave `mentions` out")
+                Error::config("`mentions` needs the input `targets`, which is not granted")
+                    .hint("add `targets = \"source.stream\"` to the rule's `inputs`, or remove `mentions`")
             })?;
             inputs.push((TARGETS, targets.text("id")?, targets.text(&mentions.target)?));
             text = Some(input.text(&mentions.column)?);
         }
-        let (name, evidence, open) = (config.column, Evidence::default(), Vec::new());
-        Ok(Self { added: input.text(&name)?, name, text, inputs, evidence, open, verdicts: None })
+        Ok(Self {
+            added: input.text(&config.column)?,
+            added_name: config.column,
+            text,
+            inputs,
+            evidence: Evidence::default(),
+            unlinked: Vec::new(),
+            remaining: None,
+        })
     }
 
     fn plan(&self) -> Plan {
@@ -79,14 +89,14 @@ impl Rule for Link {
         let Some((_, from, to)) = self.inputs.iter().find(|(name, ..)| *name == input) else { return Ok(()) };
         let pairs = rows.column(*from)?.iter().zip(rows.column(*to)?.iter());
         for (from, to) in pairs.filter_map(|(from, to)| Some((from?.to_owned(), to?.to_owned()))) {
-            let Evidence { links, near, far, target_merges, near_merges, called, .. } = &mut self.evidence;
+            let Evidence { links, near, far, target_merges, near_merges, target_texts, .. } = &mut self.evidence;
             match input {
                 LINKS => drop(links.entry(from).or_default().insert(to)),
                 NEAR => drop(near.entry(from).or_default().insert(to)),
                 FAR => drop(far.entry(from).or_default().insert(to)),
                 TARGET_MERGES => drop(target_merges.insert(from, to)),
                 NEAR_MERGES => drop(near_merges.insert(from, to)),
-                _ => drop(called.insert(from, to)),
+                _ => drop(target_texts.insert(from, to)),
             }
         }
         Ok(())
@@ -97,32 +107,38 @@ impl Rule for Link {
         for row in 0..rows.len() {
             let key = rows.key(row)?;
             if !self.evidence.is_linked(&key.to_string()) {
-                self.open.push((key, texts.as_ref().and_then(|texts| texts.get(row)).map(str::to_owned)));
+                self.unlinked.push((key, texts.as_ref().and_then(|texts| texts.get(row)).map(str::to_owned)));
             }
         }
         Ok(())
     }
 
     fn finish(&mut self) -> Result<Option<Verdicts>> {
-        if self.verdicts.is_none() {
+        if self.remaining.is_none() {
             self.evidence.finish();
-            self.verdicts = Some(std::mem::take(&mut self.open).into_iter());
+            self.remaining = Some(std::mem::take(&mut self.unlinked).into_iter());
         }
         let mut page = Verdicts::default();
-        while page.len() < PAGE {
-            let Some((key, text)) = self.verdicts.as_mut().and_then(Iterator::next) else { break };
-            // Where records mention their target, one that does not mentions none.
+        while page.len() < PAGE_RECORDS {
+            let Some((key, text)) = self.remaining.as_mut().and_then(Iterator::next) else { break };
+            // With `mentions`, a record without text mentions no target.
             let text = self.text.map(|_| text.as_deref().unwrap_or_default());
+            let column = Some(self.added_name.as_str());
             match self.evidence.find(&key.to_string(), text) {
-                Found::One(target, sure, why) => {
-                    let message = format!("`{target}`, by {why}");
+                TargetSearch::One { target, confidence, reason } => {
+                    let message = format!("linked to `{target}`: {reason}");
                     page.set(key.clone(), self.added, KeyPart::from(target.as_str()));
-                    page.note_with_confidence(key, Some(&self.name), "linked", message, sure);
+                    page.note_with_confidence(key, column, "linked", message, confidence);
                 }
-                Found::Several(count) => {
-                    page.note(key, Some(&self.name), "ambiguous_link", format!("{count} targets are as likely"));
+                TargetSearch::Several(count) => {
+                    let message = format!("related records point to {count} different targets: not linked");
+                    page.note(key, column, "ambiguous_link", message);
                 }
-                Found::Nothing => page.note(key, Some(&self.name), "no_evidence", "nothing points to a target"),
+                TargetSearch::None => {
+                    let mentioned = if text.is_some() { " that this record mentions" } else { "" };
+                    let message = format!("no related record points to a target{mentioned}: not linked");
+                    page.note(key, column, "no_evidence", message);
+                }
             }
         }
         Ok((!page.is_empty()).then_some(page))
@@ -136,7 +152,7 @@ mod tests {
     use plugin_sdk::prelude::*;
     use plugin_sdk::testing::{Trial, Value, json};
 
-    fn with(trial: Trial, input: &str, [from, to]: [&str; 2], pairs: &[[&str; 2]]) -> Trial {
+    fn with_input(trial: Trial, input: &str, [from, to]: [&str; 2], pairs: &[[&str; 2]]) -> Trial {
         let rows = pairs.iter().map(|pair| json!({ from: pair[0], to: pair[1] })).collect();
         trial.input(input, Schema::new(vec![Field::text(from), Field::text(to)], &[from]), rows)
     }
@@ -146,22 +162,23 @@ mod tests {
         let (ends, merges) = (["from_id", "to_id"], ["key", "survivor_key"]);
         let near = [["d1", "p1"], ["d2", "p1b"], ["d3", "p2"], ["d4", "p2"], ["d5", "p2"], ["d6", "p3"], ["d7", "p9"]];
         let trial = Trial::new(super::component(), deals);
-        let trial = with(trial, "links", ends, &[["d2", "c1"], ["d4", "c2"], ["d5", "c3"]]);
-        let trial = with(trial, "near", ends, &near);
-        let trial = with(trial, "far", ends, &[["p1", "c1b"], ["p3", "c1"]]);
-        let trial = with(trial, "target_merges", merges, &[["c1b", "c1"]]);
-        let trial = with(trial, "near_merges", merges, &[["p1b", "p1"]]);
-        let called = [["c1", "Neurologia"], ["c2", "Dor"], ["c3", "Ortopedia"]];
-        let trial = with(trial, "targets", ["id", "specialty"], &called);
-        // The second has a link, and is left alone.
-        let outcome = trial.run(config, json!([{ "id": id, "name": name }, { "id": "d2" }])).expect("a rule");
-        assert_eq!(outcome.column("linked_to"), json!([linked, null]), "{id} {name}");
-        assert_eq!(outcome.noted(), [(0, noted)], "{id} {name}");
-        assert_eq!(outcome.notes[0].confidence, confidence, "{id} {name}");
+        let trial = with_input(trial, "links", ends, &[["d2", "c1"], ["d4", "c2"], ["d5", "c3"]]);
+        let trial = with_input(trial, "near", ends, &near);
+        let trial = with_input(trial, "far", ends, &[["p1", "c1b"], ["p3", "c1"]]);
+        let trial = with_input(trial, "target_merges", merges, &[["c1b", "c1"]]);
+        let trial = with_input(trial, "near_merges", merges, &[["p1b", "p1"]]);
+        let texts = [["c1", "Neurologia"], ["c2", "Dor"], ["c3", "Ortopedia"]];
+        let trial = with_input(trial, "targets", ["id", "specialty"], &texts);
+        // `d2` has a link, so the rule does not change it.
+        let rows = json!([{ "id": id, "name": name }, { "id": "d2" }]);
+        let output = trial.run(config, rows).expect("a valid config");
+        assert_eq!(output.column("linked_to"), json!([linked, null]), "{id} {name}");
+        assert_eq!(output.noted(), [(0, noted)], "{id} {name}");
+        assert_eq!(output.notes[0].confidence, confidence, "{id} {name}");
     }
 
     #[test]
-    fn unambiguous_evidence_links() {
+    fn a_record_is_linked_if_one_target_is_found() {
         let mentions = || json!({ "mentions": { "column": "name", "target": "specialty" } });
         check(json!({}), ["d1", ""], Some("c1"), "linked", Some(0.98));
         check(mentions(), ["d1", "Consulta Neurologia - Ana"], Some("c1"), "linked", Some(0.98));
