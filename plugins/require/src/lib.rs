@@ -1,31 +1,31 @@
-//! Rule: records with missing fields are flagged with a note, or rejected.
+//! Rule: flags or rejects records in which a column is empty.
 
 use plugin_sdk::prelude::*;
 
 /// Settings of the rule.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Config {
-    /// The columns that must hold something; blanks count as nothing.
+    /// The text columns that must not be empty; spaces count as empty.
     columns: Vec<String>,
-    /// What happens to a record that lacks one.
+    /// What to do with a record in which a column is empty.
     #[serde(default)]
-    action: Action,
+    action: MissingAction,
 }
 
-/// What happens to a record that lacks a field.
+/// What to do with a record in which a column is empty.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Action {
-    /// It goes on, with a note.
+enum MissingAction {
+    /// Keep the record and write a note.
     #[default]
     Flag,
-    /// It goes to `_host.rejects`.
+    /// Move the record to `_host.rejects`.
     Reject,
 }
 
 struct Require {
     columns: Vec<(TextColumn, String)>,
-    action: Action,
+    action: MissingAction,
 }
 
 impl Rule for Require {
@@ -42,18 +42,18 @@ impl Rule for Require {
     }
 
     fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()> {
-        let mut refused = vec![false; rows.len()];
+        let mut rejected = vec![false; rows.len()];
         for (column, name) in &self.columns {
             for (row, value) in rows.column(*column)?.iter().enumerate() {
-                let present = value.is_some_and(|value| !value.trim().is_empty());
-                if present || refused[row] {
+                let is_present = value.is_some_and(|value| !value.trim().is_empty());
+                if is_present || rejected[row] {
                     continue;
                 }
                 let message = format!("`{name}` is empty");
                 match self.action {
-                    Action::Flag => patch.note(row, Some(name), "missing", message),
-                    Action::Reject => {
-                        refused[row] = true;
+                    MissingAction::Flag => patch.note(row, Some(name), "missing", message),
+                    MissingAction::Reject => {
+                        rejected[row] = true;
                         patch.reject(row, Some(name), "missing", message);
                     }
                 }
@@ -64,3 +64,28 @@ impl Rule for Require {
 }
 
 export_rule!(Require);
+
+#[cfg(test)]
+mod tests {
+    use plugin_sdk::prelude::*;
+    use plugin_sdk::testing::{RuleOutput, Trial, json};
+
+    fn run(action: &str) -> RuleOutput {
+        let people = Schema::new(vec![Field::text("id"), Field::text("name"), Field::text("email")], &["id"]);
+        let config = json!({ "columns": ["name", "email"], "action": action });
+        let rows = json!([{ "name": "Ana", "email": "ana@exemplo.com" }, { "name": " " }]);
+        Trial::new(super::component(), people).run(config, rows).expect("a valid config")
+    }
+
+    #[test]
+    fn each_empty_column_gets_a_note() {
+        let output = run("flag");
+        assert_eq!(output.noted(), [(1, "missing"), (1, "missing")]);
+        assert_eq!(output.notes[0].message, "`name` is empty");
+    }
+
+    #[test]
+    fn a_record_is_rejected_once() {
+        assert_eq!(run("reject").rejected(), [(1, "missing")]);
+    }
+}
