@@ -1,96 +1,96 @@
-//! The shape of a check in the pipeline: a kind, a column, and what the kind asks for beside them.
+//! The pipeline's `config` of a check: its kind, its column, and the further keys of the kind.
 
 use plugin_sdk::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// What happens where a value fails.
+/// What to do with a value that fails a check.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Action {
-    /// It stays, with a note.
+pub(crate) enum FailureAction {
+    /// Keep the value and write a note.
     #[default]
     Flag,
-    /// It becomes null, with a note.
+    /// Set the value to null and write a note.
     Null,
-    /// Its row goes to `_host.rejects`.
+    /// Move the row to `_host.rejects`.
     Reject,
 }
 
-/// One check: `is` names its kind, `column` what it looks at, `action` what happens where a value fails. Nulls and
-/// blank text pass every check.
+/// A check of one column: `is` is its kind, `column` the column to check, `action` what to do with a value that fails.
+/// Nulls and blank text pass every check.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "is", rename_all = "snake_case", deny_unknown_fields)]
-#[schemars(transform = by_kind)]
+#[schemars(transform = schema_by_kind)]
 pub(crate) enum Check {
-    /// An e-mail address. Reads text.
+    /// An e-mail address. Reads text columns.
     Email {
         column: String,
         #[serde(default)]
-        action: Action,
+        action: FailureAction,
     },
-    /// A CPF with right check digits, with or without punctuation. Reads text.
+    /// A CPF with correct check digits, with or without punctuation. Reads text columns.
     Cpf {
         column: String,
         #[serde(default)]
-        action: Action,
+        action: FailureAction,
     },
-    /// A CNPJ, numeric or alphanumeric, with right check digits, with or without punctuation. Reads text.
+    /// A CNPJ, numeric or alphanumeric, with correct check digits, with or without punctuation. Reads text columns.
     Cnpj {
         column: String,
         #[serde(default)]
-        action: Action,
+        action: FailureAction,
     },
-    /// A phone number that exists in its country's plan. Reads text.
+    /// A phone number that exists in the numbering plan of its country. Reads text columns.
     Phone {
         column: String,
         #[serde(default)]
-        action: Action,
-        /// The country of numbers without a country code, such as `BR`.
+        action: FailureAction,
+        /// The country of numbers without a country code, as two letters such as `BR`.
         #[serde(default = "brazil")]
         region: String,
     },
-    /// A date, in text as `2026-01-31`. Reads text, dates and timestamps, these by their UTC day.
+    /// A date within bounds. Reads columns of text (such as `2026-01-31`), dates, and timestamps (by their UTC day).
     Date {
         column: String,
         #[serde(default)]
-        action: Action,
-        /// The first day that passes.
+        action: FailureAction,
+        /// The first day that passes, such as `1900-01-01`.
         min: Option<String>,
-        /// The last day that passes.
+        /// The last day that passes, such as `2026-12-31`.
         max: Option<String>,
     },
-    /// A number between bounds, of which one may be left out. Reads whole numbers, floats, decimals and text.
+    /// A number within bounds, of which at least one is given. Reads columns of integers, floats, decimals and text.
     Range {
         column: String,
         #[serde(default)]
-        action: Action,
+        action: FailureAction,
         /// The smallest number that passes.
         min: Option<f64>,
         /// The largest number that passes.
         max: Option<f64>,
     },
-    /// Text in which a regular expression matches somewhere; `^` and `$` tie it to the ends. Reads text.
+    /// Text in which a regular expression matches somewhere; `^` and `$` match its start and end. Reads text columns.
     Pattern {
         column: String,
         #[serde(default)]
-        action: Action,
-        /// The expression, in the syntax of Rust's `regex-lite`.
+        action: FailureAction,
+        /// The regular expression, in the syntax of Rust's `regex-lite`.
         regex: String,
     },
-    /// One of some values, by their exact spelling. Reads text.
+    /// One of a list of values, spelled exactly so. Reads text columns.
     Allowed {
         column: String,
         #[serde(default)]
-        action: Action,
+        action: FailureAction,
         /// The values that pass.
         #[schemars(length(min = 1))]
         values: Vec<String>,
     },
-    /// Text of so many characters; one bound may be left out. Reads text.
+    /// Text with a number of characters within bounds, of which at least one is given. Reads text columns.
     Length {
         column: String,
         #[serde(default)]
-        action: Action,
+        action: FailureAction,
         /// The fewest characters that pass.
         min: Option<usize>,
         /// The most characters that pass.
@@ -103,8 +103,8 @@ fn brazil() -> String {
 }
 
 impl Check {
-    /// The column, and what happens where a value fails.
-    pub(crate) fn subject(&self) -> (&str, Action) {
+    /// The column, and what to do with a value that fails.
+    pub(crate) fn column_and_action(&self) -> (&str, FailureAction) {
         match self {
             Self::Email { column, action }
             | Self::Cpf { column, action }
@@ -118,7 +118,7 @@ impl Check {
         }
     }
 
-    /// The kind as the pipeline writes it.
+    /// The kind, as in the pipeline.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Email { .. } => "email",
@@ -134,9 +134,9 @@ impl Check {
     }
 }
 
-/// Holds a check to the shape of its own kind. Of `oneOf`, an error can only tell that no kind fits; this way it names
-/// the key that is wrong.
-fn by_kind(schema: &mut schemars::Schema) {
+/// Rewrites the schema's `oneOf` as one `if`/`then` for each kind. A validator can only say of `oneOf` that no kind fits;
+/// with `if`/`then` it names the wrong key.
+fn schema_by_kind(schema: &mut schemars::Schema) {
     let Some(Value::Array(kinds)) = schema.remove("oneOf") else { return };
     let mut names = Vec::new();
     let mut keys = Map::new();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_takes_the_keys_of_its_kind() {
+    fn a_check_accepts_only_the_keys_of_its_kind() {
         check(json!({ "column": "email", "is": "email" }), Some("email"));
         check(json!({ "column": "phone", "is": "phone", "region": "PT", "action": "null" }), Some("phone"));
         check(json!({ "column": "amount", "is": "range", "min": 0, "max": 1.5 }), Some("range"));
@@ -182,12 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_holds_a_check_to_its_kind() {
+    fn the_schema_has_a_case_for_each_kind() {
         let schema = schemars::schema_for!(Check).to_value();
         let kinds = ["email", "cpf", "cnpj", "phone", "date", "range", "pattern", "allowed", "length"];
         assert_eq!(schema.pointer("/properties/is/enum"), Some(&json!(kinds)));
         assert_eq!(schema.get("oneOf"), None);
-        let cases = schema.get("allOf").and_then(Value::as_array).expect("a case a kind");
+        let cases = schema.get("allOf").and_then(Value::as_array).expect("a case for each kind");
         assert_eq!(cases.len(), kinds.len());
         for (case, kind) in cases.iter().zip(kinds) {
             assert_eq!(case.pointer("/if/properties/is/const"), Some(&json!(kind)));

@@ -1,26 +1,28 @@
-//! E-mail addresses and phone numbers: whether a text can be one. Nobody is asked whether it is in use.
+//! Whether a text is a valid e-mail address or phone number. Whether it is in use is not checked.
 
 use email_address::{EmailAddress, Options};
 use phonenumber::country::Id;
 use plugin_sdk::prelude::*;
 
-/// Whether a text is an e-mail address alone, at a domain of the public net. Letters beyond ASCII are such as RFC 6531
-/// takes them.
+/// Whether a text is exactly one e-mail address with a public domain. Letters beyond ASCII are accepted as in RFC 6531.
 pub(crate) fn is_email(text: &str) -> bool {
     let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
-    // No top-level domain has a single letter: a shorter end is one that was cut off.
-    let has_end = text.rsplit('.').next().is_some_and(|end| end.len() > 1 && end.starts_with(char::is_alphabetic));
-    has_end && EmailAddress::parse_with_options(text, options).is_ok()
+    // Every top-level domain has at least two letters, so a shorter one was cut off.
+    let has_tld = text.rsplit('.').next().is_some_and(|tld| tld.len() > 1 && tld.starts_with(char::is_alphabetic));
+    has_tld && EmailAddress::parse_with_options(text, options).is_ok()
 }
 
-/// Whether a text is a phone number that its country's plan has, read in `region` where it names no country.
+/// Whether a text is a phone number that exists in the numbering plan of its country. A number without a country code is
+/// read as one of `region`.
 pub(crate) fn is_phone(text: &str, region: Id) -> bool {
     phonenumber::parse(Some(region), text).is_ok_and(|number| phonenumber::is_valid(&number))
 }
 
-/// A region by its two letters.
+/// Parses a region, such as `BR`.
 pub(crate) fn region(text: &str) -> Result<Id> {
-    text.parse().map_err(|_| Error::config(format!("`region` is `{text}`, no country such as `BR`")))
+    text.parse().map_err(|_| {
+        Error::config(format!("`region`: `{text}` is not a country code: expected two letters such as `BR`"))
+    })
 }
 
 #[cfg(test)]
@@ -36,7 +38,7 @@ mod tests {
     }
 
     #[test]
-    fn emails_are_told_from_dirt() {
+    fn only_single_valid_emails_pass() {
         check_email("ana.souza@exemplo.com.br", true);
         check_email("ana+clinica@exemplo.com", true);
         check_email("ANA_SOUZA@EXEMPLO.COM.BR", true);
@@ -58,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn phones_are_read_in_their_region() {
+    fn phone_numbers_are_read_in_their_region() {
         check_phone("(11) 98765-4321", "BR", true);
         check_phone("+55 11 98765-4321", "BR", true);
         check_phone("11987654321", "BR", true);
@@ -74,6 +76,6 @@ mod tests {
     fn a_region_is_two_letters() {
         assert!(region("PT").is_ok());
         let error = region("Brasil").expect_err("a name");
-        assert_eq!(error.message, "`region` is `Brasil`, no country such as `BR`");
+        assert_eq!(error.message, "`region`: `Brasil` is not a country code: expected two letters such as `BR`");
     }
 }

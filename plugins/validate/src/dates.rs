@@ -1,4 +1,4 @@
-//! Days: of texts in ISO form, and of the values of date and timestamp columns.
+//! Converts text in ISO format and the values of date and timestamp columns to days.
 
 use jiff::{Span, civil};
 use plugin_sdk::prelude::*;
@@ -6,24 +6,25 @@ use plugin_sdk::prelude::*;
 const EPOCH: civil::Date = civil::date(1970, 1, 1);
 const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
 
-/// The day that a text names as `2026-01-31`; none where it names none so.
+/// Parses a day such as `2026-01-31`; no other format is accepted.
 pub(crate) fn parse(text: &str) -> Option<civil::Date> {
-    let is_in_place = |(at, byte): (usize, u8)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() };
-    let is_iso = text.len() == 10 && text.bytes().enumerate().all(is_in_place);
+    let is_at_its_place =
+        |(at, byte): (usize, u8)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() };
+    let is_iso = text.len() == 10 && text.bytes().enumerate().all(is_at_its_place);
     if is_iso { text.parse().ok() } else { None }
 }
 
-/// The day of a date column's value.
+/// The day of a value of a date column.
 pub(crate) fn of_date(date: Date) -> civil::Date {
     after_epoch(i64::from(date.days))
 }
 
-/// The UTC day of a timestamp column's value.
-pub(crate) fn of_timestamp(instant: Timestamp) -> civil::Date {
-    after_epoch(instant.microseconds.div_euclid(MICROSECONDS_A_DAY))
+/// The UTC day of a value of a timestamp column.
+pub(crate) fn of_timestamp(timestamp: Timestamp) -> civil::Date {
+    after_epoch(timestamp.microseconds.div_euclid(MICROSECONDS_A_DAY))
 }
 
-/// Days beyond the years that a bound can name are the farthest of those.
+/// The day this many days after 1970-01-01. Days outside of the years -9999 to 9999 become the first or last of them.
 fn after_epoch(days: i64) -> civil::Date {
     let span = Span::new().try_days(days).ok();
     let day = span.and_then(|span| EPOCH.checked_add(span).ok());
@@ -42,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn iso_dates_are_read() {
+    fn only_iso_dates_are_parsed() {
         check("1990-05-03", Some(civil::date(1990, 5, 3)));
         check("2024-02-29", Some(civil::date(2024, 2, 29)));
         check("2023-02-29", None);

@@ -1,20 +1,20 @@
-//! Brazilian registration numbers: whether a text is one by its length and check digits. Nobody is asked whether it was
-//! ever given out.
+//! Whether a text is a valid Brazilian CPF or CNPJ, by its length and check digits. Whether it was issued is not checked.
 
-/// Whether a text is a CPF: nine digits and two check digits, punctuation aside.
+/// Whether a text is a CPF: nine digits and two check digits. Punctuation is ignored.
 pub(crate) fn is_cpf(text: &str) -> bool {
-    values(text)
-        .is_some_and(|values| values.len() == 11 && values.iter().all(|value| *value <= 9) && checks(&values, 11))
+    values(text).is_some_and(|values| {
+        values.len() == 11 && values.iter().all(|value| *value <= 9) && has_check_digits(&values, 11)
+    })
 }
 
-/// Whether a text is a CNPJ: twelve digits or letters and two check digits, punctuation and case aside. Letters are
-/// given out from July 2026 on (Instrução Normativa RFB 2.229/2024).
+/// Whether a text is a CNPJ: twelve digits or letters and two check digits. Punctuation and case are ignored. Numbers with
+/// letters are issued from July 2026 on (Instrução Normativa RFB 2.229/2024).
 pub(crate) fn is_cnpj(text: &str) -> bool {
-    values(text).is_some_and(|values| values.len() == 14 && checks(&values, 9))
+    values(text).is_some_and(|values| values.len() == 14 && has_check_digits(&values, 9))
 }
 
-/// What each character counts: its ASCII code less 48, so that digits count what they are and letters from 17 on. None
-/// where a character is neither these nor punctuation.
+/// The value of each character: its ASCII code minus 48, so that digits have their own value and letters start at 17. None
+/// if a character is not a digit, a letter or punctuation.
 fn values(text: &str) -> Option<Vec<u32>> {
     let characters = text.chars().filter(|character| !matches!(character, '.' | '-' | '/' | ' '));
     let value = |character: char| {
@@ -24,17 +24,17 @@ fn values(text: &str) -> Option<Vec<u32>> {
     characters.map(value).collect()
 }
 
-/// Whether the last two values are the check digits of those before them. Repetitions of one digit have right ones, and
-/// stand for nobody.
-fn checks(values: &[u32], heaviest: u32) -> bool {
+/// Whether the last two values are the check digits of the values before them. A number of one repeated digit has correct
+/// check digits, but is not issued.
+fn has_check_digits(values: &[u32], max_weight: u32) -> bool {
     let is_repetition = values.windows(2).all(|pair| pair[0] == pair[1]);
-    let is_right = |at: usize| values[at] == check_digit(&values[..at], heaviest);
-    !is_repetition && is_right(values.len() - 2) && is_right(values.len() - 1)
+    let is_correct = |at: usize| values[at] == check_digit(&values[..at], max_weight);
+    !is_repetition && is_correct(values.len() - 2) && is_correct(values.len() - 1)
 }
 
-/// Modulo 11, with weights from the right that go from 2 to the heaviest, and again.
-fn check_digit(values: &[u32], heaviest: u32) -> u32 {
-    let weights = (2..=heaviest).cycle();
+/// The check digit modulo 11. The weights, from the right, run from 2 to the largest and start over.
+fn check_digit(values: &[u32], max_weight: u32) -> u32 {
+    let weights = (2..=max_weight).cycle();
     let sum: u32 = values.iter().rev().zip(weights).map(|(value, weight)| value * weight).sum();
     match sum % 11 {
         0 | 1 => 0,
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn cpfs_are_told_by_their_check_digits() {
+    fn a_cpf_needs_correct_check_digits() {
         check_cpf("529.982.247-25", true);
         check_cpf("52998224725", true);
         check_cpf("529 982 247 25", true);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn numeric_cnpjs_stay_valid() {
+    fn numeric_cnpjs_are_valid() {
         check_cnpj("11.222.333/0001-81", true);
         check_cnpj("11222333000181", true);
         check_cnpj("00.000.000/0001-91", true);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn cnpjs_may_have_letters() {
+    fn cnpjs_with_letters_are_valid() {
         check_cnpj("12.ABC.345/01DE-35", true);
         check_cnpj("12ABC34501DE35", true);
         check_cnpj("12abc34501de35", true);

@@ -1,37 +1,37 @@
-//! Rule: values that cannot be are flagged with a note, set to null, or rejected with their row. A note names the
-//! column and why, never the value.
+//! Rule: flags invalid values with a note, sets them to null, or rejects their row. A note has the column and the reason,
+//! never the value.
 
+mod bounds;
+mod column;
 mod config;
 mod contacts;
 mod dates;
 mod documents;
-mod judge;
-mod limits;
-mod target;
+mod validator;
 
 use plugin_sdk::prelude::*;
 
-use config::{Action, Check};
-use judge::{Failure, Judge};
-use target::{Datum, Target};
+use column::{CheckedColumn, CheckedValue};
+use config::{Check, FailureAction};
+use validator::{CheckFailure, Validator};
 
 /// Settings of the rule.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Config {
-    /// The checks, in order; those of one column see what the ones before them leave.
+    /// The checks. Those of one column run in this order.
     #[schemars(length(min = 1))]
     checks: Vec<Check>,
 }
 
 struct Validate {
-    subjects: Vec<Subject>,
+    columns: Vec<ColumnChecks>,
 }
 
 /// A column with its checks.
-struct Subject {
+struct ColumnChecks {
     name: String,
-    target: Target,
-    judges: Vec<(Action, Judge)>,
+    column: CheckedColumn,
+    checks: Vec<(FailureAction, Validator)>,
 }
 
 impl Rule for Validate {
@@ -41,71 +41,71 @@ impl Rule for Validate {
         if config.checks.is_empty() {
             return Err(Error::config("`checks` is empty"));
         }
-        let mut subjects: Vec<Subject> = Vec::new();
+        let mut columns: Vec<ColumnChecks> = Vec::new();
         for (index, check) in config.checks.into_iter().enumerate() {
-            let (name, action) = check.subject();
+            let (name, action) = check.column_and_action();
             let name = name.to_owned();
-            let called = format!("check {}, `{}` of `{name}`", index + 1, check.kind());
-            let named = |error: Error| Error { message: format!("{called}: {}", error.message), ..error };
-            let target = Target::find(&check, input).map_err(named)?;
-            let judge = Judge::new(check).map_err(named)?;
-            match subjects.iter_mut().find(|subject| subject.name == name) {
-                Some(known) => known.judges.push((action, judge)),
-                None => subjects.push(Subject { name, target, judges: vec![(action, judge)] }),
+            let place = format!("check {}, `{}` of `{name}`", index + 1, check.kind());
+            let in_check = |error: Error| Error { message: format!("{place}: {}", error.message), ..error };
+            let column = CheckedColumn::find(&check, input).map_err(in_check)?;
+            let validator = Validator::new(check).map_err(in_check)?;
+            match columns.iter_mut().find(|known| known.name == name) {
+                Some(known) => known.checks.push((action, validator)),
+                None => columns.push(ColumnChecks { name, column, checks: vec![(action, validator)] }),
             }
         }
-        Ok(Self { subjects })
+        Ok(Self { columns })
     }
 
     fn plan(&self) -> Plan {
-        let cleared = self.subjects.iter().filter(|subject| subject.may_clear());
+        let nulled = self.columns.iter().filter(|checks| checks.may_set_null());
         Plan::row()
-            .reads_all(self.subjects.iter().map(|subject| subject.target))
-            .sets_all(cleared.map(|subject| subject.target))
+            .reads_all(self.columns.iter().map(|checks| checks.column))
+            .sets_all(nulled.map(|checks| checks.column))
     }
 
     fn apply(&mut self, rows: &Rows<'_>, patch: &mut Patch) -> Result<()> {
-        let mut refused = vec![false; rows.len()];
-        for subject in &self.subjects {
-            let mut cleared = vec![false; rows.len()];
-            for (row, datum) in subject.target.data(rows)?.into_iter().enumerate() {
-                let Some(datum) = datum.filter(|_| !refused[row]) else { continue };
-                for (action, Failure { code, reason }) in subject.failures(datum) {
-                    let column = Some(subject.name.as_str());
-                    let message = format!("`{}` {reason}", subject.name);
+        let mut rejected = vec![false; rows.len()];
+        for checks in &self.columns {
+            let mut nulled = vec![false; rows.len()];
+            for (row, value) in checks.column.values(rows)?.into_iter().enumerate() {
+                let Some(value) = value.filter(|_| !rejected[row]) else { continue };
+                for (action, CheckFailure { code, reason }) in checks.failures(value) {
+                    let column = Some(checks.name.as_str());
+                    let message = format!("`{}` {reason}", checks.name);
                     match action {
-                        Action::Flag => patch.note(row, column, code, message),
-                        Action::Null => {
-                            cleared[row] = true;
-                            patch.note(row, column, code, message);
+                        FailureAction::Flag => patch.note(row, column, code, message),
+                        FailureAction::Null => {
+                            nulled[row] = true;
+                            patch.note(row, column, code, format!("{message}: set to null"));
                         }
-                        Action::Reject => {
-                            refused[row] = true;
+                        FailureAction::Reject => {
+                            rejected[row] = true;
                             patch.reject(row, column, code, message);
                         }
                     }
                 }
             }
-            if cleared.contains(&true) {
-                subject.target.clear(rows, &cleared, patch)?;
+            if nulled.contains(&true) {
+                checks.column.set_null(rows, &nulled, patch)?;
             }
         }
         Ok(())
     }
 }
 
-impl Subject {
-    fn may_clear(&self) -> bool {
-        self.judges.iter().any(|(action, _)| *action == Action::Null)
+impl ColumnChecks {
+    fn may_set_null(&self) -> bool {
+        self.checks.iter().any(|(action, _)| *action == FailureAction::Null)
     }
 
-    /// What is wrong with a value, up to the first check that sets it to null or refuses its row.
-    fn failures(&self, datum: Datum<'_>) -> Vec<(Action, Failure)> {
+    /// The checks that a value fails, up to the first that sets it to null or rejects its row.
+    fn failures(&self, value: CheckedValue<'_>) -> Vec<(FailureAction, CheckFailure)> {
         let mut failures = Vec::new();
-        for (action, judge) in &self.judges {
-            let Some(failure) = judge.judge(datum) else { continue };
+        for (action, validator) in &self.checks {
+            let Some(failure) = validator.check(value) else { continue };
             failures.push((*action, failure));
-            if *action != Action::Flag {
+            if *action != FailureAction::Flag {
                 break;
             }
         }
@@ -133,20 +133,20 @@ mod tests {
     }
 
     fn check(checks: Value, email: &str, kept: Option<&str>, noted: &[&str], rejected: &[&str]) {
-        let outcome = trial().run(json!({ "checks": checks }), json!([{ "email": email }])).expect("a rule");
-        assert_eq!(outcome.column("email"), json!([kept]), "{email}");
-        assert_eq!(outcome.noted(), noted.iter().map(|code| (0, *code)).collect::<Vec<_>>(), "{email}");
-        assert_eq!(outcome.rejected(), rejected.iter().map(|code| (0, *code)).collect::<Vec<_>>(), "{email}");
+        let output = trial().run(json!({ "checks": checks }), json!([{ "email": email }])).expect("a valid config");
+        assert_eq!(output.column("email"), json!([kept]), "{email}");
+        assert_eq!(output.noted(), noted.iter().map(|code| (0, *code)).collect::<Vec<_>>(), "{email}");
+        assert_eq!(output.rejected(), rejected.iter().map(|code| (0, *code)).collect::<Vec<_>>(), "{email}");
     }
 
     fn check_refused(checks: Value, expect: &str) -> Error {
-        let error = trial().open(json!({ "checks": checks })).expect_err("a config that is refused");
+        let error = trial().open(json!({ "checks": checks })).expect_err("an invalid config");
         assert_eq!(error.message, expect);
         error
     }
 
     #[test]
-    fn checks_of_a_column_run_until_one_settles_the_value() {
+    fn a_check_that_nulls_or_rejects_is_the_last_of_its_value() {
         let email = |first: &str, second: &str| {
             json!([
                 { "column": "email", "is": "email", "action": first },
@@ -163,24 +163,24 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_found_by_the_types_that_a_check_reads() {
-        let suited = json!([
+    fn checks_read_columns_of_several_types() {
+        let checks = json!([
             { "column": "email", "is": "date" },
             { "column": "birth", "is": "date", "max": "2026-12-31", "action": "null" },
             { "column": "seen_at", "is": "date", "min": "2000-01-01" },
             { "column": "amount", "is": "range", "min": 0 },
             { "column": "email", "is": "range", "max": 9.5 },
         ]);
-        let rule = trial().open(json!({ "checks": suited })).expect("a rule");
+        let rule = trial().open(json!({ "checks": checks })).expect("a valid config");
         assert_eq!((rule.reads(), rule.sets()), (vec!["email", "birth", "seen_at", "amount"], vec!["birth"]));
         let rows = json!([{ "birth": 30_000, "seen_at": 0, "amount": -1 }, { "birth": 7_427, "amount": 0 }]);
-        let outcome = trial().run(json!({ "checks": suited }), rows).expect("a rule");
-        assert_eq!(outcome.column("birth"), json!([null, 7_427]));
-        assert_eq!(outcome.noted().iter().map(|(row, _)| *row).collect::<Vec<_>>(), [0, 0, 0]);
+        let output = trial().run(json!({ "checks": checks }), rows).expect("a valid config");
+        assert_eq!(output.column("birth"), json!([null, 7_427]));
+        assert_eq!(output.noted().iter().map(|(row, _)| *row).collect::<Vec<_>>(), [0, 0, 0]);
     }
 
     #[test]
-    fn what_cannot_be_checked_is_refused() {
+    fn invalid_configs_are_refused() {
         check_refused(json!([]), "`checks` is empty");
         check_refused(
             json!([{ "column": "amount", "is": "email" }]),
@@ -188,7 +188,7 @@ mod tests {
         );
         check_refused(
             json!([{ "column": "id", "is": "cpf" }, { "column": "active", "is": "range", "min": 0 }]),
-            "check 2, `range` of `active`: column `active` is of type boolean: expected text",
+            "check 2, `range` of `active`: column `active` is of type boolean: expected integer, float, decimal or text",
         );
         check_refused(
             json!([{ "column": "amount", "is": "range", "min": 10, "max": 2.5 }]),
