@@ -1,4 +1,4 @@
-//! Which records are one: union-find, with path halving.
+//! Groups of records that are connected by matches: union-find with path halving.
 
 /// Groups of records, by index.
 #[derive(Debug, Default)]
@@ -7,12 +7,12 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// So many records, each of its own.
-    pub(crate) fn of(records: u32) -> Self {
+    /// One group for each record.
+    pub(crate) fn new(records: u32) -> Self {
         Self { parents: (0..records).collect() }
     }
 
-    /// The two records' groups become one.
+    /// Joins the groups of two records.
     pub(crate) fn join(&mut self, a: u32, b: u32) {
         let (a, b) = (self.root(a), self.root(b));
         self.parents[a.max(b) as usize] = a.min(b);
@@ -27,16 +27,15 @@ impl Groups {
         record
     }
 
-    /// The groups of two and more, each in rising order.
+    /// The groups of two or more records, each in ascending order.
     pub(crate) fn larger_than_one(&mut self) -> Vec<Vec<u32>> {
         let records = u32::try_from(self.parents.len()).unwrap_or(u32::MAX);
         let pairs = (0..records).map(|record| (self.root(record), record));
-        // A group's root is its first record.
+        // The root of a group is its first record.
         let mut joined: Vec<_> = pairs.filter(|(root, record)| root != record).collect();
         joined.sort_unstable();
-        let of_one =
-            |chunk: &[(u32, u32)]| std::iter::once(chunk[0].0).chain(chunk.iter().map(|pair| pair.1)).collect();
-        joined.chunk_by(|a, b| a.0 == b.0).map(of_one).collect()
+        let group = |chunk: &[(u32, u32)]| std::iter::once(chunk[0].0).chain(chunk.iter().map(|pair| pair.1)).collect();
+        joined.chunk_by(|a, b| a.0 == b.0).map(group).collect()
     }
 }
 
@@ -45,8 +44,8 @@ mod tests {
     use super::Groups;
 
     #[test]
-    fn matches_chain() {
-        let mut groups = Groups::of(6);
+    fn matches_are_transitive() {
+        let mut groups = Groups::new(6);
         groups.join(0, 3);
         groups.join(5, 3);
         groups.join(1, 2);

@@ -1,12 +1,12 @@
-//! Rule, table scope: records that match are one. One of them survives, takes over what it lacks, and every other id maps
-//! to it. Groups too large to be one are reported and left apart.
+//! Rule, table scope: merges records that are duplicates. One of them survives and takes over values that it lacks. Groups
+//! that are too large are reported instead of merged.
 
 mod config;
+mod form;
 mod groups;
-mod matching;
-mod normal;
+mod matcher;
+mod packed_texts;
 mod survivor;
-mod texts;
 
 use std::vec::IntoIter;
 
@@ -14,44 +14,46 @@ use plugin_sdk::prelude::*;
 
 use config::Config;
 use groups::Groups;
-use matching::{Found, Matching, REPORTED, Values};
+use matcher::{ComparedValues, MatchResults, Matcher, REPORTED};
 use survivor::Records;
 
-/// Records that one page of verdicts speaks of.
-const PAGE: usize = 10_000;
+/// The records of one page of verdicts.
+const PAGE_RECORDS: usize = 10_000;
 
-/// What becomes of a group.
-enum Verdict {
-    /// The first stays, the others are the same as it.
+/// What to do with a group.
+enum GroupAction {
+    /// Merge all records into the first.
     Merge(Vec<u32>),
-    /// So many records are rather a placeholder; some of them.
-    LeaveApart(Vec<u32>, usize),
+    /// Report that the group is too large: some of its records, and its size.
+    Report(Vec<u32>, usize),
 }
 
 struct Dedupe {
-    matches: Vec<Matching>,
-    values: Values,
+    matchers: Vec<Matcher>,
+    values: ComparedValues,
     records: Records,
-    read: u32,
+    /// The number of records read so far.
+    count: u32,
     largest_group: usize,
-    found: Found,
-    verdicts: Option<IntoIter<Verdict>>,
+    results: MatchResults,
+    /// The groups that are left to return, once all records are read.
+    remaining: Option<IntoIter<GroupAction>>,
 }
 
 impl Rule for Dedupe {
     type Config = Config;
 
     fn open(config: Config, input: &Schema) -> Result<Self> {
-        let mut values = Values::default();
-        let open = |config| Matching::open(config, input, &mut values);
+        let mut values = ComparedValues::default();
+        let open = |config| Matcher::open(config, input, &mut values);
         Ok(Self {
-            matches: config.matches.into_iter().map(open).collect::<Result<_>>()?,
+            matchers: config.matches.into_iter().map(open).collect::<Result<_>>()?,
             values,
             records: Records::open(&config.survivor, &config.fill, input)?,
-            read: 0,
+            count: 0,
             largest_group: config.largest_group,
-            found: Found::default(),
-            verdicts: None,
+            results: MatchResults::default(),
+            remaining: None,
         })
     }
 
@@ -61,32 +63,36 @@ impl Rule for Dedupe {
     }
 
     fn apply(&mut self, rows: &Rows<'_>, _: &mut Patch) -> Result<()> {
-        for matching in &mut self.matches {
-            matching.read(rows, self.read)?;
+        for matcher in &mut self.matchers {
+            matcher.read(rows, self.count)?;
         }
         self.values.read(rows)?;
-        let mut complete = vec![0; rows.len()];
+        let mut completeness = vec![0; rows.len()];
         for column in self.compared() {
-            for (count, value) in complete.iter_mut().zip(rows.column(column)?.iter()) {
+            for (count, value) in completeness.iter_mut().zip(rows.column(column)?.iter()) {
                 *count += i64::from(value.is_some_and(|value| !value.trim().is_empty()));
             }
         }
-        self.records.read(rows, &complete)?;
-        self.read += u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        self.records.read(rows, &completeness)?;
+        self.count += u32::try_from(rows.len()).unwrap_or(u32::MAX);
         Ok(())
     }
 
     fn finish(&mut self) -> Result<Option<Verdicts>> {
-        if self.verdicts.is_none() {
-            self.verdicts = Some(self.decide().into_iter());
+        if self.remaining.is_none() {
+            self.remaining = Some(self.find_groups().into_iter());
         }
         let mut page = Verdicts::default();
-        while page.len() < PAGE {
-            let Some(verdict) = self.verdicts.as_mut().and_then(Iterator::next) else { break };
-            match verdict {
-                Verdict::Merge(group) => self.merge(&group, &mut page),
-                Verdict::LeaveApart(group, size) => {
-                    let message = format!("{size} records are alike: rather a placeholder than one record");
+        while page.len() < PAGE_RECORDS {
+            let Some(action) = self.remaining.as_mut().and_then(Iterator::next) else { break };
+            match action {
+                GroupAction::Merge(group) => self.merge(&group, &mut page),
+                GroupAction::Report(group, size) => {
+                    let message = format!(
+                        "{size} records look like duplicates of each other, more than the limit of {}: not merged, since \
+                         they probably share a placeholder value",
+                        self.largest_group
+                    );
                     for record in group {
                         page.note(self.records.key(record), None, "large_group", message.clone());
                     }
@@ -98,10 +104,10 @@ impl Rule for Dedupe {
 }
 
 impl Dedupe {
-    /// The columns by which records are compared, each once.
+    /// The columns of all matches, each once.
     fn compared(&self) -> Vec<TextColumn> {
         let mut columns = Vec::new();
-        for column in self.matches.iter().flat_map(Matching::columns).chain(self.values.columns()) {
+        for column in self.matchers.iter().flat_map(Matcher::columns).chain(self.values.columns()) {
             if !columns.contains(&column) {
                 columns.push(column);
             }
@@ -109,24 +115,24 @@ impl Dedupe {
         columns
     }
 
-    fn decide(&mut self) -> Vec<Verdict> {
-        let mut groups = Groups::of(self.read);
-        for (index, matching) in self.matches.iter_mut().enumerate() {
-            matching.join(index, &self.values, self.largest_group, &mut groups, &mut self.found);
+    fn find_groups(&mut self) -> Vec<GroupAction> {
+        let mut groups = Groups::new(self.count);
+        for (index, matcher) in self.matchers.iter_mut().enumerate() {
+            matcher.join(index, &self.values, self.largest_group, &mut groups, &mut self.results);
         }
-        let large = std::mem::take(&mut self.found.large).into_iter();
-        let mut verdicts: Vec<_> = large.map(|(records, size)| Verdict::LeaveApart(records, size)).collect();
+        let large = std::mem::take(&mut self.results.large_blocks).into_iter();
+        let mut actions: Vec<_> = large.map(|(records, size)| GroupAction::Report(records, size)).collect();
         for mut group in groups.larger_than_one() {
             let size = group.len();
             if size > self.largest_group {
                 group.truncate(REPORTED);
-                verdicts.push(Verdict::LeaveApart(group, size));
+                actions.push(GroupAction::Report(group, size));
             } else {
                 self.records.sort(&mut group);
-                verdicts.push(Verdict::Merge(group));
+                actions.push(GroupAction::Merge(group));
             }
         }
-        verdicts
+        actions
     }
 
     fn merge(&self, group: &[u32], page: &mut Verdicts) {
@@ -135,8 +141,9 @@ impl Dedupe {
             page.set(self.records.key(*survivor), column, value);
         }
         for record in others {
-            let (index, sure) = self.found.by.get(record).copied().unwrap_or_default();
-            page.merge(self.records.key(*record), self.records.key(*survivor), &self.matches[index].name, sure);
+            let (index, confidence) = self.results.best.get(record).copied().unwrap_or_default();
+            let name = &self.matchers[index].name;
+            page.merge(self.records.key(*record), self.records.key(*survivor), name, confidence);
         }
     }
 }
@@ -159,24 +166,24 @@ mod tests {
             "matches": [{ "same": { "email": "email" }, "agree": { "name": "name" } }],
             "survivor": [{ "newest": "seen" }], "fill": ["name"], "largest_group": 3,
         });
-        Trial::new(super::component(), Schema::new(fields, &["id"])).run(config, rows).expect("a rule")
+        Trial::new(super::component(), Schema::new(fields, &["id"])).run(config, rows).expect("a valid config")
     }
 
     #[test]
-    fn a_survivor_stays_and_takes_over_what_it_lacks() {
-        let outcome = run(json!([
+    fn the_survivor_takes_over_values_that_it_lacks() {
+        let output = run(json!([
             { "id": 7, "email": "ana@exemplo.com", "name": "Ana", "seen": 1 },
             { "id": 8, "email": "bia@exemplo.com", "name": "Bia", "seen": 1 },
             { "id": 9, "email": " ANA@exemplo.com", "seen": 2 },
         ]));
-        assert_eq!(outcome.merged(), [(0, 2)]);
-        assert_eq!((outcome.merges[0].code.as_str(), outcome.merges[0].confidence), ("email", Some(0.95)));
-        assert_eq!(outcome.column("name"), json!(["Ana", "Bia", "Ana"]));
-        assert_eq!(outcome.noted(), []);
+        assert_eq!(output.merged(), [(0, 2)]);
+        assert_eq!((output.merges[0].code.as_str(), output.merges[0].confidence), ("email", Some(0.95)));
+        assert_eq!(output.column("name"), json!(["Ana", "Bia", "Ana"]));
+        assert_eq!(output.noted(), []);
     }
 
     #[test]
-    fn what_is_archived_survives_only_among_its_like() {
+    fn an_archived_record_survives_only_among_archived_ones() {
         let fields = vec![
             Field::new("id", Type::Int64),
             Field::text("email"),
@@ -194,13 +201,13 @@ mod tests {
             { "id": 5, "email": "bia@exemplo.com", "archived": true, "seen": 1 },
         ]);
         let trial = Trial::new(super::component(), Schema::new(fields, &["id"]));
-        assert_eq!(trial.run(config, rows).expect("a rule").merged(), [(1, 2), (0, 2), (3, 4)]);
+        assert_eq!(trial.run(config, rows).expect("a valid config").merged(), [(1, 2), (0, 2), (3, 4)]);
     }
 
     #[test]
-    fn a_group_too_large_is_reported_and_left_apart() {
-        let outcome = run((0..4).map(|id| json!({ "id": id, "email": "nao@tem.com" })).collect());
-        assert_eq!(outcome.merged(), []);
-        assert_eq!(outcome.noted(), [0, 1, 2, 3].map(|row| (row, "large_group")));
+    fn a_large_group_is_reported_instead_of_merged() {
+        let output = run((0..4).map(|id| json!({ "id": id, "email": "nao@tem.com" })).collect());
+        assert_eq!(output.merged(), []);
+        assert_eq!(output.noted(), [0, 1, 2, 3].map(|row| (row, "large_group")));
     }
 }

@@ -1,100 +1,101 @@
-//! Who survives of a group, and what the survivor takes over from the others.
+//! Chooses the survivor of a group, and the values that it takes over from the other records.
 
 use std::cmp::Ordering;
 
 use plugin_sdk::prelude::*;
 
-use crate::config::Order;
-use crate::texts::Texts;
+use crate::config::SurvivorOrder;
+use crate::packed_texts::PackedTexts;
 
-/// What is known of each record beside what it is matched by.
+/// What is stored of each record in addition to the values that matches compare.
 pub(crate) struct Records {
     keys: Keys,
-    ranks: Vec<Ranks>,
-    /// Columns that survivors take over.
-    filled: Vec<Fill>,
+    orders: Vec<RecordOrder>,
+    /// The columns that survivors take over.
+    filled: Vec<FilledColumn>,
 }
 
-/// Primary keys: those of one text, the usual, take little room.
+/// Primary keys. Most are a single text, which is stored compactly.
 enum Keys {
-    Texts(Texts),
+    Texts(PackedTexts),
     Any(Vec<Key>),
 }
 
-/// Where each record stands in one order: a higher one survives.
-struct Ranks {
-    by: By,
+/// The rank of each record in one order: the highest survives.
+struct RecordOrder {
+    by: OrderBy,
     ranks: Vec<i64>,
 }
 
-/// By what records are ordered.
-enum By {
+/// What an order is based on.
+enum OrderBy {
     Completeness,
     Newest(AnyColumn),
     Oldest(AnyColumn),
     Unless(AnyColumn),
 }
 
-struct Fill {
+struct FilledColumn {
     column: AnyColumn,
-    values: Filling,
+    values: FillValues,
 }
 
-enum Filling {
-    Texts(TextColumn, Texts),
+/// The values of a filled column, by record.
+enum FillValues {
+    Texts(TextColumn, PackedTexts),
     Any(Vec<KeyPart>),
 }
 
 impl Records {
-    /// No record yet, of a stream.
-    pub(crate) fn open(orders: &[Order], fill: &[String], input: &Schema) -> Result<Self> {
-        let (mut ranks, mut filled) = (Vec::new(), Vec::new());
-        for order in orders {
+    /// Prepares to store the records of a stream.
+    pub(crate) fn open(survivor: &[SurvivorOrder], fill: &[String], input: &Schema) -> Result<Self> {
+        let (mut orders, mut filled) = (Vec::new(), Vec::new());
+        for order in survivor {
             let by = match order {
-                Order::MostComplete => By::Completeness,
-                Order::Newest(name) => By::Newest(input.any_column(name)?),
-                Order::Oldest(name) => By::Oldest(input.any_column(name)?),
-                Order::Unless(name) => By::Unless(input.any_column(name)?),
+                SurvivorOrder::MostComplete => OrderBy::Completeness,
+                SurvivorOrder::Newest(name) => OrderBy::Newest(input.any_column(name)?),
+                SurvivorOrder::Oldest(name) => OrderBy::Oldest(input.any_column(name)?),
+                SurvivorOrder::Unless(name) => OrderBy::Unless(input.any_column(name)?),
             };
-            ranks.push(Ranks { by, ranks: Vec::new() });
+            orders.push(RecordOrder { by, ranks: Vec::new() });
         }
         for name in fill {
             let values = match input.text(name) {
-                Ok(column) => Filling::Texts(column, Texts::default()),
-                Err(_) => Filling::Any(Vec::new()),
+                Ok(column) => FillValues::Texts(column, PackedTexts::default()),
+                Err(_) => FillValues::Any(Vec::new()),
             };
-            filled.push(Fill { column: input.any_column(name)?, values });
+            filled.push(FilledColumn { column: input.any_column(name)?, values });
         }
-        Ok(Self { keys: Keys::Texts(Texts::default()), ranks, filled })
+        Ok(Self { keys: Keys::Texts(PackedTexts::default()), orders, filled })
     }
 
-    /// The columns that it reads.
+    /// The columns to read.
     pub(crate) fn reads(&self) -> impl Iterator<Item = AnyColumn> {
-        self.ranks.iter().filter_map(|ranks| ranks.by.column()).chain(self.sets())
+        self.orders.iter().filter_map(|order| order.by.column()).chain(self.sets())
     }
 
     /// The columns that survivors take over.
     pub(crate) fn sets(&self) -> impl Iterator<Item = AnyColumn> {
-        self.filled.iter().map(|fill| fill.column)
+        self.filled.iter().map(|filled| filled.column)
     }
 
-    /// Takes note of records; `complete` counts the values of each.
-    pub(crate) fn read(&mut self, rows: &Rows<'_>, complete: &[i64]) -> Result<()> {
+    /// Stores the records of a batch; `completeness` is the number of values of each.
+    pub(crate) fn read(&mut self, rows: &Rows<'_>, completeness: &[i64]) -> Result<()> {
         for row in 0..rows.len() {
             self.add_key(rows.key(row)?);
         }
-        for Ranks { by, ranks } in &mut self.ranks {
-            for (row, complete) in complete.iter().enumerate() {
+        for RecordOrder { by, ranks } in &mut self.orders {
+            for (row, completeness) in completeness.iter().enumerate() {
                 ranks.push(match by.column() {
                     Some(column) => by.rank(rows.value(column, row)?)?,
-                    None => *complete,
+                    None => *completeness,
                 });
             }
         }
-        for Fill { column, values } in &mut self.filled {
+        for FilledColumn { column, values } in &mut self.filled {
             match values {
-                Filling::Texts(column, texts) => rows.column(*column)?.iter().for_each(|value| texts.push(value)),
-                Filling::Any(values) => {
+                FillValues::Texts(column, texts) => rows.column(*column)?.iter().for_each(|value| texts.push(value)),
+                FillValues::Any(values) => {
                     for row in 0..rows.len() {
                         values.push(rows.value(*column, row)?);
                     }
@@ -115,7 +116,7 @@ impl Records {
         }
     }
 
-    /// A record's primary key.
+    /// The primary key of a record.
     pub(crate) fn key(&self, record: u32) -> Key {
         match &self.keys {
             Keys::Texts(texts) => Key::from(texts.get(record as usize).unwrap_or_default()),
@@ -123,18 +124,18 @@ impl Records {
         }
     }
 
-    /// A group in the order of survival: the first stays.
+    /// Sorts a group so that the survivor comes first.
     pub(crate) fn sort(&self, group: &mut [u32]) {
         let by_rank = |a: u32, b: u32| {
-            let ranks = self.ranks.iter().map(|ranks| ranks.ranks[b as usize].cmp(&ranks.ranks[a as usize]));
-            ranks.fold(Ordering::Equal, Ordering::then)
+            let orders = self.orders.iter().map(|order| order.ranks[b as usize].cmp(&order.ranks[a as usize]));
+            orders.fold(Ordering::Equal, Ordering::then)
         };
         group.sort_by(|a, b| by_rank(*a, *b).then_with(|| self.key(*a).cmp(&self.key(*b))));
     }
 
-    /// What the first of a sorted group lacks and the first other has.
+    /// The values that the first record of a sorted group lacks, each from the first other record that has one.
     pub(crate) fn fill(&self, group: &[u32]) -> Vec<(AnyColumn, KeyPart)> {
-        let taken = self.filled.iter().filter_map(|Fill { column, values }| {
+        let taken = self.filled.iter().filter_map(|FilledColumn { column, values }| {
             let mut found = group.iter().map(|record| values.get(*record as usize));
             if found.next()?.is_some() {
                 return None;
@@ -145,7 +146,7 @@ impl Records {
     }
 }
 
-impl By {
+impl OrderBy {
     fn column(&self) -> Option<AnyColumn> {
         match self {
             Self::Completeness => None,
@@ -153,23 +154,24 @@ impl By {
         }
     }
 
-    /// Where a record with this value stands. One without a value comes last, but where the order asks what is not so.
+    /// The rank of a record with this value. A record without a value comes last, except for `unless`, where it counts as
+    /// not true.
     fn rank(&self, value: KeyPart) -> Result<i64> {
         let number = match (self, value) {
-            (Self::Unless(_), KeyPart::Bool(is_so)) => return Ok(i64::from(!is_so)),
+            (Self::Unless(_), KeyPart::Bool(value)) => return Ok(i64::from(!value)),
             (Self::Unless(_), KeyPart::Null) => return Ok(1),
-            (Self::Unless(_), _) => return Err(Error::config("`unless` wants a column of true and false")),
+            (Self::Unless(_), _) => return Err(Error::config("`unless` needs a boolean column")),
             (_, KeyPart::Null) => return Ok(i64::MIN),
             (_, KeyPart::Int64(number)) => number,
             (_, KeyPart::Date(date)) => date.days.into(),
-            (_, KeyPart::Timestamp(instant)) => instant.microseconds,
-            _ => return Err(Error::config("`newest` and `oldest` want an instant, a date or a whole number")),
+            (_, KeyPart::Timestamp(timestamp)) => timestamp.microseconds,
+            _ => return Err(Error::config("`newest` and `oldest` need a column of timestamps, dates or integers")),
         };
         Ok(if matches!(self, Self::Oldest(_)) { number.saturating_neg() } else { number })
     }
 }
 
-impl Filling {
+impl FillValues {
     fn get(&self, record: usize) -> Option<KeyPart> {
         match self {
             Self::Texts(_, texts) => texts.get(record).filter(|text| !text.trim().is_empty()).map(KeyPart::from),
