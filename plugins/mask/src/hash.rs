@@ -1,36 +1,42 @@
-//! Salted hashes: equal texts stay equal, across columns, streams and runs, and nobody without the salt can test a
+//! Salted hashes. Equal texts have equal hashes, across columns, streams and runs. Without the salt, nobody can test a
 //! guess.
 
 use hmac::{Hmac, KeyInit, Mac};
 use plugin_sdk::prelude::*;
 use sha2::Sha256;
 
-/// Characters of the shortest salt: fewer are themselves guessed.
-const SHORTEST_SALT: usize = 16;
+/// The fewest characters of a salt. A shorter one could be guessed.
+const MIN_SALT_LENGTH: usize = 16;
 
-/// HMAC-SHA-256 with the salt as its key.
-pub(crate) struct Hasher {
+/// Hashes with HMAC-SHA-256, with the salt as the key.
+pub(crate) struct SaltedHasher {
     keyed: Hmac<Sha256>,
-    /// Whether case and spaces at the ends count for nothing.
+    /// Whether to ignore case, and spaces at the start and end.
     fold: bool,
 }
 
-impl Hasher {
-    /// Refuses a salt that is missing or short.
+impl SaltedHasher {
+    /// A hasher with this salt.
+    ///
+    /// # Errors
+    ///
+    /// If the salt is missing or too short. The error does not have the salt.
     pub(crate) fn new(salt: Option<&str>, fold: bool) -> Result<Self> {
         let salt = salt.unwrap_or_default();
         let refused = || {
-            let error = Error::config(format!("`hash` needs a `salt` of {SHORTEST_SALT} characters or more"));
-            error.hint("put MASK_SALT=… into .env, made by `openssl rand -hex 32`; write `salt = \"${MASK_SALT}\"`")
+            let error = Error::config(format!("`hash` needs a `salt` of at least {MIN_SALT_LENGTH} characters"));
+            error.hint(
+                "make one with `openssl rand -hex 32`, add it to .env as `MASK_SALT=…`, and write `salt = \"${MASK_SALT}\"`",
+            )
         };
-        if salt.chars().count() < SHORTEST_SALT {
+        if salt.chars().count() < MIN_SALT_LENGTH {
             return Err(refused());
         }
         let keyed = Hmac::<Sha256>::new_from_slice(salt.as_bytes()).map_err(|_| refused())?;
         Ok(Self { keyed, fold })
     }
 
-    /// The hash of a text in hex; none for blank text, which tells of nobody.
+    /// The hash of a text in hex. None for blank text.
     pub(crate) fn hash(&self, text: &str) -> Option<String> {
         let trimmed = text.trim();
         if trimmed.is_empty() {
@@ -50,17 +56,17 @@ impl Hasher {
 
 #[cfg(test)]
 mod tests {
-    use super::Hasher;
+    use super::SaltedHasher;
 
     const SALT: &str = "0123456789abcdef";
 
     fn check(fold: bool, text: &str, expect: Option<&str>) {
-        let hasher = Hasher::new(Some(SALT), fold).expect("a salt");
+        let hasher = SaltedHasher::new(Some(SALT), fold).expect("a valid salt");
         assert_eq!(hasher.hash(text).as_deref(), expect, "{text}");
     }
 
     #[test]
-    fn hashes_are_hmacs_of_sha_256() {
+    fn hashes_are_hmac_sha_256() {
         let ana = Some("0da4152c1bf981e867b838091537484bd2664bc205358711c4f0fb4ddf66e806");
         check(true, "ana@exemplo.com", ana);
         check(true, " Ana@Exemplo.com ", ana);
@@ -73,8 +79,9 @@ mod tests {
     }
 
     #[test]
-    fn another_salt_gives_another_hash() {
-        let with = |salt: &str| Hasher::new(Some(salt), true).ok().and_then(|hasher| hasher.hash("ana@exemplo.com"));
+    fn a_different_salt_gives_a_different_hash() {
+        let with =
+            |salt: &str| SaltedHasher::new(Some(salt), true).ok().and_then(|hasher| hasher.hash("ana@exemplo.com"));
         let other = with("a salt of length 24 chars");
         assert!(other.is_some());
         assert_ne!(other, with(SALT));

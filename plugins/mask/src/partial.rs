@@ -1,12 +1,12 @@
-//! What may stay of a text: enough to recognise it beside the original, too little to find it out.
+//! Shortens text to a part that people can recognize, but not complete.
 
-/// Stands for what is hidden, however long that was.
+/// Replaces the hidden part, whatever its length.
 const HIDDEN: &str = "***";
-/// Letters and digits that stay.
+/// The letters and digits that stay.
 const KEPT: usize = 4;
 
-/// Of an e-mail address its domain; of other text the last four letters and digits, if those are at most half of it.
-/// None for blank text.
+/// The domain of an e-mail address; of other text the last four letters and digits, if they are at most half of all. None
+/// for blank text.
 pub(crate) fn partial(text: &str) -> Option<String> {
     let text = text.trim();
     if text.is_empty() {
@@ -21,7 +21,7 @@ pub(crate) fn partial(text: &str) -> Option<String> {
     Some(HIDDEN.chars().chain(kept.iter().copied()).collect())
 }
 
-/// The domain, if the text is one e-mail address: a handle such as `@ana_souza` has none.
+/// The domain of an e-mail address. A handle such as `@ana_souza` has none.
 fn domain(text: &str) -> Option<&str> {
     let (local, domain) = text.rsplit_once('@')?;
     let is_domain = domain.contains('.') && domain.chars().all(|c| c.is_alphanumeric() || c == '.' || c == '-');
@@ -37,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn emails_keep_their_domain() {
+    fn e_mail_addresses_keep_their_domain() {
         check("ana.souza@exemplo.com.br", Some("***@exemplo.com.br"));
         check(" ANA@Clínica.com.br ", Some("***@clínica.com.br"));
         check("@ana_souza", Some("***ouza"));
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn other_text_keeps_its_end() {
+    fn other_text_keeps_its_last_four_characters() {
         check("(11) 98765-4321", Some("***4321"));
         check("+5511987654321", Some("***4321"));
         check("529.982.247-25", Some("***4725"));

@@ -1,11 +1,11 @@
-//! Columns of any type, set to null without being read.
+//! Sets columns of any type to null without reading them.
 
 use plugin_sdk::column::{AnyColumn, Value};
 use plugin_sdk::prelude::*;
 
 /// A column of any type.
 #[derive(Clone, Copy)]
-pub(crate) enum Redacted {
+pub(crate) enum RedactedColumn {
     Text(TextColumn),
     Bool(Column<bool>),
     Int64(Column<i64>),
@@ -15,49 +15,49 @@ pub(crate) enum Redacted {
     Timestamp(Column<Timestamp>),
 }
 
-impl From<Redacted> for AnyColumn {
-    fn from(redacted: Redacted) -> Self {
+impl From<RedactedColumn> for AnyColumn {
+    fn from(redacted: RedactedColumn) -> Self {
         match redacted {
-            Redacted::Text(column) => column.into(),
-            Redacted::Bool(column) => column.into(),
-            Redacted::Int64(column) => column.into(),
-            Redacted::Float64(column) => column.into(),
-            Redacted::Decimal(column) => column.into(),
-            Redacted::Date(column) => column.into(),
-            Redacted::Timestamp(column) => column.into(),
+            RedactedColumn::Text(column) => column.into(),
+            RedactedColumn::Bool(column) => column.into(),
+            RedactedColumn::Int64(column) => column.into(),
+            RedactedColumn::Float64(column) => column.into(),
+            RedactedColumn::Decimal(column) => column.into(),
+            RedactedColumn::Date(column) => column.into(),
+            RedactedColumn::Timestamp(column) => column.into(),
         }
     }
 }
 
-impl Redacted {
-    /// The column of this name, whatever it holds.
+impl RedactedColumn {
+    /// The column of this name.
     pub(crate) fn find(input: &Schema, name: &str) -> Result<Self> {
-        input
-            .text(name)
-            .map(Self::Text)
-            .or_else(|error| input.column(name).map(Self::Bool).map_err(|_| error))
-            .or_else(|error| input.column(name).map(Self::Int64).map_err(|_| error))
-            .or_else(|error| input.column(name).map(Self::Float64).map_err(|_| error))
-            .or_else(|error| input.column(name).map(Self::Decimal).map_err(|_| error))
-            .or_else(|error| input.column(name).map(Self::Date).map_err(|_| error))
-            .or_else(|error| input.column(name).map(Self::Timestamp).map_err(|_| error))
+        match input.data_type(name)? {
+            Type::Text | Type::Json => input.text(name).map(Self::Text),
+            Type::Bool => input.column(name).map(Self::Bool),
+            Type::Int64 => input.column(name).map(Self::Int64),
+            Type::Float64 => input.column(name).map(Self::Float64),
+            Type::Decimal => input.column(name).map(Self::Decimal),
+            Type::Date => input.column(name).map(Self::Date),
+            Type::Timestamp => input.column(name).map(Self::Timestamp),
+        }
     }
 
-    /// Null in each of so many rows.
+    /// Sets the column to null in all rows of a batch.
     pub(crate) fn redact(self, rows: usize, patch: &mut Patch) {
         match self {
-            Self::Text(column) => nothing(column, rows, patch),
-            Self::Bool(column) => nothing(column, rows, patch),
-            Self::Int64(column) => nothing(column, rows, patch),
-            Self::Float64(column) => nothing(column, rows, patch),
-            Self::Decimal(column) => nothing(column, rows, patch),
-            Self::Date(column) => nothing(column, rows, patch),
-            Self::Timestamp(column) => nothing(column, rows, patch),
+            Self::Text(column) => set_null(column, rows, patch),
+            Self::Bool(column) => set_null(column, rows, patch),
+            Self::Int64(column) => set_null(column, rows, patch),
+            Self::Float64(column) => set_null(column, rows, patch),
+            Self::Decimal(column) => set_null(column, rows, patch),
+            Self::Date(column) => set_null(column, rows, patch),
+            Self::Timestamp(column) => set_null(column, rows, patch),
         }
     }
 }
 
-fn nothing<T: Value>(column: Column<T>, rows: usize, patch: &mut Patch) {
+fn set_null<T: Value>(column: Column<T>, rows: usize, patch: &mut Patch) {
     let mut built = column.builder();
     for _ in 0..rows {
         built.push(None);
@@ -73,8 +73,8 @@ mod tests {
     fn check(data_type: Type, value: Value) {
         let schema = Schema::new(vec![Field::text("id"), Field::new("secret", data_type)], &["id"]);
         let trial = Trial::new(crate::component(), schema);
-        let outcome = trial.run(json!({ "columns": { "secret": "redact" } }), json!([{ "secret": value }]));
-        assert_eq!(outcome.expect("a rule").column("secret"), json!([null]), "{data_type:?}");
+        let output = trial.run(json!({ "columns": { "secret": "redact" } }), json!([{ "secret": value }]));
+        assert_eq!(output.expect("a valid config").column("secret"), json!([null]), "{data_type:?}");
     }
 
     #[test]
