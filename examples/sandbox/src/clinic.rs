@@ -1,9 +1,10 @@
-//! What the clinic network is like: specialties and their spellings, channels, prices, margins, habits.
+//! Constants of the clinic network: specialties with misspellings and margins, channels, deal stages, cities.
 
-/// A specialty: canonical name, gross margin in basis points, misspellings seen in the wild.
+/// A specialty: canonical name, gross margin in basis points, misspellings.
 pub type Specialty = (&'static str, i64, &'static [&'static str]);
 
-/// The specialties. More than half of the misspellings are in no map: a rule finds them by likeness.
+/// The specialties. More than half of the misspellings are not in `sql/seeds/specialty_map.csv`: a rule has to find them
+/// by similarity.
 pub const SPECIALTIES: &[Specialty] = &[
     (
         "Neurologia",
@@ -104,7 +105,7 @@ pub const SPECIALTIES: &[Specialty] = &[
     ),
 ];
 
-/// The margin, in basis points, of a consultation whose doctor nobody knows.
+/// The margin, in basis points, of a consultation whose doctor is unknown.
 pub const UNKNOWN_MARGIN: i64 = 5500;
 
 /// A channel: name, HubSpot's analytics source, drill-down 1, share of patients in percent, retention in percent.
@@ -120,25 +121,25 @@ pub const CHANNELS: &[Channel] = &[
     ("email", "EMAIL_MARKETING", "newsletter", 5, 60),
 ];
 
-/// The channels that are paid by the click.
-pub const PAID: [&str; 2] = ["google_ads", "meta_ads"];
+/// The channels with media spend for ads.
+pub const PAID_CHANNELS: [&str; 2] = ["google_ads", "meta_ads"];
 
-/// The deal pipeline's id.
+/// The id of the deal pipeline.
 pub const PIPELINE: &str = "consultas";
 
-/// A stage: id, label, probability, whether it is closed.
-pub type Stage = (&'static str, &'static str, &'static str, bool);
+/// A deal stage: id, label, probability, whether it is closed.
+pub type DealStage = (&'static str, &'static str, &'static str, bool);
 
 /// The stages of a consultation.
-pub const STAGES: &[Stage] = &[
+pub const STAGES: &[DealStage] = &[
     ("agendada", "Agendada", "0.4", false),
     ("realizada", "Realizada", "1.0", true),
     ("cancelada", "Cancelada", "0.0", true),
     ("reembolsada", "Reembolsada", "0.0", true),
 ];
 
-/// Cities of the network.
+/// Cities of doctors and patients.
 pub const CITIES: &[&str] = &["São Paulo", "Rio de Janeiro", "Belo Horizonte", "Curitiba", "Porto Alegre", "Recife"];
 
-/// The network's time zone, -03:00 all year since 2019.
+/// The network's time zone. It has been -03:00 all year since 2019.
 pub const TIME_ZONE: &str = "America/Sao_Paulo";

@@ -1,5 +1,5 @@
-//! How a request fails: answers given instead of the right one, cut or dropped connections, slow bodies; one by one as a
-//! test says, or by a seeded schedule.
+//! Fault injection: error responses, broken connections, truncated and slow bodies, either queued one by one by a test or
+//! drawn from a seed; and random edits while a load runs.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -7,64 +7,64 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use rand::rngs::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
 
-use crate::kinds::Kind;
 use crate::network::Network;
+use crate::object_types::{MERGED_IDS_PROPERTY, ObjectType};
 
-/// What happens to a request.
+/// What goes wrong with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// Another answer: status, body, Retry-After in seconds.
-    Answer {
-        /// The status.
+pub enum FaultKind {
+    /// A fixed response replaces the real one.
+    Response {
+        /// The status code.
         status: u16,
         /// The body.
         body: String,
-        /// The header Retry-After, in seconds.
+        /// The `Retry-After` header, in seconds.
         retry_after: Option<u64>,
     },
     /// The connection drops after the headers.
     Drop,
     /// The connection drops in the middle of the body.
     Cut,
-    /// The right body's first half, whole by its headers: JSON that ends early.
+    /// Only the first half of the body arrives, as a complete response: JSON that ends early.
     Truncate,
-    /// The right body, in pieces with pauses between them.
+    /// The body arrives in pieces with pauses between them.
     Slow,
 }
 
-/// A failure that waits for its request.
+/// A fault queued for the next request to a path.
 #[derive(Debug, Clone)]
 pub struct Fault {
-    /// A part of the path that it waits for.
+    /// A part of the request path.
     pub path: String,
-    /// What happens.
-    pub failure: Failure,
+    /// What goes wrong.
+    pub kind: FaultKind,
 }
 
 impl Fault {
-    /// The next request for such a path fails so.
+    /// A fault for the next request whose path contains `path`.
     #[must_use]
-    pub fn new(path: &str, failure: Failure) -> Self {
-        Self { path: path.to_owned(), failure }
+    pub fn new(path: &str, kind: FaultKind) -> Self {
+        Self { path: path.to_owned(), kind }
     }
 
-    /// The next request for such a path gets this answer.
+    /// A fixed response to the next request whose path contains `path`.
     #[must_use]
-    pub fn answer(path: &str, status: u16, body: &str) -> Self {
-        Self::new(path, Failure::Answer { status, body: body.to_owned(), retry_after: None })
+    pub fn response(path: &str, status: u16, body: &str) -> Self {
+        Self::new(path, FaultKind::Response { status, body: body.to_owned(), retry_after: None })
     }
 
-    /// Asks to wait so many seconds.
+    /// Adds a `Retry-After` header, in seconds, to a fixed response.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        if let Failure::Answer { retry_after, .. } = &mut self.failure {
+        if let FaultKind::Response { retry_after, .. } = &mut self.kind {
             *retry_after = Some(seconds);
         }
         self
     }
 }
 
-/// A body of HubSpot's for a limit that is reached.
+/// HubSpot's response body for a rate limit that was exceeded.
 #[must_use]
 pub fn rate_limit_body(policy: &str) -> String {
     let name = policy.to_lowercase();
@@ -75,27 +75,27 @@ pub fn rate_limit_body(policy: &str) -> String {
     .to_string()
 }
 
-/// Failures and edits by a seed. What happens to a request follows from the seed, the request and how often it was
-/// asked: not from when it came. No request fails more than three times.
+/// Random faults and edits from a seed. What happens to a request depends on the seed, the request and the number of
+/// its attempts, not on when it arrives. No request fails more than three times.
 #[derive(Debug, Clone)]
 pub struct Chaos {
-    /// The same seed does the same to the same requests.
+    /// The same seed gives the same faults to the same requests.
     pub seed: u64,
-    /// Share of requests that fail.
-    pub failures: f64,
-    /// Share of requests after which a record changes.
-    pub edits: f64,
+    /// Share of requests that fail, from 0 to 1.
+    pub fault_rate: f64,
+    /// Share of requests after which a record changes, from 0 to 1.
+    pub edit_rate: f64,
     attempts: HashMap<u64, u32>,
 }
 
-/// How often one request may fail.
-const MOST_FAILURES: u32 = 3;
+/// How often the same request may fail.
+const MAX_FAULTS: u32 = 3;
 
 impl Chaos {
-    /// A schedule.
+    /// A schedule of faults and edits.
     #[must_use]
-    pub fn new(seed: u64, failures: f64, edits: f64) -> Self {
-        Self { seed, failures, edits, attempts: HashMap::new() }
+    pub fn new(seed: u64, fault_rate: f64, edit_rate: f64) -> Self {
+        Self { seed, fault_rate, edit_rate, attempts: HashMap::new() }
     }
 
     fn rng(&self, request: u64, attempt: u32, salt: u8) -> ChaCha12Rng {
@@ -104,8 +104,8 @@ impl Chaos {
         ChaCha12Rng::seed_from_u64(hasher.finish())
     }
 
-    /// What happens to a request, and a generator for what changes after it.
-    pub(crate) fn strike(&mut self, request: &str) -> (Option<Failure>, Option<ChaCha12Rng>) {
+    /// Decides about the next attempt of a request: a fault, or a random generator for an edit after it, or neither.
+    pub(crate) fn decide(&mut self, request: &str) -> (Option<FaultKind>, Option<ChaCha12Rng>) {
         let mut hasher = DefaultHasher::new();
         request.hash(&mut hasher);
         let request = hasher.finish();
@@ -113,82 +113,85 @@ impl Chaos {
         *attempt += 1;
         let attempt = *attempt;
         let mut rng = self.rng(request, attempt, 0);
-        if attempt <= MOST_FAILURES && rng.random_bool(self.failures) {
-            return (Some(failure(&mut rng)), None);
+        if attempt <= MAX_FAULTS && rng.random_bool(self.fault_rate) {
+            return (Some(random_fault(&mut rng)), None);
         }
         let mut rng = self.rng(request, attempt, 1);
-        let edits = rng.random_bool(self.edits);
-        (None, edits.then_some(rng))
+        let is_edited = rng.random_bool(self.edit_rate);
+        (None, is_edited.then_some(rng))
     }
 }
 
-fn failure(rng: &mut ChaCha12Rng) -> Failure {
-    let answer = |status, body: &str| Failure::Answer { status, body: body.to_owned(), retry_after: None };
+fn random_fault(rng: &mut ChaCha12Rng) -> FaultKind {
+    let response = |status, body: &str| FaultKind::Response { status, body: body.to_owned(), retry_after: None };
     match rng.random_range(0..12) {
-        0 => answer(429, &rate_limit_body("TEN_SECONDLY_ROLLING")),
-        1 => Failure::Answer { status: 429, body: rate_limit_body("SECONDLY"), retry_after: Some(0) },
-        2 => answer(500, r#"{"status":"error","message":"internal error"}"#),
-        3 => answer(502, "<html><body>Bad gateway</body></html>"),
-        4 => answer(503, ""),
-        5 => answer(504, "<html>"),
-        6 => answer(524, "error code: 524"),
-        7 => answer(423, r#"{"status":"error","message":"locked","category":"LOCKED"}"#),
-        8 => Failure::Drop,
-        9 => Failure::Cut,
-        10 => Failure::Truncate,
-        _ => Failure::Slow,
+        0 => response(429, &rate_limit_body("TEN_SECONDLY_ROLLING")),
+        1 => FaultKind::Response { status: 429, body: rate_limit_body("SECONDLY"), retry_after: Some(0) },
+        2 => response(500, r#"{"status":"error","message":"internal error"}"#),
+        3 => response(502, "<html><body>Bad gateway</body></html>"),
+        4 => response(503, ""),
+        5 => response(504, "<html>"),
+        6 => response(524, "error code: 524"),
+        7 => response(423, r#"{"status":"error","message":"locked","category":"LOCKED"}"#),
+        8 => FaultKind::Drop,
+        9 => FaultKind::Cut,
+        10 => FaultKind::Truncate,
+        _ => FaultKind::Slow,
     }
 }
 
 impl Network {
-    /// Changes something about a record of a type, as people do while a load runs.
-    pub fn disturb(&mut self, kind: Kind, rng: &mut ChaCha12Rng, now: i64) {
-        let live = |network: &Self, rng: &mut ChaCha12Rng, kind: Kind| {
-            let objects = network.objects.get(&kind)?;
-            let start = rng.random_range(0..objects.len().max(1));
-            objects
+    /// Makes a random edit to a record of a type, as users do while a load runs.
+    pub fn random_edit(&mut self, object_type: ObjectType, rng: &mut ChaCha12Rng, now: i64) {
+        let pick_active = |network: &Self, rng: &mut ChaCha12Rng, object_type: ObjectType| {
+            let records = network.records.get(&object_type)?;
+            let start = rng.random_range(0..records.len().max(1));
+            records
                 .values()
                 .cycle()
                 .skip(start)
-                .take(objects.len())
-                .find(|one| one.archived.is_none())
-                .map(|one| one.id)
+                .take(records.len())
+                .find(|record| record.archived.is_none())
+                .map(|record| record.id)
         };
-        let Some(id) = live(self, rng, kind) else { return };
-        let word = format!("mudou {}", rng.random_range(0..1_000_000));
+        let Some(id) = pick_active(self, rng, object_type) else { return };
+        let text = format!("mudou {}", rng.random_range(0..1_000_000));
         match rng.random_range(0..10) {
             0..4 => {
-                let text = kind
+                let property = object_type
                     .properties()
                     .iter()
                     .position(|(name, _, data_type)| *data_type == "string" && *name != "especialidade_medica");
-                let name = text.map_or("hs_object_id", |index| kind.properties()[index].0);
-                self.edit(kind, id, name, Some(&word), now);
+                let name = property.map_or("hs_object_id", |index| object_type.properties()[index].0);
+                self.edit(object_type, id, name, Some(&text), now);
             }
             4 => {
-                self.archive(kind, id, now);
+                self.archive(object_type, id, now);
             }
             5 => {
-                let gone = self.objects[&kind].values().find(|one| one.archived.is_some()).map(|one| one.id);
-                gone.map(|id| self.restore(kind, id));
+                let archived = self.records[&object_type].values().find(|record| record.archived.is_some());
+                let archived = archived.map(|record| record.id);
+                archived.map(|id| self.restore(object_type, id));
             }
             6 => {
-                let other = live(self, rng, kind).unwrap_or(id);
-                if self.index(kind, crate::kinds::MERGED).is_some() {
-                    self.merge(kind, id, other, now);
+                let other = pick_active(self, rng, object_type).unwrap_or(id);
+                if self.index(object_type, MERGED_IDS_PROPERTY).is_some() {
+                    self.merge(object_type, id, other, now);
                 }
             }
             7 => {
-                self.add(kind, now, |property| (property == "name" || property == "dealname").then(|| word.clone()));
+                self.add(object_type, now, |property| {
+                    (property == "name" || property == "dealname").then(|| text.clone())
+                });
             }
             8 => {
-                self.purge(kind, id);
+                self.purge(object_type, id);
             }
             _ => {
-                let to = if kind == Kind::Company { Kind::Contact } else { Kind::Company };
-                let Some(other) = live(self, rng, to) else { return };
-                if !self.unlink(kind, id, to, other) {
-                    self.relate(kind, id, to, other, false, Some("Médico assistente"));
+                let to = if object_type == ObjectType::Company { ObjectType::Contact } else { ObjectType::Company };
+                let Some(other) = pick_active(self, rng, to) else { return };
+                if !self.dissociate(object_type, id, to, other) {
+                    self.associate_as(object_type, id, to, other, false, Some("Médico assistente"));
                 }
             }
         }

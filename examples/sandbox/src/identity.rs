@@ -1,47 +1,47 @@
-//! How well merged records meet the people behind them: precision and recall over pairs of records.
+//! Scores merges against the ground truth: precision and recall over pairs of records of the same person.
 
 use std::collections::BTreeMap;
 
 use crate::Network;
-use crate::kinds::Kind;
+use crate::object_types::ObjectType;
 
-/// How many pairs of records are one person's.
+/// Counts of record pairs that belong to the same person.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Score {
-    /// Pairs that are, in truth.
-    pub truth: u64,
-    /// Pairs that were found to be.
-    pub found: u64,
-    /// Pairs that were found and are.
-    pub right: u64,
+    /// Pairs in the ground truth.
+    pub true_pairs: u64,
+    /// Pairs that were merged.
+    pub found_pairs: u64,
+    /// Pairs that were merged and are in the ground truth.
+    pub correct_pairs: u64,
 }
 
 impl Score {
-    /// How much of what was found is true; 1 where nothing was found.
+    /// The share of merged pairs that are correct; 1 if nothing was merged.
     #[must_use]
     pub fn precision(&self) -> f64 {
-        share(self.right, self.found)
+        share(self.correct_pairs, self.found_pairs)
     }
 
-    /// How much of the truth was found; 1 where there is nothing to find.
+    /// The share of true pairs that were merged; 1 if there are none.
     #[must_use]
     pub fn recall(&self) -> f64 {
-        share(self.right, self.truth)
+        share(self.correct_pairs, self.true_pairs)
     }
 }
 
-/// Scores merges of contacts or companies: which record merged into which.
+/// Scores merges of contacts or companies. Each merge is a record id and the id of the record that it was merged into.
 #[must_use]
-pub fn score(network: &Network, kind: Kind, merges: impl IntoIterator<Item = (u64, u64)>) -> Score {
-    let people: Vec<&[u64]> = match kind {
-        Kind::Contact => network.patients.iter().map(|patient| patient.contacts.as_slice()).collect(),
-        Kind::Company => network.doctors.iter().map(|doctor| doctor.companies.as_slice()).collect(),
+pub fn score(network: &Network, object_type: ObjectType, merges: impl IntoIterator<Item = (u64, u64)>) -> Score {
+    let people: Vec<&[u64]> = match object_type {
+        ObjectType::Contact => network.patients.iter().map(|patient| patient.contacts.as_slice()).collect(),
+        ObjectType::Company => network.doctors.iter().map(|doctor| doctor.companies.as_slice()).collect(),
         _ => Vec::new(),
     };
     score_of(&people, merges)
 }
 
-/// `people` are the records of each.
+/// Scores merges; `people` lists the record ids of each person.
 fn score_of(people: &[&[u64]], merges: impl IntoIterator<Item = (u64, u64)>) -> Score {
     let person_of: BTreeMap<u64, usize> = people
         .iter()
@@ -51,28 +51,29 @@ fn score_of(people: &[&[u64]], merges: impl IntoIterator<Item = (u64, u64)>) -> 
     let into: BTreeMap<u64, u64> = merges.into_iter().collect();
     let mut groups: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     for (record, survivor) in &into {
-        // A later rule may have merged the survivor itself; a circle, which the host refuses, ends here too.
+        // The survivor itself may have been merged. The bound ends the loop on a cycle, which the host rejects.
         let mut survivor = *survivor;
         for _ in 0..into.len() {
             match into.get(&survivor) {
-                Some(further) => survivor = *further,
+                Some(next) => survivor = *next,
                 None => break,
             }
         }
         groups.entry(survivor).or_insert_with(|| vec![survivor]).push(*record);
     }
-    let mut score = Score { truth: people.iter().map(|records| pairs(records.len())).sum(), ..Score::default() };
+    let mut score = Score { true_pairs: people.iter().map(|records| pairs(records.len())).sum(), ..Score::default() };
     for records in groups.values() {
-        score.found += pairs(records.len());
-        let mut of_each: BTreeMap<usize, usize> = BTreeMap::new();
+        score.found_pairs += pairs(records.len());
+        let mut per_person: BTreeMap<usize, usize> = BTreeMap::new();
         for person in records.iter().filter_map(|record| person_of.get(record)) {
-            *of_each.entry(*person).or_default() += 1;
+            *per_person.entry(*person).or_default() += 1;
         }
-        score.right += of_each.values().map(|records| pairs(*records)).sum::<u64>();
+        score.correct_pairs += per_person.values().map(|records| pairs(*records)).sum::<u64>();
     }
     score
 }
 
+/// The number of pairs in a group of records.
 fn pairs(records: usize) -> u64 {
     let records = records as u64;
     records * records.saturating_sub(1) / 2
@@ -87,13 +88,17 @@ fn share(part: u64, whole: u64) -> f64 {
 mod tests {
     use super::{Score, score_of};
 
-    fn check(merges: &[(u64, u64)], found: u64, right: u64) {
+    fn check(merges: &[(u64, u64)], found_pairs: u64, correct_pairs: u64) {
         let people: [&[u64]; 3] = [&[1, 2, 3], &[4, 5], &[6]];
-        assert_eq!(score_of(&people, merges.iter().copied()), Score { truth: 4, found, right }, "{merges:?}");
+        assert_eq!(
+            score_of(&people, merges.iter().copied()),
+            Score { true_pairs: 4, found_pairs, correct_pairs },
+            "{merges:?}"
+        );
     }
 
     #[test]
-    fn pairs_are_counted_by_groups() {
+    fn pairs_are_counted_within_merged_groups() {
         check(&[], 0, 0);
         check(&[(2, 1), (3, 1), (5, 4)], 4, 4);
         check(&[(2, 1), (3, 2)], 3, 3);
@@ -102,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_find_is_all_found() {
+    fn an_empty_score_is_perfect() {
         let empty = Score::default();
         assert_eq!((empty.precision(), empty.recall()), (1.0, 1.0));
     }

@@ -1,18 +1,18 @@
-//! The network as files for HubSpot's own importer: companies, contacts, deals, to be imported in that order.
+//! Writes the network as files for HubSpot's own importer. Import companies first, then contacts, then deals.
 //!
-//! <https://knowledge.hubspot.com/import-and-export/set-up-your-import-file>: a header row, fewer than 250,000 rows;
-//! contacts need a name or an email, companies a name, deals a name, a pipeline and a stage.
+//! Format: <https://knowledge.hubspot.com/import-and-export/set-up-your-import-file>. A file has a header row and fewer
+//! than 250,000 rows. Contacts need a name or an e-mail address, companies a name, deals a name, a pipeline and a stage.
 
 use std::path::{Path, PathBuf};
 
 use crate::clinic::{PIPELINE, STAGES};
-use crate::kinds::Kind;
 use crate::network::Network;
+use crate::object_types::ObjectType;
 
-/// HubSpot takes fewer rows a file.
-pub const MOST_ROWS: usize = 249_999;
+/// The maximum number of rows in an import file.
+pub const MAX_ROWS: usize = 249_999;
 
-/// Columns: the importer's header, the property.
+/// Columns of a file: the importer's header and the property.
 type Columns = &'static [(&'static str, &'static str)];
 
 const COMPANIES: Columns = &[
@@ -39,33 +39,40 @@ const DEALS: Columns = &[
     ("Close Date", "closedate"),
 ];
 
-/// Writes `import_companies.csv`, `import_contacts.csv` and `import_deals.csv` into a folder; gives back the files.
-/// Larger networks are cut at HubSpot's limit of rows.
+/// Writes `import_companies.csv`, `import_contacts.csv` and `import_deals.csv` into a folder and returns their paths.
+/// Files end at [`MAX_ROWS`] rows.
+///
+/// # Errors
+/// If the folder or a file cannot be written.
 pub fn write(network: &Network, folder: &Path) -> csv::Result<Vec<PathBuf>> {
     std::fs::create_dir_all(folder)?;
     let files = [
-        (Kind::Company, "import_companies.csv", COMPANIES),
-        (Kind::Contact, "import_contacts.csv", CONTACTS),
-        (Kind::Deal, "import_deals.csv", DEALS),
+        (ObjectType::Company, "import_companies.csv", COMPANIES),
+        (ObjectType::Contact, "import_contacts.csv", CONTACTS),
+        (ObjectType::Deal, "import_deals.csv", DEALS),
     ];
     let mut written = Vec::new();
-    for (kind, name, columns) in files {
+    for (object_type, name, columns) in files {
         let path = folder.join(name);
         let mut writer = csv::Writer::from_path(&path)?;
-        let linked = |header: &'static str| (kind == Kind::Deal).then_some(header);
+        let deal_only = |header: &'static str| (object_type == ObjectType::Deal).then_some(header);
         let headers = columns.iter().map(|(header, _)| *header);
-        // A deal finds its company and its patient by what identifies them for HubSpot.
-        writer.write_record(headers.chain(linked("Associated Company")).chain(linked("Associated Contact Email")))?;
-        for object in network.objects.get(&kind).into_iter().flat_map(|objects| objects.values()).take(MOST_ROWS) {
-            let value = |property: &str| shown(property, network.value(kind, object.id, property).unwrap_or_default());
-            let other = |to: Kind, property: &str| {
-                let id = network.live_links(kind, to, object.id).next().map(|link| link.to);
+        // The importer associates a deal by the company's name and the contact's e-mail address.
+        let headers = headers.chain(deal_only("Associated Company")).chain(deal_only("Associated Contact Email"));
+        writer.write_record(headers)?;
+        let records = network.records.get(&object_type).into_iter().flat_map(|records| records.values());
+        for record in records.take(MAX_ROWS) {
+            let value = |property: &str| {
+                import_value(property, network.value(object_type, record.id, property).unwrap_or_default())
+            };
+            let associated = |to: ObjectType, property: &str| {
+                let id = network.active_associations(object_type, to, record.id).next().map(|one| one.to);
                 id.and_then(|id| network.value(to, id, property)).unwrap_or_default().to_owned()
             };
             let mut row: Vec<String> = columns.iter().map(|(_, property)| value(property)).collect();
-            if kind == Kind::Deal {
-                row.push(other(Kind::Company, "name"));
-                row.push(other(Kind::Contact, "email"));
+            if object_type == ObjectType::Deal {
+                row.push(associated(ObjectType::Company, "name"));
+                row.push(associated(ObjectType::Contact, "email"));
             }
             writer.write_record(row)?;
         }
@@ -75,8 +82,8 @@ pub fn write(network: &Network, folder: &Path) -> csv::Result<Vec<PathBuf>> {
     Ok(written)
 }
 
-/// A value as the importer wants it: labels instead of ids, days instead of instants.
-fn shown(property: &str, value: &str) -> String {
+/// Converts a value to the importer's format: labels instead of ids, dates instead of timestamps.
+fn import_value(property: &str, value: &str) -> String {
     match property {
         "pipeline" if value == PIPELINE => "Consultas".to_owned(),
         "dealstage" => STAGES.iter().find(|(id, ..)| *id == value).map_or(value, |(_, label, ..)| label).to_owned(),

@@ -1,70 +1,70 @@
-//! `sandbox`: serves a generated clinic network, for as long as a command runs or until stopped.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command speaks to its terminal")]
+//! The command `sandbox`: serves a generated clinic network while a command runs, or until Ctrl-C.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program prints")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sandbox::{Limits, Network, Options, Server, ServerOptions, TOKEN, import, spend};
+use sandbox::{GeneratorOptions, Network, RateLimits, SandboxServer, ServerOptions, TOKEN, import, spend};
 
-/// A HubSpot portal on loopback, with a clinic network in it.
+/// Serve a HubSpot portal on loopback, filled with a generated clinic network
 #[derive(Parser)]
 #[command(version, after_help = "Example: sandbox --patients 2000 -- host run pipelines/hubspot.toml")]
 struct Arguments {
-    /// Patients, before duplicates.
+    /// Number of patients, duplicates not counted
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     patients: u32,
-    /// The same seed and sizes make the same network.
+    /// Seed of the generator; the same options make the same network
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The port; 0 takes a free one.
+    /// Port to listen on; 0 picks a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Requests allowed within 10 seconds, beside 5 searches a second; 0: no limits.
+    /// Requests allowed in 10 seconds, and 5 searches per second; 0 turns all limits off
     #[arg(long, default_value_t = 190)]
     rate_limit: usize,
-    /// Milliseconds that each answer takes.
+    /// Delay of each response, in milliseconds
     #[arg(long, default_value_t = 0)]
     latency: u64,
-    /// Records of every type, not of companies, contacts and deals alone.
+    /// Generate records of every object type, not only companies, contacts and deals
     #[arg(long)]
     everything: bool,
-    /// Write import_companies.csv, import_contacts.csv and import_deals.csv for a real portal into this folder, and end.
+    /// Write import_companies.csv, import_contacts.csv and import_deals.csv for a real portal to this folder and exit
     #[arg(long, value_name = "FOLDER")]
     import_files: Option<PathBuf>,
-    /// Share of contacts and companies that are entered twice.
-    #[arg(long, default_value_t = Options::default().duplicates, value_parser = share)]
+    /// Share of patients and doctors that are entered twice
+    #[arg(long, default_value_t = GeneratorOptions::default().duplicates, value_parser = share)]
     duplicates: f64,
-    /// Share of patients without last name.
-    #[arg(long, default_value_t = Options::default().missing_last_names, value_parser = share)]
+    /// Share of patients whose last name is missing
+    #[arg(long, default_value_t = GeneratorOptions::default().missing_last_names, value_parser = share)]
     missing_last_names: f64,
-    /// Share of doctors whose specialty is misspelled.
-    #[arg(long, default_value_t = Options::default().misspelled, value_parser = share)]
+    /// Share of companies whose specialty is misspelled
+    #[arg(long, default_value_t = GeneratorOptions::default().misspelled, value_parser = share)]
     misspelled: f64,
-    /// Share of deals without a company.
-    #[arg(long, default_value_t = Options::default().unlinked, value_parser = share)]
+    /// Share of deals without an associated company
+    #[arg(long, default_value_t = GeneratorOptions::default().unlinked, value_parser = share)]
     unlinked: f64,
-    /// Chance of a slip of the pen in each field of a duplicate.
-    #[arg(long, default_value_t = Options::default().typos, value_parser = share)]
+    /// Probability of a typo in each field of a duplicate
+    #[arg(long, default_value_t = GeneratorOptions::default().typos, value_parser = share)]
     typos: f64,
-    /// Share of patients who are relatives of the one before, with the same phone or e-mail.
-    #[arg(long, default_value_t = Options::default().families, value_parser = share)]
+    /// Share of patients who are relatives of the previous one and share a phone or e-mail address with them
+    #[arg(long, default_value_t = GeneratorOptions::default().families, value_parser = share)]
     families: f64,
-    /// Share of patients with the name of an earlier one.
-    #[arg(long, default_value_t = Options::default().namesakes, value_parser = share)]
+    /// Share of patients who have the name of an earlier one
+    #[arg(long, default_value_t = GeneratorOptions::default().namesakes, value_parser = share)]
     namesakes: f64,
-    /// Where to write the marketing spend file; a temporary file by default.
+    /// Where to write the marketing spend file [default: a temporary file]
     #[arg(long)]
     spend: Option<PathBuf>,
-    /// A command to run against the sandbox, which stops with it.
+    /// Command to run against the sandbox, which stops when the command ends
     #[arg(last = true)]
     command: Vec<String>,
 }
 
-/// A number from 0 to 1.
+/// Parses a share, a number from 0 to 1.
 fn share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("a share lies between 0 and 1".to_owned()) }
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -78,7 +78,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    let options = Options {
+    let options = GeneratorOptions {
         seed: arguments.seed,
         patients: arguments.patients as usize,
         duplicates: arguments.duplicates,
@@ -89,7 +89,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
         families: arguments.families,
         namesakes: arguments.namesakes,
         everything: arguments.everything,
-        ..Options::default()
+        ..GeneratorOptions::default()
     };
     if let Some(folder) = &arguments.import_files {
         for file in import::write(&Network::generate(&options), folder)? {
@@ -101,11 +101,11 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let path = arguments.spend.clone().unwrap_or(path);
     spend::write(&spend::generate(&options), std::fs::File::create(&path)?)?;
     let ten_secondly = Some(arguments.rate_limit).filter(|limit| *limit > 0);
-    let limits = Limits { ten_secondly, search_secondly: ten_secondly.map(|_| 5), daily: None };
+    let limits = RateLimits { ten_secondly, search_secondly: ten_secondly.map(|_| 5), daily: None };
     let latency = std::time::Duration::from_millis(arguments.latency);
     let server_options = ServerOptions { limits, latency, ..ServerOptions::default() };
-    let server = Server::start(Network::generate(&options), server_options, arguments.port)?;
-    eprintln!("sandbox  {} patients at {}, spend in {}", options.patients, server.url(), path.display());
+    let server = SandboxServer::start(Network::generate(&options), server_options, arguments.port)?;
+    eprintln!("sandbox  {} patients at {}, marketing spend in {}", options.patients, server.url(), path.display());
     let code = match arguments.command.split_first() {
         None => {
             println!("export HUBSPOT_BASE_URL={} HUBSPOT_ACCESS_TOKEN={TOKEN}", server.url());
@@ -121,7 +121,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
                 .env("HUBSPOT_ACCESS_TOKEN", TOKEN)
                 .env("MARKETING_SPEND_CSV", &path)
                 .status()
-                .map_err(|cause| format!("{program}: {cause}"))?;
+                .map_err(|cause| format!("cannot run `{program}`: {cause}"))?;
             status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     };

@@ -1,4 +1,4 @@
-//! A running sandbox as tests hold it: its behaviour, its clock, its network, and the log of its requests.
+//! The running server, as tests control it: behaviour, clock, contents, and the log of its requests.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
@@ -8,60 +8,60 @@ use axum::Router;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::answering::{Portal, handle};
 use crate::faults::{Chaos, Fault};
-use crate::limits::Limits;
+use crate::handler::{Portal, handle};
 use crate::network::Network;
+use crate::rate_limits::RateLimits;
 
-/// The private app's token that the sandbox accepts.
+/// The private app token that the server accepts.
 pub const TOKEN: &str = "pat-na1-sandbox";
-/// The refresh token that it takes, with any client's id and secret.
+/// The OAuth refresh token that the server accepts, with any client id and secret.
 pub const REFRESH_TOKEN: &str = "refresh-na1-sandbox";
 
 /// How the server behaves.
 #[derive(Debug, Clone)]
 pub struct ServerOptions {
-    /// How many requests pass.
-    pub limits: Limits,
-    /// Scopes that the token lacks.
+    /// Rate limits.
+    pub limits: RateLimits,
+    /// Scopes that the token does not have.
     pub missing_scopes: Vec<String>,
     /// Properties that the portal does not have.
     pub missing_properties: Vec<String>,
-    /// The portal's id, instead of the usual one.
-    pub portal: Option<u64>,
-    /// Failures, once each, in order.
+    /// The portal's id; `None` means the default id.
+    pub portal_id: Option<u64>,
+    /// Queued faults. Each applies once, in order.
     pub faults: Vec<Fault>,
-    /// Failures and edits by a seed.
+    /// Random faults and edits.
     pub chaos: Option<Chaos>,
-    /// How long each answer takes.
+    /// Delay of each response.
     pub latency: Duration,
-    /// For how long a change is hidden from search.
+    /// How long search does not see a change.
     pub search_lag: Duration,
-    /// Links of one record on one page.
-    pub association_page: usize,
-    /// The longest path with query.
-    pub longest_url: usize,
-    /// The time that the server tells, in milliseconds since 1970; none: the machine's.
+    /// Associations of one record on one page of a batch read.
+    pub association_page_size: usize,
+    /// The maximum length of path and query, in bytes. Longer requests get status 414.
+    pub max_url_length: usize,
+    /// The server's fixed time, in milliseconds since 1970; `None` means the system clock.
     pub clock: Option<i64>,
-    /// Whether tokens of a private app are refused, so that an OAuth token is needed.
+    /// Whether only OAuth tokens are accepted, not the private app token.
     pub is_oauth: bool,
-    /// Changes answers that are otherwise right, by their path.
+    /// Rewrites a successful response body; the first argument is the request path.
     pub rewrite: Option<fn(&str, &mut Value)>,
 }
 
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
-            limits: Limits::default(),
+            limits: RateLimits::default(),
             missing_scopes: Vec::new(),
             missing_properties: Vec::new(),
-            portal: None,
+            portal_id: None,
             faults: Vec::new(),
             chaos: None,
             latency: Duration::ZERO,
             search_lag: Duration::ZERO,
-            association_page: 100,
-            longest_url: 16_200,
+            association_page_size: 100,
+            max_url_length: 16_200,
             clock: None,
             is_oauth: false,
             rewrite: None,
@@ -69,37 +69,40 @@ impl Default for ServerOptions {
     }
 }
 
-/// A request as the log keeps it.
+/// A logged request.
 #[derive(Debug, Clone)]
-pub struct Logged {
-    /// When it came.
+pub struct LoggedRequest {
+    /// When the response was ready, before any latency.
     pub at: Instant,
     /// `METHOD path?query`.
     pub line: String,
-    /// Its body.
+    /// The request body; null if it is not JSON.
     pub body: Value,
-    /// The status of its answer.
+    /// The status of the response.
     pub status: u16,
 }
 
-impl Logged {
-    /// Whether the line holds a text.
+impl LoggedRequest {
+    /// Whether the request line contains a text.
     #[must_use]
     pub fn contains(&self, text: &str) -> bool {
         self.line.contains(text)
     }
 }
 
-/// A running sandbox; it stops when dropped.
-pub struct Server {
+/// A running server. It stops when dropped.
+pub struct SandboxServer {
     address: SocketAddr,
     portal: Arc<Portal>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-impl Server {
-    /// Starts serving on a loopback port, 0 for a free one, on a thread of its own.
+impl SandboxServer {
+    /// Starts a server on a loopback port, in its own thread. Port 0 picks a free one.
+    ///
+    /// # Errors
+    /// If the port cannot be bound or the runtime cannot start.
     pub fn start(network: Network, options: ServerOptions, port: u16) -> std::io::Result<Self> {
         let listener = std::net::TcpListener::bind(("127.0.0.1", port))?;
         listener.set_nonblocking(true)?;
@@ -121,70 +124,70 @@ impl Server {
         Ok(Self { address, portal, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// The base URL, `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Looks at the network, or changes it, between requests.
+    /// Reads or changes the contents between requests.
     pub fn with<T>(&self, work: impl FnOnce(&mut Network) -> T) -> T {
         work(&mut self.portal.network_mut())
     }
 
-    /// Waits until so many requests are in the log; false where they do not come within a minute.
+    /// Waits until the log has at least `count` requests. Returns false after a minute.
     #[must_use]
     pub fn wait_for_requests(&self, count: usize) -> bool {
         let minute = Duration::from_secs(60);
         let waited =
-            self.portal.requested.wait_timeout_while(self.portal.lock(), minute, |shared| shared.log.len() < count);
+            self.portal.request_logged.wait_timeout_while(self.portal.lock(), minute, |state| state.log.len() < count);
         waited.is_ok_and(|(_, timeout)| !timeout.timed_out())
     }
 
-    /// Waits until the log, or the world, is as wanted; it is looked at with each request and now and then between.
-    pub fn wait_until(&self, mut is_so: impl FnMut(&[Logged]) -> bool) {
-        let mut shared = self.portal.lock();
-        while !is_so(&shared.log) {
-            let now_and_then = Duration::from_millis(20);
-            let waited = self.portal.requested.wait_timeout(shared, now_and_then);
-            shared = waited.unwrap_or_else(PoisonError::into_inner).0;
+    /// Waits until a condition on the log, or on anything else, is true. Checks after each request and every 20 ms.
+    pub fn wait_until(&self, mut condition: impl FnMut(&[LoggedRequest]) -> bool) {
+        let mut state = self.portal.lock();
+        while !condition(&state.log) {
+            let interval = Duration::from_millis(20);
+            let waited = self.portal.request_logged.wait_timeout(state, interval);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Changes how the server behaves from now on.
+    /// Changes the server's behaviour from now on.
     pub fn configure(&self, work: impl FnOnce(&mut ServerOptions)) {
         work(&mut self.portal.lock().options);
     }
 
-    /// The time that the server tells, in milliseconds since 1970.
+    /// The server's time, in milliseconds since 1970.
     #[must_use]
     pub fn now(&self) -> i64 {
         self.portal.lock().now()
     }
 
-    /// Puts the server's clock forward; it stands still from then on.
+    /// Advances the server's clock, which is fixed from then on.
     pub fn advance(&self, time: Duration) {
-        let mut shared = self.portal.lock();
-        let later = shared.now() + i64::try_from(time.as_millis()).unwrap_or_default();
-        shared.options.clock = Some(later);
+        let mut state = self.portal.lock();
+        let later = state.now() + i64::try_from(time.as_millis()).unwrap_or_default();
+        state.options.clock = Some(later);
     }
 
-    /// Makes the OAuth token that was given out last invalid.
+    /// Invalidates the OAuth access token that was issued last.
     pub fn expire_token(&self) {
         self.portal.lock().tokens += 1;
     }
 
-    /// The requests so far, and forgets them.
+    /// Returns the requests so far and clears the log.
     #[must_use]
-    pub fn take_log(&self) -> Vec<Logged> {
+    pub fn take_log(&self) -> Vec<LoggedRequest> {
         std::mem::take(&mut self.portal.lock().log)
     }
 }
 
-impl Drop for Server {
+impl Drop for SandboxServer {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
-            // A server that ended by itself needs no word.
+            // Fails only if the server has already stopped.
             let _ = stop.send(());
         }
         if let Some(thread) = self.thread.take() {

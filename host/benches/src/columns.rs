@@ -1,6 +1,5 @@
-//! What columns cost that a rule does not read: the same rule over two columns of a table that has no others beside its
-//! key, and of one that has 200, each cleaned whole by `host clean`. A clean table is a copy: what the warehouse takes to
-//! copy the raw table within itself is measured beside it, since no rule can spare that.
+//! The cost of columns that a rule does not read: `host clean` runs the same two-column rule over a table of 2 columns
+//! and over one of 200. A clean table is a copy of the raw table, so the time to copy it in DuckDB is measured too.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,24 +13,24 @@ use crate::measure::measured;
 use crate::{Result, folder};
 
 const WIDTHS: [usize; 2] = [2, 200];
-const TIMES: usize = 5;
+const ROUNDS: usize = 5;
 
 pub(crate) fn run(rows: usize) -> Result<()> {
     let folder = folder()?;
     let mut lines = Vec::new();
-    // Seconds of each width: cleaning, and copying.
+    // Seconds by width.
     let (mut cleans, mut copies) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
     for width in WIDTHS {
         fill(&folder.join(format!("{width}.duckdb")), rows, width)?;
         std::fs::write(folder.join(format!("{width}.toml")), pipeline(width))?;
     }
-    for _ in 0..TIMES {
+    for _ in 0..ROUNDS {
         for (at, width) in WIDTHS.into_iter().enumerate() {
             let host = std::env::current_exe()?.with_file_name("host");
             measured(Command::new(host).args(["clean", &format!("{width}.toml"), "--quiet"]).current_dir(&folder))?;
             let warehouse = Warehouse::open(&folder.join(format!("{width}.duckdb")), "1GB")?;
             let step = "SELECT seconds FROM _host.steps WHERE step = 'clean' ORDER BY load_id DESC LIMIT 1";
-            cleans[at].push(warehouse.value(step, &[])?.ok_or("no cleaning")?.parse::<f64>()?);
+            cleans[at].push(warehouse.value(step, &[])?.ok_or("no clean step in _host.steps")?.parse::<f64>()?);
             let started = Instant::now();
             warehouse.execute("CREATE OR REPLACE TABLE copied AS SELECT * FROM raw_bench.rows")?;
             copies[at].push(started.elapsed().as_secs_f64());
@@ -43,12 +42,14 @@ pub(crate) fn run(rows: usize) -> Result<()> {
         let [clean, copy, net] = [cleans[at].clone(), copies[at].clone(), net(at)].map(median);
         lines.push(format!("{width:>8}{clean:>10.2}{copy:>15.2}{net:>12.2}"));
     }
-    let ratio = |of: [Vec<f64>; 2]| median(of[1].iter().zip(&of[0]).map(|(wide, narrow)| wide / narrow).collect());
-    println!("\na rule that reads and sets two columns, over {rows} rows, medians of {TIMES}");
-    println!("{:>8}{:>10}{:>15}{:>12}", "columns", "clean s", "copy alone s", "the rest s");
+    let ratio = |seconds: [Vec<f64>; 2]| {
+        median(seconds[1].iter().zip(&seconds[0]).map(|(wide, narrow)| wide / narrow).collect())
+    };
+    println!("\nhost clean with a rule on two columns, {rows} rows, by table width, medians of {ROUNDS}");
+    println!("{:>8}{:>10}{:>15}{:>12}", "columns", "clean s", "copy only s", "difference");
     lines.iter().for_each(|line| println!("{line}"));
     println!(
-        "200 columns / 2: {:.2} with the copy, {:.2} without (aim near 1)",
+        "200 columns / 2 columns: {:.2} with the copy, {:.2} without (target: near 1)",
         ratio(cleans.clone()),
         ratio([0, 1].map(net))
     );
@@ -64,10 +65,10 @@ fn pipeline(width: usize) -> String {
     )
 }
 
-/// A warehouse as a load leaves it, with a raw table of so many columns beside the key and the host's own.
+/// Creates a warehouse as a load leaves it: a raw table with `width` columns, a key and the host's columns.
 fn fill(file: &Path, rows: usize, width: usize) -> Result<()> {
     let warehouse = Warehouse::open(file, "1GB")?;
-    // A value in ten is untidy.
+    // One value in ten needs cleaning.
     let column = |at: usize| {
         format!(
             "CASE WHEN (range + {at}) % 10 = 0 THEN ' MARIA da  Silva ' ELSE 'Maria ' || (range * 31 + {at}) % 9973 END AS c{at}"

@@ -1,10 +1,10 @@
-//! The floor: the same pages by plain `reqwest`, a page a line on disk, loaded typed by DuckDB alone.
+//! The floor: fetches the same pages with plain `reqwest` to disk, one page per line, and loads typed tables with DuckDB.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use duckdb::Connection;
-use sandbox::kinds::Kind;
+use sandbox::object_types::ObjectType;
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -17,8 +17,9 @@ pub(crate) fn run(url: &str, file: &Path) -> Result<()> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        // The same concurrency: a task a stream.
-        let tasks = Kind::CLINIC.map(|kind| tokio::spawn(fetch(client.clone(), url.to_owned(), kind, folder.clone())));
+        // The same concurrency as extract: one task per stream.
+        let task = |object_type| tokio::spawn(fetch(client.clone(), url.to_owned(), object_type, folder.clone()));
+        let tasks = ObjectType::CLINIC.map(task);
         for task in tasks {
             task.await?.map_err(|error| error.to_string())?;
         }
@@ -27,27 +28,33 @@ pub(crate) fn run(url: &str, file: &Path) -> Result<()> {
     load(&folder, file)
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+type TaskError = Box<dyn std::error::Error + Send + Sync>;
 
-async fn fetch(client: reqwest::Client, url: String, kind: Kind, folder: PathBuf) -> std::result::Result<(), Failure> {
-    let targets: &[Kind] = match kind {
-        Kind::Company => &[],
-        Kind::Contact => &[Kind::Company],
-        Kind::Deal => &[Kind::Company, Kind::Contact],
+/// Fetches all records of a type and their associations, one response per line of a file.
+async fn fetch(
+    client: reqwest::Client,
+    url: String,
+    object_type: ObjectType,
+    folder: PathBuf,
+) -> std::result::Result<(), TaskError> {
+    let plural = object_type.plural();
+    let targets: &[ObjectType] = match object_type {
+        ObjectType::Company => &[],
+        ObjectType::Contact => &[ObjectType::Company],
+        ObjectType::Deal => &[ObjectType::Company, ObjectType::Contact],
         _ => &[],
     };
-    let names: Vec<_> = kind.properties().iter().map(|(name, ..)| *name).collect();
-    let mut pages = std::io::BufWriter::new(std::fs::File::create(folder.join(kind.plural()))?);
-    let mut links = Vec::new();
+    let names: Vec<_> = object_type.properties().iter().map(|(name, ..)| *name).collect();
+    let mut pages = std::io::BufWriter::new(std::fs::File::create(folder.join(plural))?);
+    let mut association_files = Vec::new();
     for to in targets {
-        let path = folder.join(format!("{}_{}", kind.plural(), to.plural()));
-        links.push(std::io::BufWriter::new(std::fs::File::create(path)?));
+        let path = folder.join(format!("{plural}_{}", to.plural()));
+        association_files.push(std::io::BufWriter::new(std::fs::File::create(path)?));
     }
     let mut after = String::new();
     let mut ids = Vec::new();
     loop {
-        let page =
-            format!("{url}/crm/objects/2026-03/{}?limit=100&properties={}{after}", kind.plural(), names.join(","));
+        let page = format!("{url}/crm/objects/2026-03/{plural}?limit=100&properties={}{after}", names.join(","));
         let body = client.get(page).bearer_auth(sandbox::TOKEN).send().await?.error_for_status()?.bytes().await?;
         pages.write_all(&body)?;
         pages.write_all(b"\n")?;
@@ -56,8 +63,8 @@ async fn fetch(client: reqwest::Client, url: String, kind: Kind, folder: PathBuf
         ids.extend(results.map(|record| json!({ "id": record["id"] })));
         let next = page["paging"]["next"]["after"].as_str().map(str::to_owned);
         if ids.len() >= 1000 || next.is_none() {
-            for (to, file) in targets.iter().zip(&mut links) {
-                let path = format!("{url}/crm/associations/2026-03/{}/{}/batch/read", kind.plural(), to.plural());
+            for (to, file) in targets.iter().zip(&mut association_files) {
+                let path = format!("{url}/crm/associations/2026-03/{plural}/{}/batch/read", to.plural());
                 let body = json!({ "inputs": ids }).to_string();
                 let request =
                     client.post(path).bearer_auth(sandbox::TOKEN).header("content-type", "application/json").body(body);
@@ -72,10 +79,11 @@ async fn fetch(client: reqwest::Client, url: String, kind: Kind, folder: PathBuf
         }
     }
     pages.flush()?;
-    links.iter_mut().try_for_each(Write::flush)?;
+    association_files.iter_mut().try_for_each(Write::flush)?;
     Ok(())
 }
 
+/// Loads the fetched files into typed tables.
 fn load(folder: &Path, file: &Path) -> Result<()> {
     let connection = Connection::open(file)?;
     connection.execute_batch("SET memory_limit = '1GB'; SET preserve_insertion_order = false")?;
@@ -85,19 +93,20 @@ fn load(folder: &Path, file: &Path) -> Result<()> {
             "read_csv('{path}', header = false, delim = '\\x01', quote = '', escape = '', columns = {{'page': 'VARCHAR'}}, max_line_size = 4000000)"
         )
     };
-    for kind in Kind::CLINIC {
-        let properties: Vec<_> = kind.properties().iter().map(|(name, ..)| format!("\"{name}\":\"VARCHAR\"")).collect();
+    for object_type in ObjectType::CLINIC {
+        let properties: Vec<_> =
+            object_type.properties().iter().map(|(name, ..)| format!("\"{name}\":\"VARCHAR\"")).collect();
         let shape = format!(
             "{{\"results\":[{{\"id\":\"VARCHAR\",\"properties\":{{{}}},\"createdAt\":\"TIMESTAMPTZ\",\"updatedAt\":\"TIMESTAMPTZ\",\"archived\":\"BOOLEAN\"}}]}}",
             properties.join(",")
         );
-        let columns = kind.properties().iter().map(|(name, _, data_type)| match *data_type {
+        let columns = object_type.properties().iter().map(|(name, _, data_type)| match *data_type {
             "number" if !name.ends_with("_id") => format!("r.properties.{name}::DECIMAL(38,9) AS {name}"),
             "datetime" => format!("r.properties.{name}::TIMESTAMPTZ AS {name}"),
             _ => format!("r.properties.{name} AS {name}"),
         });
         let columns = columns.collect::<Vec<_>>().join(", ");
-        let plural = kind.plural();
+        let plural = object_type.plural();
         connection.execute_batch(&format!(
             "CREATE TABLE {plural} AS SELECT r.id, r.createdAt AS created_at, r.updatedAt AS updated_at, r.archived, {columns} \
              FROM (SELECT unnest(from_json(page, '{shape}').results) AS r FROM {})",

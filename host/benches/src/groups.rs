@@ -1,5 +1,5 @@
-//! What a rule of table scope costs where all records are alike: dedupe over one group of so many, which has to end in
-//! its guard, within a plugin's memory.
+//! The worst case of a rule of table scope: `dedupe` on records that all match. It has to skip the group with notes, and
+//! stay within a plugin's memory limit.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{Result, plugins};
 
 const BATCH: usize = 8192;
-/// Memory of a plugin.
+/// The memory limit of a plugin.
 const LIMIT_MB: usize = 1024;
 
 pub(crate) fn run(records: usize) -> Result<()> {
@@ -40,17 +40,19 @@ async fn group(records: usize) -> Result<()> {
     let guarded = format!("{records} records are alike");
     let is_guard = |note: &host::plugin::Note| note.code == "large_group" && note.message.starts_with(&guarded);
     if others > 0 || notes.is_empty() || !notes.iter().all(is_guard) {
-        return Err(
-            format!("one group of {records} is not left apart: {others} verdicts, {} notes", notes.len()).into()
-        );
+        return Err(format!(
+            "dedupe did not skip the group of {records} records: {others} verdicts, {} notes",
+            notes.len()
+        )
+        .into());
     }
-    let taken = run.memory() - opened;
-    println!("\ndedupe over one group of {records} records: left apart, with a note on {} of them", notes.len());
+    let used = run.memory() - opened;
+    println!("\ndedupe on one group of {records} matching records: skipped, with a note on {} of them", notes.len());
     println!(
-        "{:.1} s, guest memory {} MB of {LIMIT_MB}, {} bytes a record",
+        "{:.1} s, guest memory {} MB of {LIMIT_MB}, {} bytes per record",
         started.elapsed().as_secs_f64(),
         run.memory() >> 20,
-        taken / records.max(1)
+        used / records.max(1)
     );
     Ok(())
 }

@@ -1,13 +1,23 @@
-//! What the pipeline costs at 100,000 patients, beside its floor in the same run: a program that fetches the same
-//! pages with plain `reqwest` to disk and loads the same columns, typed, with DuckDB. Rows and sums are compared
-//! before any time is printed. Then how extract grows with records, how right cleaning is about who is who, how much of a
-//! rate limit extract uses, what WebAssembly costs rules, what columns cost that a rule does not read, what dedupe
-//! does with one group of ten million, what models cost beside DuckDB alone, and how soon pages answer.
+//! Benchmarks. `make bench` runs all of them; `cargo run --release -p bench -- NAME` runs one.
 //!
-//! `make bench`, or after it `cargo run --release -p bench -- --patients 10000`, `-- growth`, `-- identity`, `-- limited`,
-//! `-- rules`, `-- columns`, `-- groups`, the last three with `--rows 100000` if need be, `-- models
-//! --deals 100000`, `-- pages --patients 42000`; HOST_PLUGINS names the folder of components. The host is the one beside this program.
-#![expect(clippy::print_stdout, reason = "a benchmark prints")]
+//! | name | what it measures | option and default |
+//! |---|---|---|
+//! | none: runs all | first, extract, clean, marts and a whole run compared with the floor | `--patients 100000` |
+//! | `growth` | extract and floor at 10 thousand, 100 thousand and a million records | |
+//! | `identity` | merges, specialties, LTV and CAC compared with the ground truth | |
+//! | `limited` | how much of a rate limit extract uses | |
+//! | `rules` | rules as components compared with native rules | `--rows 1000000` |
+//! | `columns` | the cost of columns that a rule does not read | `--rows 200000` |
+//! | `groups` | `dedupe` on one group of matching records | `--rows 10000000` |
+//! | `models` | models compared with the same SELECTs in DuckDB alone | `--deals 1000000` |
+//! | `pages` | response times of `host serve` | `--patients 420000` |
+//!
+//! The floor is a minimal loader: it fetches the same pages with plain `reqwest` to disk and loads the same columns,
+//! typed, with DuckDB. Its rows and sums have to equal the pipeline's before times are printed.
+//!
+//! The host binary is the one in this program's folder; HOST_PLUGINS is the folder of the plugins. Build both with
+//! `make build`.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its results")]
 
 mod columns;
 mod floor;
@@ -26,19 +36,19 @@ use std::process::Command;
 
 use host::warehouse::Warehouse;
 use measure::{Cost, measured};
-use sandbox::{Network, Options, Server, ServerOptions, TOKEN, spend};
+use sandbox::{GeneratorOptions, Network, SandboxServer, ServerOptions, TOKEN, spend};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let given = |name: &str, usual: usize| {
-        let given = arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1));
-        given.and_then(|given| given.parse().ok()).unwrap_or(usual)
+    let option = |name: &str, default: usize| {
+        let value = arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1));
+        value.and_then(|value| value.parse().ok()).unwrap_or(default)
     };
-    let rules = || rules::run(given("--rows", 1_000_000));
-    let columns = || columns::run(given("--rows", 200_000));
-    let groups = || groups::run(given("--rows", 10_000_000));
+    let rules = || rules::run(option("--rows", 1_000_000));
+    let columns = || columns::run(option("--rows", 200_000));
+    let groups = || groups::run(option("--rows", 10_000_000));
     match arguments.first().map(String::as_str) {
         Some("--measure") => measure::child(&arguments[1..]),
         Some("--floor") => floor::run(&arguments[1], Path::new(&arguments[2])),
@@ -49,10 +59,10 @@ fn main() -> Result<()> {
         Some("columns") => columns(),
         Some("groups") => groups(),
         Some("--by-hand") => models::by_hand(Path::new(&arguments[1])),
-        Some("models") => models::run(given("--deals", 1_000_000)),
-        Some("pages") => pages::run(given("--patients", 420_000)),
+        Some("models") => models::run(option("--deals", 1_000_000)),
+        Some("pages") => pages::run(option("--patients", 420_000)),
         _ => {
-            whole(given("--patients", 100_000))?;
+            pipeline(option("--patients", 100_000))?;
             growth::run()?;
             identity::run()?;
             limited::run()?;
@@ -65,14 +75,14 @@ fn main() -> Result<()> {
     }
 }
 
-/// A sandbox, and a folder beside this program for warehouses and pipelines.
+/// A running sandbox, and a folder for warehouses and pipelines.
 struct Bench {
     folder: PathBuf,
-    server: Server,
+    server: SandboxServer,
 }
 
-/// The steps of the whole pipeline, each beside the floor.
-fn whole(patients: usize) -> Result<()> {
+/// Measures the steps of the pipeline and compares them with the floor.
+fn pipeline(patients: usize) -> Result<()> {
     let bench = Bench::new(patients, ServerOptions::default(), true)?;
     let floor_file = bench.folder.join("floor.duckdb");
     let floor = bench.floor(&floor_file)?;
@@ -87,12 +97,12 @@ fn whole(patients: usize) -> Result<()> {
     for (name, cost) in rows {
         #[expect(clippy::cast_precision_loss, reason = "shown to a digit")]
         let records = records as f64;
-        let (rate, each) = (records / cost.wall, cost.cpu * 1_000_000.0 / records);
-        println!("{name:<22}{:>9.1}{:>9.1}{rate:>14.0}{each:>20.1}{:>10.0}", cost.wall, cost.cpu, cost.peak_mb);
+        let (rate, cpu) = (records / cost.wall, cost.cpu * 1_000_000.0 / records);
+        println!("{name:<22}{:>9.1}{:>9.1}{rate:>14.0}{cpu:>20.1}{:>10.0}", cost.wall, cost.cpu, cost.peak_mb);
     }
-    let ratio = |name: &str, cost: &Cost, aim: f64| {
+    let ratio = |name: &str, cost: &Cost, target: f64| {
         let (wall, cpu) = (cost.wall / floor.wall, cost.cpu / floor.cpu);
-        println!("{name} / floor: wall {wall:.2}, CPU {cpu:.2} (aim {aim})");
+        println!("{name} / floor: wall {wall:.2}, CPU {cpu:.2} (target {target})");
     };
     println!("\n{records} records of companies, contacts and deals");
     ratio("extract", &extract, 0.75);
@@ -101,33 +111,34 @@ fn whole(patients: usize) -> Result<()> {
 }
 
 impl Bench {
-    /// A network on a server that behaves so; `unlimited` lifts the plugin's own pace, which would hide what work costs.
-    fn new(patients: usize, behaviour: ServerOptions, unlimited: bool) -> Result<Self> {
-        Self::of(Options { patients, ..Options::default() }, behaviour, unlimited)
+    /// Starts a sandbox with this number of patients. `unlimited` turns off the plugin's own rate limit, which would hide
+    /// the cost of the work.
+    fn new(patients: usize, server_options: ServerOptions, unlimited: bool) -> Result<Self> {
+        Self::with_options(GeneratorOptions { patients, ..GeneratorOptions::default() }, server_options, unlimited)
     }
 
-    /// The same of a network of these options.
-    fn of(options: Options, behaviour: ServerOptions, unlimited: bool) -> Result<Self> {
+    /// Starts a sandbox with these options.
+    fn with_options(options: GeneratorOptions, server_options: ServerOptions, unlimited: bool) -> Result<Self> {
         let folder = folder()?;
         spend::write(&spend::generate(&options), std::fs::File::create(folder.join("spend.csv"))?)?;
         println!("generating {} patients", options.patients);
-        let server = Server::start(Network::generate(&options), behaviour, 0)?;
+        let server = SandboxServer::start(Network::generate(&options), server_options, 0)?;
         let bench = Self { folder, server };
-        let shipped = std::fs::read_to_string(root().join("pipelines/hubspot.toml"))?;
-        let mut shipped = shipped.replace("\"../sql", &format!("\"{}/sql", root().display()));
+        let text = std::fs::read_to_string(root().join("pipelines/hubspot.toml"))?;
+        let mut text = text.replace("\"../sql", &format!("\"{}/sql", root().display()));
         if unlimited {
             let limits = "[connection.hubspot.rate_limits]\ngeneral = { requests = 1000000, per_seconds = 1 }\n\
                           search = { requests = 1000000, per_seconds = 1 }\n\n[[source]]";
-            shipped = shipped.replacen("[[source]]", limits, 1);
+            text = text.replacen("[[source]]", limits, 1);
         }
-        let cut = |mark: &str| shipped.find(mark).map(|at| &shipped[..at]).unwrap_or(&shipped).to_owned();
-        bench.write("extract.toml", &cut("[[rule]]"))?;
-        bench.write("clean.toml", &cut("[marts]"))?;
-        bench.write("whole.toml", &shipped)?;
+        let until = |section: &str| text.find(section).map(|at| &text[..at]).unwrap_or(&text).to_owned();
+        bench.write("extract.toml", &until("[[rule]]"))?;
+        bench.write("clean.toml", &until("[marts]"))?;
+        bench.write("whole.toml", &text)?;
         Ok(bench)
     }
 
-    /// Removes databases of an earlier round.
+    /// Removes the databases of the previous round.
     fn clear(&self, names: &[&str]) -> Result<()> {
         for name in names {
             for path in [self.folder.join(name), self.folder.join(format!("{name}.wal"))] {
@@ -139,6 +150,7 @@ impl Bench {
         Ok(())
     }
 
+    /// Runs the floor.
     fn floor(&self, file: &Path) -> Result<Cost> {
         measured(Command::new(std::env::current_exe()?).args(["--floor", &self.server.url()]).arg(file))
     }
@@ -147,6 +159,7 @@ impl Bench {
         Ok(std::fs::write(self.folder.join(name), text)?)
     }
 
+    /// Runs a command of the host.
     fn host(&self, command: &str, pipeline: &str, warehouse: &str) -> Result<Cost> {
         measured(
             Command::new(std::env::current_exe()?.with_file_name("host"))
@@ -159,11 +172,11 @@ impl Bench {
         )
     }
 
-    /// Rows and sums of both must be the same; gives back the number of records.
+    /// Asserts that floor and warehouse have the same rows and sums. Returns the number of records.
     fn compare(&self, floor: &Path, warehouse: &str) -> Result<u64> {
-        let ours = Warehouse::open(&self.folder.join(warehouse), "1GB")?;
-        let theirs = Warehouse::open(floor, "1GB")?;
-        let facts = |schema: &str, warehouse: &Warehouse| -> Result<Vec<host::warehouse::Row>> {
+        let host_warehouse = Warehouse::open(&self.folder.join(warehouse), "1GB")?;
+        let floor_warehouse = Warehouse::open(floor, "1GB")?;
+        let totals = |schema: &str, warehouse: &Warehouse| -> Result<Vec<host::warehouse::Row>> {
             Ok(warehouse.query(
                 &format!(
                     "SELECT (SELECT count(*) FROM {schema}.companies) AS companies, (SELECT count(*) FROM {schema}.contacts) AS contacts, \
@@ -174,16 +187,16 @@ impl Bench {
                 &[],
             )?)
         };
-        let (ours, theirs) = (facts("raw_hubspot", &ours)?, facts("main", &theirs)?);
-        if ours != theirs {
-            return Err(format!("the floor loaded other data: {ours:?} against {theirs:?}").into());
+        let (host, floor) = (totals("raw_hubspot", &host_warehouse)?, totals("main", &floor_warehouse)?);
+        if host != floor {
+            return Err(format!("floor and host loaded different data: {floor:?} and {host:?}").into());
         }
-        let count = |name: &str| ours[0][name].as_u64().unwrap_or_default();
+        let count = |name: &str| host[0][name].as_u64().unwrap_or_default();
         Ok(count("companies") + count("contacts") + count("deals"))
     }
 }
 
-/// An empty folder beside this program.
+/// Creates an empty folder beside this program.
 fn folder() -> Result<PathBuf> {
     let folder = std::env::current_exe()?.with_file_name("bench-data");
     if folder.exists() {
@@ -193,6 +206,7 @@ fn folder() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// The root of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

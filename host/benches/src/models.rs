@@ -1,5 +1,5 @@
-//! What models cost: ten trivial ones as a process; all models of 1,000,000 deals beside DuckDB running the same SELECTs
-//! by hand; an incremental model after 1 % of its rows changed beside a full build.
+//! The cost of models: ten trivial models; all models of 1,000,000 deals compared with the same SELECTs in DuckDB alone;
+//! an incremental build after 1 % of the rows changed compared with a full build.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,10 +9,10 @@ use host::warehouse::{Table, Warehouse};
 use crate::Result;
 use crate::measure::{Cost, measured};
 
-/// Rounds of which the median counts.
+/// The median of these rounds counts.
 const ROUNDS: usize = 3;
 
-/// The models of the second bench, in their order: schema, name, query.
+/// The models of the second and third benchmark in build order: schema, name, query.
 const MODELS: [(&str, &str, &str); 6] = [
     (
         "staging",
@@ -47,8 +47,8 @@ const MODELS: [(&str, &str, &str); 6] = [
     ("core", "grown", "SELECT deal_id, patient_id, amount, closed_on, loaded_at FROM staging.deals"),
 ];
 
-/// Makes `core.grown` incremental.
-const GROWN: &str = "materialized = \"incremental\"\nincremental = { strategy = \"merge\", key = [\"deal_id\"], cursor = \"loaded_at\" }\n";
+/// The TOML file of `core.grown`, which makes it incremental.
+const GROWN_TOML: &str = "materialized = \"incremental\"\nincremental = { strategy = \"merge\", key = [\"deal_id\"], cursor = \"loaded_at\" }\n";
 
 pub(crate) fn run(deals: usize) -> Result<()> {
     let folder = std::env::current_exe()?.with_file_name("bench-models");
@@ -56,10 +56,10 @@ pub(crate) fn run(deals: usize) -> Result<()> {
         std::fs::remove_dir_all(&folder)?;
     }
     trivial(&folder.join("trivial"))?;
-    whole(&folder.join("whole"), deals)
+    all_models(&folder.join("whole"), deals)
 }
 
-/// Ten models that cost nothing: what is left is the program.
+/// Builds ten models of one row each: the fixed cost of `host build`.
 fn trivial(folder: &Path) -> Result<()> {
     write(folder, "pipeline.toml", &pipeline("1GB"))?;
     for n in 1..=10 {
@@ -67,16 +67,17 @@ fn trivial(folder: &Path) -> Result<()> {
         write(folder, &format!("sql/core/m{n}.sql"), &format!("SELECT {n} AS n{from}"))?;
     }
     let cost = median(|| build(folder, &["--full-refresh"]))?;
-    println!("ten trivial models: {:.0} ms (at most 300)", cost.wall * 1e3);
+    println!("ten trivial models: {:.0} ms (limit 300)", cost.wall * 1e3);
     Ok(())
 }
 
-fn whole(folder: &Path, deals: usize) -> Result<()> {
+/// Builds all models in full, then one incrementally.
+fn all_models(folder: &Path, deals: usize) -> Result<()> {
     write(folder, "pipeline.toml", &pipeline("2GB"))?;
     for (schema, name, query) in MODELS {
         write(folder, &format!("sql/{schema}/{name}.sql"), query)?;
     }
-    write(folder, "sql/core/grown.toml", GROWN)?;
+    write(folder, "sql/core/grown.toml", GROWN_TOML)?;
     let warehouse = Warehouse::open(&folder.join("warehouse.duckdb"), "2GB")?;
     warehouse.execute(&format!(
         "CREATE SCHEMA clean_shop; CREATE TABLE clean_shop.deals AS SELECT range::VARCHAR AS id, \
@@ -88,20 +89,23 @@ fn whole(folder: &Path, deals: usize) -> Result<()> {
     let deals_table = Table::new("clean_shop", "deals");
     warehouse.touch(&deals_table, "1")?;
     drop(warehouse);
-    let hand = median(|| measured(Command::new(std::env::current_exe()?).arg("--by-hand").arg(folder)))?;
+    let duckdb = median(|| measured(Command::new(std::env::current_exe()?).arg("--by-hand").arg(folder)))?;
     let full = median(|| build(folder, &["--full-refresh"]))?;
     compare(folder)?;
-    let ratio = full.wall / hand.wall;
+    let ratio = full.wall / duckdb.wall;
     println!(
-        "{deals} deals: all models {:.2} s, the same SELECTs by hand {:.2} s: {ratio:.2} × (at most 1.3)",
-        full.wall, hand.wall
+        "{deals} deals: all models {:.2} s, the same SELECTs in DuckDB alone {:.2} s: {ratio:.2} × (limit 1.3)",
+        full.wall, duckdb.wall
     );
-    println!("  CPU {:.2} s and {:.2} s, peak {:.0} MB and {:.0} MB", full.cpu, hand.cpu, full.peak_mb, hand.peak_mb);
+    println!(
+        "  CPU {:.2} s and {:.2} s, peak {:.0} MB and {:.0} MB",
+        full.cpu, duckdb.cpu, full.peak_mb, duckdb.peak_mb
+    );
 
-    let alone = ["--select", "core.grown", "--full-refresh"];
-    let full = median(|| build(folder, &alone))?;
+    let selection = ["--select", "core.grown", "--full-refresh"];
+    let full = median(|| build(folder, &selection))?;
     let mut round = 1;
-    let grown = median(|| {
+    let incremental = median(|| {
         round += 1;
         let warehouse = Warehouse::open(&folder.join("warehouse.duckdb"), "2GB")?;
         warehouse.execute(&format!(
@@ -113,43 +117,43 @@ fn whole(folder: &Path, deals: usize) -> Result<()> {
         build(folder, &["--select", "core.grown"])
     })?;
     println!(
-        "incremental after 1 %: {:.3} s, full {:.3} s: 1/{:.1} (at most 1/5)",
-        grown.wall,
+        "one model after 1 % of its rows changed: incremental {:.3} s, full {:.3} s: 1/{:.1} (limit 1/5)",
+        incremental.wall,
         full.wall,
-        full.wall / grown.wall
+        full.wall / incremental.wall
     );
     Ok(())
 }
 
-/// The child that runs the models' queries with DuckDB alone.
+/// The child process that runs the models' queries in DuckDB alone, in the schema `hand`.
 pub(crate) fn by_hand(folder: &Path) -> Result<()> {
     let warehouse = Warehouse::open(&folder.join("warehouse.duckdb"), "2GB")?;
-    let by_hand =
+    let in_hand_schema =
         |query: &str| ["staging.", "core."].iter().fold(query.to_owned(), |sql, schema| sql.replace(schema, "hand."));
     warehouse.execute("DROP SCHEMA IF EXISTS hand CASCADE; CREATE SCHEMA hand")?;
     for (schema, name, query) in MODELS {
-        let kind = if schema == "staging" { "VIEW" } else { "TABLE" };
-        warehouse.execute(&format!("CREATE {kind} hand.{name} AS {}", by_hand(query)))?;
+        let create = if schema == "staging" { "CREATE VIEW" } else { "CREATE TABLE" };
+        warehouse.execute(&format!("{create} hand.{name} AS {}", in_hand_schema(query)))?;
     }
     Ok(())
 }
 
-/// Both made the same tables.
+/// Asserts that both made the same tables.
 fn compare(folder: &Path) -> Result<()> {
     let warehouse = Warehouse::open(&folder.join("warehouse.duckdb"), "2GB")?;
     for (schema, name, _) in MODELS {
-        let sum =
+        let checksum =
             |table: String| warehouse.value(&format!("SELECT count(*) || ' ' || sum(hash(t)) FROM {table} AS t"), &[]);
-        if sum(format!("{schema}.{name}"))? != sum(format!("hand.{name}"))? {
-            return Err(format!("{schema}.{name} is another table than the one by hand").into());
+        if checksum(format!("{schema}.{name}"))? != checksum(format!("hand.{name}"))? {
+            return Err(format!("{schema}.{name} differs from hand.{name}").into());
         }
     }
     Ok(warehouse.execute("DROP SCHEMA hand CASCADE; CHECKPOINT")?)
 }
 
-fn build(folder: &Path, words: &[&str]) -> Result<Cost> {
+fn build(folder: &Path, arguments: &[&str]) -> Result<Cost> {
     let host: PathBuf = std::env::current_exe()?.with_file_name("host");
-    measured(Command::new(host).args(["build", "pipeline.toml", "--quiet"]).args(words).current_dir(folder))
+    measured(Command::new(host).args(["build", "pipeline.toml", "--quiet"]).args(arguments).current_dir(folder))
 }
 
 fn median(mut round: impl FnMut() -> Result<Cost>) -> Result<Cost> {

@@ -1,5 +1,5 @@
-//! What pages of `host serve` take: every item of the first page on many deals; and 200 readers for a minute while the
-//! pipeline runs in the same process, each looking at an item, thinking for a second or three, and looking at the next.
+//! Response times of `host serve`: every dashboard item on its own with many deals; then 200 clients for a minute, each
+//! with a pause of one to three seconds between requests, while no run is active and during a run in the same process.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use crate::{Bench, Result};
 
-const READERS: usize = 200;
+const CLIENTS: usize = 200;
 const MINUTE: Duration = Duration::from_secs(60);
-/// Choices that readers make.
-const CHOICES: [&str; 4] = ["", "horizon=6", "channel=google_ads", "horizon=3&period_from=2025-01&period_to=2025-12"];
+/// Filters of the requests.
+const FILTERS: [&str; 4] = ["", "horizon=6", "channel=google_ads", "horizon=3&period_from=2025-01&period_to=2025-12"];
 
 pub(crate) fn run(patients: usize) -> Result<()> {
     host::install_crypto();
@@ -27,27 +27,27 @@ pub(crate) fn run(patients: usize) -> Result<()> {
         warehouse.value("SELECT count(*) FROM raw_hubspot.deals", &[])?.unwrap_or_default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (_served, url) = serve(&bench)?;
+    let (_process, url) = serve(&bench)?;
     runtime.block_on(async {
-        let (client, items) = alone(&url, &deals).await?;
-        beside_a_run(&client, &url, items).await
+        let (client, items) = measure_items(&url, &deals).await?;
+        measure_during_run(&client, &url, items).await
     })
 }
 
-/// A process that ends with this one's interest in it.
-struct Served(Child);
+/// A `host serve` process. It is killed when dropped.
+struct HostProcess(Child);
 
-impl Drop for Served {
+impl Drop for HostProcess {
     fn drop(&mut self) {
-        // One that has ended cannot be killed.
+        // Fails only if the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// The server, and where it listens.
-fn serve(bench: &Bench) -> Result<(Served, String)> {
-    let served = Command::new(std::env::current_exe()?.with_file_name("host"))
+/// Starts `host serve` and returns its URL.
+fn serve(bench: &Bench) -> Result<(HostProcess, String)> {
+    let child = Command::new(std::env::current_exe()?.with_file_name("host"))
         .args(["serve", "whole.toml", "--port", "0"])
         .current_dir(&bench.folder)
         .env("HUBSPOT_BASE_URL", bench.server.url())
@@ -56,19 +56,19 @@ fn serve(bench: &Bench) -> Result<(Served, String)> {
         .env("WAREHOUSE", bench.folder.join("pages.duckdb"))
         .stdout(Stdio::piped())
         .spawn()?;
-    let mut served = Served(served);
+    let mut process = HostProcess(child);
     let mut line = String::new();
-    BufReader::new(served.0.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-    let url = line.split_whitespace().find(|word| word.starts_with("http://")).ok_or("the server said no address")?;
-    Ok((served, url.to_owned()))
+    BufReader::new(process.0.stdout.take().ok_or("host serve has no stdout")?).read_line(&mut line)?;
+    let url = line.split_whitespace().find(|word| word.starts_with("http://")).ok_or("host serve printed no URL")?;
+    Ok((process, url.to_owned()))
 }
 
-/// Every item, by itself: the slowest of each one's medians.
-async fn alone(url: &str, deals: &str) -> Result<(Client, Vec<String>)> {
+/// Requests every item on its own; returns the client and the paths of the items.
+async fn measure_items(url: &str, deals: &str) -> Result<(Client, Vec<String>)> {
     let client = Client::new();
-    let declared: Value =
+    let dashboard: Value =
         serde_json::from_str(&client.get(format!("{url}/api/dashboard")).send().await?.text().await?)?;
-    let sections = declared["sections"].as_array().into_iter().flatten();
+    let sections = dashboard["sections"].as_array().into_iter().flatten();
     let items = sections.flat_map(|section| section["items"].as_array().into_iter().flatten());
     let items: Vec<_> = items.filter_map(|item| item["name"].as_str()).map(|name| format!("items/{name}")).collect();
     let mut pages = items.clone();
@@ -76,12 +76,12 @@ async fn alone(url: &str, deals: &str) -> Result<(Client, Vec<String>)> {
         ["freshness", "changes", "items/ltv_cac/drills/patients", "items/ltv_cac/drills/consultations"]
             .map(str::to_owned),
     );
-    println!("\npages on {deals} deals, milliseconds, median of 9 and slowest (items at most 200):");
+    println!("\nhost serve with {deals} deals: response times in ms, median of 9 and slowest (limit for items: 200)");
     for page in &pages {
         let mut times = Vec::new();
         for round in 0..9 {
-            let choice = if page.contains("items") { CHOICES[round % CHOICES.len()] } else { "" };
-            times.push(ask(&client, &format!("{url}/api/{page}?{choice}")).await?.as_secs_f64() * 1e3);
+            let filter = if page.contains("items") { FILTERS[round % FILTERS.len()] } else { "" };
+            times.push(get(&client, &format!("{url}/api/{page}?{filter}")).await?.as_secs_f64() * 1e3);
         }
         times.sort_by(f64::total_cmp);
         println!("  {page:<40}{:>8.1}{:>8.1}", times[4], times[8]);
@@ -89,18 +89,20 @@ async fn alone(url: &str, deals: &str) -> Result<(Client, Vec<String>)> {
     Ok((client, items))
 }
 
-async fn ask(client: &Client, address: &str) -> Result<Duration> {
+/// The time of a successful GET request.
+async fn get(client: &Client, address: &str) -> Result<Duration> {
     let started = Instant::now();
     let response = client.get(address).send().await?;
     let (status, text) = (response.status(), response.text().await?);
     if !status.is_success() {
-        return Err(format!("{address} answered {status}: {text}").into());
+        return Err(format!("GET {address}: status {status}: {text}").into());
     }
     Ok(started.elapsed())
 }
 
-async fn beside_a_run(client: &Client, url: &str, items: Vec<String>) -> Result<()> {
-    let quiet = readers(client, url, &items).await?;
+/// Measures all clients while no run is active, then during a run.
+async fn measure_during_run(client: &Client, url: &str, items: Vec<String>) -> Result<()> {
+    let idle = run_clients(client, url, &items).await?;
     let started = client
         .post(format!("{url}/api/pipelines/hubspot/runs"))
         .header("X-Requested-With", "host")
@@ -109,39 +111,39 @@ async fn beside_a_run(client: &Client, url: &str, items: Vec<String>) -> Result<
         .send()
         .await?;
     if !started.status().is_success() {
-        return Err(format!("no run was started: {}", started.text().await?).into());
+        return Err(format!("cannot start a run: {}", started.text().await?).into());
     }
-    let busy = readers(client, url, &items).await?;
-    for (name, times) in [("nothing runs", &quiet), ("a run beside them", &busy)] {
-        let at = |share: usize| times[(times.len() * share / 1000).min(times.len() - 1)];
+    let during_run = run_clients(client, url, &items).await?;
+    for (name, times) in [("no active run", &idle), ("during a run", &during_run)] {
+        let permille = |rank: usize| times[(times.len() * rank / 1000).min(times.len() - 1)];
         println!(
-            "{READERS} readers for a minute, {name}: {} answers, none failed; median {:.0} ms, p99 {:.0} ms, slowest {:.0} ms",
+            "{CLIENTS} clients for a minute, {name}: {} responses, none failed; median {:.0} ms, p99 {:.0} ms, slowest {:.0} ms",
             times.len(),
-            at(500),
-            at(990),
-            at(1000)
+            permille(500),
+            permille(990),
+            permille(1000)
         );
     }
     Ok(())
 }
 
-/// All readers for a minute; how long each answer took, in milliseconds, the quickest first.
-async fn readers(client: &Client, url: &str, items: &[String]) -> Result<Vec<f64>> {
+/// Runs all clients for a minute. Returns the response times in milliseconds, sorted.
+async fn run_clients(client: &Client, url: &str, items: &[String]) -> Result<Vec<f64>> {
     let shared = Arc::new((client.clone(), url.to_owned(), items.to_vec()));
     let ends = Instant::now() + MINUTE;
-    let readers: Vec<_> = (0..READERS)
-        .map(|reader| {
+    let tasks: Vec<_> = (0..CLIENTS)
+        .map(|number| {
             let shared = Arc::clone(&shared);
             tokio::spawn(async move {
                 let (client, url, items) = &*shared;
                 let mut times = Vec::new();
-                let mut turn = reader;
+                let mut turn = number;
                 while Instant::now() < ends {
-                    let thinking = 1_000 + (turn * 7_919 + reader * 104_729) % 2_000;
-                    tokio::time::sleep(Duration::from_millis(u64::try_from(thinking).unwrap_or(1_000))).await;
-                    let (item, choice) = (&items[turn % items.len()], CHOICES[turn / 3 % CHOICES.len()]);
+                    let pause = 1_000 + (turn * 7_919 + number * 104_729) % 2_000;
+                    tokio::time::sleep(Duration::from_millis(u64::try_from(pause).unwrap_or(1_000))).await;
+                    let (item, filter) = (&items[turn % items.len()], FILTERS[turn / 3 % FILTERS.len()]);
                     let took =
-                        ask(client, &format!("{url}/api/{item}?{choice}")).await.map_err(|cause| cause.to_string())?;
+                        get(client, &format!("{url}/api/{item}?{filter}")).await.map_err(|cause| cause.to_string())?;
                     times.push(took.as_secs_f64() * 1e3);
                     turn += 1;
                 }
@@ -150,8 +152,8 @@ async fn readers(client: &Client, url: &str, items: &[String]) -> Result<Vec<f64
         })
         .collect();
     let mut times = Vec::new();
-    for reader in readers {
-        times.extend(reader.await??);
+    for task in tasks {
+        times.extend(task.await??);
     }
     times.sort_by(f64::total_cmp);
     Ok(times)

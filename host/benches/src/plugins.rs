@@ -1,4 +1,4 @@
-//! Rules' components, out of the folder that HOST_PLUGINS names, opened on a stream of texts.
+//! Opens rule plugins from the folder HOST_PLUGINS on a stream of text columns.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use crate::Result;
 
-/// The stream that rules clean here.
+/// The stream that the rules clean.
 pub(crate) const STREAM: &str = "bench.rows";
-/// The file that `canonicalize` asks for.
+/// The name of the file that `canonicalize` needs.
 pub(crate) const MAP: &str = "map";
 
-/// A rule on text columns beside the primary key, which is `id`.
+/// Opens a rule on these text columns and the primary key `id`.
 pub(crate) async fn open(plugin: &str, grants: Grants, config: &Value, columns: &[&str]) -> Result<RuleRun> {
     let engine = Engine::new(None)?;
     let search = Search::new(std::env::var_os("HOST_PLUGINS").map(PathBuf::from), Path::new("."));

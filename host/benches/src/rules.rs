@@ -1,6 +1,6 @@
-//! What WebAssembly costs a rule: a chain of four over a million rows, as components run by the host, each on a thread of
-//! its own, and the same rules compiled into this program, one after the other. Each is run in turn; answers are compared
-//! before any time is printed.
+//! The cost of WebAssembly for rules: a chain of four rules over a million rows, first as components in the host, each in
+//! its own thread, then compiled natively into this program, one after the other. The two run alternately, and their
+//! results are compared before times are printed.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -21,14 +21,14 @@ use crate::growth::median;
 use crate::plugins::{self, MAP};
 use crate::{Result, root};
 
-/// As many as the host gives its rules at once.
+/// The batch size of the host.
 const BATCH: usize = 8192;
-const TIMES: usize = 5;
-/// Of the same rules compiled natively.
-const AIM: f64 = 2.0;
+const ROUNDS: usize = 5;
+/// The target for components relative to native rules.
+const TARGET: f64 = 2.0;
 const COLUMNS: [&str; 3] = ["name", "email", "specialty"];
 
-/// Names, as people enter them.
+/// Names with typical errors.
 const NAMES: [&str; 6] = [
     "Ana Souza",
     "  MARIA DA SILVA ",
@@ -38,10 +38,10 @@ const NAMES: [&str; 6] = [
     "RUI D'ÁVILA",
 ];
 
-/// A rule's plugin, itself compiled natively, and its config.
-type Link = (&'static str, Component, Value);
+/// A rule: the plugin's name, its native component and its config.
+type ChainRule = (&'static str, Component, Value);
 
-fn chain() -> [Link; 4] {
+fn chain() -> [ChainRule; 4] {
     let tidy = json!({ "name": ["nfc", "trim", "collapse_spaces", "name_case"], "email": ["trim", "lower"] });
     let checks = json!([
         { "column": "email", "is": "email", "action": "null" },
@@ -55,46 +55,49 @@ fn chain() -> [Link; 4] {
     ]
 }
 
-/// What a pass through the chain took, and what it came to.
-struct Pass {
-    /// In the rules, each by itself.
+/// Times and results of one run of the chain.
+struct ChainRun {
+    /// Time in each rule.
     times: [Duration; 4],
-    /// From the first batch to the last.
+    /// Time from the first batch to the last.
     time: Duration,
-    /// Remarks made, and a hash of the columns.
-    facts: (usize, u64),
+    /// The number of notes and a hash of the columns.
+    result: (usize, u64),
 }
 
 pub(crate) fn run(rows: usize) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let batches = batches(rows)?;
     let (mut components, mut natives) = (Vec::new(), Vec::new());
-    for _ in 0..TIMES {
+    for _ in 0..ROUNDS {
         natives.push(native(&batches)?);
         components.push(component(&runtime, &batches)?);
     }
-    for pass in natives.iter().chain(&components) {
-        if pass.facts != natives[0].facts {
-            return Err(format!("the chains differ: {:?} and {:?}", pass.facts, natives[0].facts).into());
+    for run in natives.iter().chain(&components) {
+        if run.result != natives[0].result {
+            return Err(format!("the results differ: {:?} and {:?}", run.result, natives[0].result).into());
         }
     }
-    println!("\nfour rules over {rows} rows: as components, and compiled natively, medians of {TIMES}");
+    println!("\nfour rules over {rows} rows: as components and compiled natively, medians of {ROUNDS}");
     println!("{:<14}{:>13}{:>11}{:>8}", "", "component s", "native s", "ratio");
-    let line = |name: &str, of: &dyn Fn(&Pass) -> f64| {
-        let median_of = |passes: &[Pass]| median(passes.iter().map(of).collect());
-        let ratio =
-            median(components.iter().zip(&natives).map(|(component, native)| of(component) / of(native)).collect());
+    let line = |name: &str, seconds: &dyn Fn(&ChainRun) -> f64| {
+        let median_of = |runs: &[ChainRun]| median(runs.iter().map(seconds).collect());
+        let pairs = components.iter().zip(&natives);
+        let ratio = median(pairs.map(|(component, native)| seconds(component) / seconds(native)).collect());
         println!("{name:<14}{:>13.3}{:>11.3}{ratio:>8.2}", median_of(&components), median_of(&natives));
     };
     for (index, (name, ..)) in chain().iter().enumerate() {
-        line(name, &|pass| pass.times[index].as_secs_f64());
+        line(name, &|run| run.times[index].as_secs_f64());
     }
-    line("sum", &|pass| pass.times.iter().sum::<Duration>().as_secs_f64());
-    line("whole chain", &|pass| pass.time.as_secs_f64());
-    println!("aim: {AIM} or less of the whole chain; rules beside each other share this machine's cores");
+    line("sum", &|run| run.times.iter().sum::<Duration>().as_secs_f64());
+    line("whole chain", &|run| run.time.as_secs_f64());
+    println!(
+        "target: {TARGET} or less for the whole chain; components run in parallel and share the cores of this machine"
+    );
     Ok(())
 }
 
+/// Generates the input rows.
 fn batches(rows: usize) -> Result<Vec<RecordBatch>> {
     let spellings: Vec<_> = SPECIALTIES.iter().flat_map(|(_, _, spellings)| *spellings).collect();
     let text = |make: &dyn Fn(usize) -> Option<String>, from: usize| -> ArrayRef {
@@ -113,18 +116,18 @@ fn batches(rows: usize) -> Result<Vec<RecordBatch>> {
     (0..rows).step_by(BATCH).map(batch).collect()
 }
 
-/// Through the components, as the host runs them.
-fn component(runtime: &tokio::runtime::Runtime, batches: &[RecordBatch]) -> Result<Pass> {
+/// Runs the components as the host does.
+fn component(runtime: &tokio::runtime::Runtime, batches: &[RecordBatch]) -> Result<ChainRun> {
     let mut runs: Vec<RuleRun> = Vec::new();
     for (plugin, _, config) in chain() {
         let map = (MAP.to_owned(), root().join("sql/seeds/specialty_map.csv"));
         let files = [map].into_iter().filter(|_| plugin == "canonicalize").collect();
         runs.push(runtime.block_on(plugins::open(plugin, Grants { files, ..Grants::default() }, &config, &COLUMNS))?);
     }
-    let (mut times, mut remarks, mut hasher) = ([Duration::ZERO; 4], 0, DefaultHasher::new());
+    let (mut times, mut notes, mut hasher) = ([Duration::ZERO; 4], 0, DefaultHasher::new());
     let started = Instant::now();
     let workers = runs.iter_mut().zip(&mut times).map(|(run, time)| {
-        move |(batch, remarks): (RecordBatch, usize)| {
+        move |(batch, notes): (RecordBatch, usize)| {
             let started = Instant::now();
             let schema = batch.schema();
             let index = |name: &String| schema.index_of(name).map_err(|cause| Error::internal(cause.to_string()));
@@ -137,23 +140,23 @@ fn component(runtime: &tokio::runtime::Runtime, batches: &[RecordBatch]) -> Resu
             }
             let batch = RecordBatch::try_new(Arc::clone(&schema), columns);
             *time += started.elapsed();
-            Ok((batch.map_err(|cause| Error::internal(cause.to_string()))?, remarks + patch.notes.len()))
+            Ok((batch.map_err(|cause| Error::internal(cause.to_string()))?, notes + patch.notes.len()))
         }
     });
     pipe(
         workers,
         |give| batches.iter().try_for_each(|batch| give((batch.clone(), 0))),
-        |(batch, of_batch)| {
-            remarks += of_batch;
+        |(batch, batch_notes)| {
+            notes += batch_notes;
             lower(&batch).iter().for_each(|column| hash(column, &mut hasher));
             Ok(())
         },
     )?;
-    Ok(Pass { times, time: started.elapsed(), facts: (remarks, hasher.finish()) })
+    Ok(ChainRun { times, time: started.elapsed(), result: (notes, hasher.finish()) })
 }
 
-/// Through the same rules in this program, from Arrow to Arrow as well: what the components cost beyond it is WebAssembly.
-fn native(batches: &[RecordBatch]) -> Result<Pass> {
+/// Runs the same rules natively, also from Arrow to Arrow, so that the difference is the cost of WebAssembly.
+fn native(batches: &[RecordBatch]) -> Result<ChainRun> {
     let map = std::fs::read_to_string(root().join("sql/seeds/specialty_map.csv"))?;
     let [name, email, specialty] = COLUMNS.map(Field::text);
     let fields = [Field::text("id"), name, email, specialty];
@@ -163,7 +166,7 @@ fn native(batches: &[RecordBatch]) -> Result<Pass> {
         let trial = if plugin == "canonicalize" { trial.file(MAP, &map) } else { trial };
         opened.push(trial.open(config).map_err(|error| error.message)?);
     }
-    let (mut times, mut remarks, mut hasher) = ([Duration::ZERO; 4], 0, DefaultHasher::new());
+    let (mut times, mut notes, mut hasher) = ([Duration::ZERO; 4], 0, DefaultHasher::new());
     for batch in batches {
         let mut batch = batch.clone();
         for (rule, time) in opened.iter().zip(&mut times) {
@@ -179,14 +182,14 @@ fn native(batches: &[RecordBatch]) -> Result<Pass> {
             }
             batch = RecordBatch::try_new(schema, columns)?;
             *time += started.elapsed();
-            remarks += patch.notes.len();
+            notes += patch.notes.len();
         }
         lower(&batch).iter().for_each(|column| hash(column, &mut hasher));
     }
-    Ok(Pass { times, time: times.iter().sum(), facts: (remarks, hasher.finish()) })
+    Ok(ChainRun { times, time: times.iter().sum(), result: (notes, hasher.finish()) })
 }
 
-/// Text columns as rules have them.
+/// Converts Arrow text columns to the contract's columns.
 fn lower(batch: &RecordBatch) -> Vec<Column> {
     let column = |array: &ArrayRef| {
         let text = array.as_string::<i32>();
@@ -202,7 +205,7 @@ fn lower(batch: &RecordBatch) -> Vec<Column> {
     batch.columns().iter().map(column).collect()
 }
 
-/// A rule's text column as Arrow's, offsets and text checked.
+/// Converts a text column of the contract to Arrow and validates it.
 fn lift(column: Column, rows: usize) -> Result<ArrayRef> {
     let offsets = column.offsets.unwrap_or_default();
     let offsets = offsets.chunks_exact(4).map(|bytes| i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]));

@@ -171,7 +171,7 @@ fn base_urls_are_refused_or_do_not_answer() {
 fn answers_that_are_not_json_or_end_early_are_data_errors() {
     for body in ["<html>maintenance</html>", r#"{"results":[{"id":"1","properties":{"#] {
         // A body that is cut off once is asked for again; one that stays so is an error.
-        let faults = vec![Fault::answer("/objects/2026-03/contacts", 200, body); 4];
+        let faults = vec![Fault::response("/objects/2026-03/contacts", 200, body); 4];
         let project = Project::with(20, ServerOptions { faults, ..ServerOptions::default() });
         check(&project.run_text(&shipped()), 5, &["stream `hubspot.contacts`: page 1", "running again is safe"]);
         let output = project.run_text(&shipped());

@@ -95,7 +95,7 @@ fn a_real_portal_can_be_filled_with_the_same_network() {
     let header = "Deal Name,Pipeline,Deal Stage,Amount,Close Date,Associated Company,Associated Contact Email\n";
     assert!(deals.starts_with(header), "{deals}");
     assert!(deals.contains(",Consultas,Realizada,"), "{deals}");
-    let count = project.server.with(|network| network.objects[&sandbox::kinds::Kind::Deal].len());
+    let count = project.server.with(|network| network.records[&sandbox::object_types::ObjectType::Deal].len());
     assert_eq!(deals.lines().count(), count + 1);
 }
 

@@ -19,7 +19,7 @@ fn a_minimal_plugin_is_small() {
 #[test]
 fn the_minimal_source_and_rule_work() {
     let body = r#"{"rates":[{"month":"2026-10-01","currency":"USD","bank":" BCB ","rate":5.4},{"month":"2026-09-01","currency":"USD","bank":"FED","rate":"x"}]}"#;
-    let fault = || Fault::answer("/rates", 200, body);
+    let fault = || Fault::response("/rates", 200, body);
     let project = Project::with(10, ServerOptions { faults: vec![fault()], ..ServerOptions::default() });
     let output = project.run_text(
         r#"

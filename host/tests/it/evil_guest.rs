@@ -229,7 +229,7 @@ fn a_source_that_misbehaves_changes_nothing() {
         let what = format!("{mode} {path}");
         let body = if mode == "greedy" { format!("{{\"x\":\"{}\"}}", "x".repeat(1 << 20)) } else { "{}".to_owned() };
         let asks = ["greedy", "deep_path"].contains(&mode);
-        project.server.configure(|options| options.faults = vec![Fault::answer(path, 200, &body)]);
+        project.server.configure(|options| options.faults = vec![Fault::response(path, 200, &body)]);
         let _ = project.server.take_log();
         let output = run(mode, path);
         check(&what, &output, code, &["evil", says]);
@@ -281,7 +281,7 @@ fn what_a_server_takes_is_not_a_plugins_time() {
     let slow = std::time::Duration::from_millis(1500);
     project.server.configure(|options| {
         options.latency = slow;
-        options.faults = vec![Fault::answer("/slow", 200, "{}")];
+        options.faults = vec![Fault::response("/slow", 200, "{}")];
     });
     // One waits in `fetch`, the other for what `send-all` sent.
     for (mode, says) in [("path", "the server answered 200"), ("hoard", "the host keeps 3 answers")] {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use sandbox::Network;
-use sandbox::kinds::Kind;
+use sandbox::object_types::ObjectType;
 
 use crate::hubspot_common::{HOUR, first, still};
 use crate::support::{Project, root, stderr};
@@ -47,7 +47,7 @@ fn a_forgotten_person_stays_away() {
     assert_eq!(left(), Vec::<String>::new());
     let id = key.parse().expect("an id");
     let now = project.server.now();
-    assert!(project.server.with(|network| network.edit(Kind::Contact, id, "firstname", Some("Voltou"), now)));
+    assert!(project.server.with(|network| network.edit(ObjectType::Contact, id, "firstname", Some("Voltou"), now)));
     for arguments in [&[][..], &["--full-refresh"]] {
         project.run(arguments);
         assert_eq!(left(), Vec::<String>::new(), "{arguments:?}");
@@ -96,12 +96,14 @@ struct Clinic {
 impl Clinic {
     fn new() -> Self {
         let project = Project::with(60, still());
-        let deal = first(&project, Kind::Deal);
+        let deal = first(&project, ObjectType::Deal);
         let linked = |kind| {
-            let of = |network: &mut Network| network.live_links(Kind::Deal, kind, deal).next().map(|link| link.to);
+            let of = |network: &mut Network| {
+                network.active_associations(ObjectType::Deal, kind, deal).next().map(|link| link.to)
+            };
             project.server.with(of).expect("a link")
         };
-        let (contact, company) = (linked(Kind::Contact), linked(Kind::Company));
+        let (contact, company) = (linked(ObjectType::Contact), linked(ObjectType::Company));
         let config = "history = { deals = [\"dealname\", \"dealstage\"] }";
         let base = std::fs::read_to_string(project.hubspot(&STREAMS, config)).expect("a pipeline");
         let pipeline = project.write("pipeline.toml", &format!("{base}{RULES_AND_MODELS}"));
@@ -128,7 +130,7 @@ impl Clinic {
     }
 
     fn say(&self, deal: u64, name: &str) {
-        self.change(|network, now| network.edit(Kind::Deal, deal, "dealname", Some(name), now));
+        self.change(|network, now| network.edit(ObjectType::Deal, deal, "dealname", Some(name), now));
     }
 
     fn load(&self, arguments: &[&str]) -> serde_json::Value {
@@ -179,13 +181,17 @@ impl Clinic {
     /// A deal of another patient.
     fn deal_of_another(&self) -> u64 {
         self.project.server.with(|network| {
-            let is_hers = |id| network.live_links(Kind::Deal, Kind::Contact, id).any(|link| link.to == self.contact);
-            *network.objects[&Kind::Deal].keys().find(|id| !is_hers(**id)).expect("another's deal")
+            let is_hers = |id| {
+                network
+                    .active_associations(ObjectType::Deal, ObjectType::Contact, id)
+                    .any(|link| link.to == self.contact)
+            };
+            *network.records[&ObjectType::Deal].keys().find(|id| !is_hers(**id)).expect("another's deal")
         })
     }
 
-    fn another(&self, kind: Kind, but: &[u64]) -> u64 {
-        self.project.server.with(|network| *network.objects[&kind].keys().find(|id| !but.contains(id)).expect("one"))
+    fn another(&self, kind: ObjectType, but: &[u64]) -> u64 {
+        self.project.server.with(|network| *network.records[&kind].keys().find(|id| !but.contains(id)).expect("one"))
     }
 }
 
@@ -224,8 +230,8 @@ fn what_linked_records_say_of_the_forgotten_goes_too() {
     assert_eq!(clinic.said_of(*deal), Vec::<String>::new());
     // Once it is linked, so is what the other deal says, loaded long ago.
     clinic.change(|network, now| {
-        network.link(Kind::Deal, other, Kind::Contact, *contact);
-        network.touch(Kind::Deal, other, now);
+        network.associate(ObjectType::Deal, other, ObjectType::Contact, *contact);
+        network.touch(ObjectType::Deal, other, now);
         true
     });
     clinic.load(&[]);
@@ -240,7 +246,7 @@ fn what_was_linked_once_and_what_runs_said_goes_too() {
     let clinic = Clinic::new();
     let Clinic { project, deal, contact, .. } = &clinic;
     let email = Some("zuleide@quaresma.example");
-    clinic.change(|network, now| network.edit(Kind::Contact, *contact, "email", email, now));
+    clinic.change(|network, now| network.edit(ObjectType::Contact, *contact, "email", email, now));
     let broken = project.write(
         "sql/core/broken.sql",
         &format!("SELECT error('not ' || email) AS why FROM clean_hubspot.contacts WHERE id = '{contact}'"),
@@ -250,9 +256,9 @@ fn what_was_linked_once_and_what_runs_said_goes_too() {
     clinic.load(&[]);
     assert!(clinic.said().contains(&"_host.runs".to_owned()), "{:?}", clinic.said());
     // The portal erases first, and with the record go its links; another leaves, too.
-    let another = clinic.another(Kind::Contact, &[*contact]);
+    let another = clinic.another(ObjectType::Contact, &[*contact]);
     clinic.change(|network, now| {
-        network.archive(Kind::Contact, *contact, now) && network.archive(Kind::Contact, another, now)
+        network.archive(ObjectType::Contact, *contact, now) && network.archive(ObjectType::Contact, another, now)
     });
     clinic.load(&["--full-refresh"]);
     assert!(project.query(&format!("SELECT 1 FROM raw_hubspot.deals_contacts WHERE to_id = '{contact}'")).is_empty());
@@ -275,10 +281,11 @@ fn an_erasure_that_has_still_to_reach_the_models_costs_nobody_else_a_version() {
     // Building alone does not know what cleaning has still to do.
     let path = clinic.pipeline.to_str().expect("a path in UTF-8");
     assert!(project.command(&["build", path]).output().expect("the binary runs").status.success());
-    let another = clinic.another(Kind::Contact, &[*contact]);
+    let another = clinic.another(ObjectType::Contact, &[*contact]);
     let deal = clinic.deal_of_another();
     clinic.change(|network, now| {
-        network.archive(Kind::Contact, another, now) && network.edit(Kind::Deal, deal, "dealname", None, now)
+        network.archive(ObjectType::Contact, another, now)
+            && network.edit(ObjectType::Deal, deal, "dealname", None, now)
     });
     clinic.load(&["--full-refresh"]);
     let count = |sql: &str| project.query(sql).len();
@@ -299,17 +306,17 @@ fn merges_in_the_account_and_other_names_of_it_bring_nobody_back() {
     let Clinic { project, contact, .. } = &clinic;
     clinic.load(&[]);
     clinic.forgets(&format!("contacts/{contact}"));
-    let winner = clinic.another(Kind::Contact, &[*contact]);
-    clinic.change(|network, now| network.merge(Kind::Contact, winner, *contact, now));
+    let winner = clinic.another(ObjectType::Contact, &[*contact]);
+    clinic.change(|network, now| network.merge(ObjectType::Contact, winner, *contact, now));
     clinic.load(&["--full-refresh"]);
     let is_there =
         |id: u64| !project.query(&format!("SELECT 1 FROM raw_hubspot.contacts WHERE id = '{id}'")).is_empty();
     assert!(!is_there(winner));
     assert_eq!(clinic.said(), Vec::<String>::new());
     // Who forgets one record forgets those that were merged into it before.
-    let one = clinic.another(Kind::Contact, &[*contact, winner]);
-    let other = clinic.another(Kind::Contact, &[*contact, winner, one]);
-    clinic.change(|network, now| network.merge(Kind::Contact, one, other, now));
+    let one = clinic.another(ObjectType::Contact, &[*contact, winner]);
+    let other = clinic.another(ObjectType::Contact, &[*contact, winner, one]);
+    clinic.change(|network, now| network.merge(ObjectType::Contact, one, other, now));
     clinic.load(&["--full-refresh"]);
     assert!(is_there(one));
     clinic.forgets(&format!("contacts/{one}"));

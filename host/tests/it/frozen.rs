@@ -31,7 +31,7 @@ fn a_changed_contract_has_another_version() {
 #[test]
 fn what_was_built_against_0_1_0_runs() {
     let body = r#"{"note":"monthly","rates":[{"month":"2026-10-01","rate":"5.4"},{"month":"2026-09-01","rate":""}]}"#;
-    let faults = [423, 200, 200, 200, 200, 200].map(|status| Fault::answer("/rates", status, body)).to_vec();
+    let faults = [423, 200, 200, 200, 200, 200].map(|status| Fault::response("/rates", status, body)).to_vec();
     let project = Project::with(10, ServerOptions { faults, ..ServerOptions::default() });
     project.write("lines.csv", "id;name\n1;one\n2;two\n3;one\n4;note\n5;reject\n6;the slice leaves this out\n");
     project.write("suffix.txt", "!\n");

@@ -1,7 +1,7 @@
 //! The sixteen behaviours of the HubSpot source: 10 to 16, what answers hold and how they fail; and bad input.
 
-use sandbox::kinds::{CALCULATED, Kind};
-use sandbox::{Failure, Fault, Limits, Options, ServerOptions, rate_limit_body};
+use sandbox::object_types::{CALCULATED_PROPERTY, ObjectType};
+use sandbox::{Fault, FaultKind, GeneratorOptions, RateLimits, ServerOptions, rate_limit_body};
 use serde_json::{Value, json};
 
 use crate::hubspot_common::{DEAL_LINKS, DEAL_STREAMS, HOUR, first, same, still};
@@ -13,11 +13,11 @@ fn b10_values_that_do_not_fit_are_kept() {
     let values = ["67340.0", "1;2", "", "1e3", "R$ 12", "0.1234567891234"];
     let times = ["1700000000000", "2023-11-14T22:13:20Z", "1700000000000.0", "2023-11-14", "", "ontem"];
     project.server.with(|network| {
-        let ids: Vec<_> = network.objects[&Kind::Deal].keys().copied().collect();
+        let ids: Vec<_> = network.records[&ObjectType::Deal].keys().copied().collect();
         for (id, (value, time)) in ids.iter().zip(values.iter().zip(times)) {
-            network.edit_silently(Kind::Deal, *id, "amount", Some(value));
-            network.edit_silently(Kind::Deal, *id, "closedate", Some(time));
-            network.edit_silently(Kind::Deal, *id, "dealname", Some("NUL \u{0} 🌿 \"x\" \\ \u{7f}"));
+            network.edit_silently(ObjectType::Deal, *id, "amount", Some(value));
+            network.edit_silently(ObjectType::Deal, *id, "closedate", Some(time));
+            network.edit_silently(ObjectType::Deal, *id, "dealname", Some("NUL \u{0} 🌿 \"x\" \\ \u{7f}"));
         }
     });
     project.load(&["deals"], "");
@@ -40,8 +40,8 @@ fn b10_values_that_do_not_fit_are_kept() {
 fn b10_ids_may_be_numbers_and_a_value_five_megabytes_long() {
     let project = Project::with(20, still());
     let long = "ç🌿".repeat(900_000);
-    let id = first(&project, Kind::Deal);
-    project.server.with(|network| network.edit_silently(Kind::Deal, id, "dealname", Some(&long)));
+    let id = first(&project, ObjectType::Deal);
+    project.server.with(|network| network.edit_silently(ObjectType::Deal, id, "dealname", Some(&long)));
     project.server.configure(|options| {
         options.rewrite = Some(|_, answer| {
             for record in answer["results"].as_array_mut().into_iter().flatten() {
@@ -56,7 +56,7 @@ fn b10_ids_may_be_numbers_and_a_value_five_megabytes_long() {
         });
     });
     project.load(&["deals"], "");
-    same(&project, &[Kind::Deal], &[]);
+    same(&project, &[ObjectType::Deal], &[]);
     let rows = project.query(&format!("SELECT length(dealname) AS letters FROM raw_hubspot.deals WHERE id = '{id}'"));
     assert_eq!(rows[0]["letters"], 1_800_000);
 }
@@ -65,16 +65,16 @@ fn b10_ids_may_be_numbers_and_a_value_five_megabytes_long() {
 fn b11_new_retyped_and_deleted_properties_lose_nothing() {
     let project = Project::with(60, still());
     project.load(&["deals"], "");
-    let id = first(&project, Kind::Deal);
+    let id = first(&project, ObjectType::Deal);
     project.server.with(|network| {
         // Values of a new property, of records that no date of change tells of.
-        network.add_property(Kind::Deal, "convenio", "string");
-        network.add_property(Kind::Deal, "Convenio", "string");
-        network.edit_silently(Kind::Deal, id, "convenio", Some("Unimed"));
-        network.edit_silently(Kind::Deal, id, "Convenio", Some("Amil"));
-        network.redefine(Kind::Deal, "amount", |amount| amount.data_type = "string".to_owned());
-        network.edit_silently(Kind::Deal, id, "amount", Some("cento e dez"));
-        network.redefine(Kind::Deal, "valor_reembolsado", |refund| refund.archived = true);
+        network.add_property(ObjectType::Deal, "convenio", "string");
+        network.add_property(ObjectType::Deal, "Convenio", "string");
+        network.edit_silently(ObjectType::Deal, id, "convenio", Some("Unimed"));
+        network.edit_silently(ObjectType::Deal, id, "Convenio", Some("Amil"));
+        network.redefine(ObjectType::Deal, "amount", |amount| amount.data_type = "string".to_owned());
+        network.edit_silently(ObjectType::Deal, id, "amount", Some("cento e dez"));
+        network.redefine(ObjectType::Deal, "valor_reembolsado", |refund| refund.archived = true);
     });
     let refunds = "SELECT count(valor_reembolsado) AS kept FROM raw_hubspot.deals";
     let kept = project.query(refunds);
@@ -92,7 +92,7 @@ fn b11_new_retyped_and_deleted_properties_lose_nothing() {
 
 #[test]
 fn b12_limits_are_kept_and_learned() {
-    let limits = Limits { ten_secondly: Some(40), search_secondly: Some(5), daily: None };
+    let limits = RateLimits { ten_secondly: Some(40), search_secondly: Some(5), daily: None };
     let project = Project::with(900, ServerOptions { limits, ..ServerOptions::default() });
     let pipeline = project.hubspot(&["contacts", "deals", "companies"], "");
     // The plugin's own pace, which the headers correct: 40 in ten seconds, not 190.
@@ -109,7 +109,7 @@ fn b12_limits_are_kept_and_learned() {
 
 #[test]
 fn b12_a_daily_limit_ends_the_run_and_the_next_goes_on() {
-    let limits = Limits { ten_secondly: None, search_secondly: None, daily: Some(20) };
+    let limits = RateLimits { ten_secondly: None, search_secondly: None, daily: Some(20) };
     let project = Project::with(900, ServerOptions { limits, ..ServerOptions::default() });
     let output = project.try_run(&project.hubspot(&["contacts", "deals"], ""), &[]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
@@ -119,7 +119,7 @@ fn b12_a_daily_limit_ends_the_run_and_the_next_goes_on() {
     assert!(asked < 40, "it does not ask again and again: {asked} requests");
     project.server.configure(|options| options.limits.daily = None);
     project.load(&["contacts", "deals"], "");
-    same(&project, &[Kind::Contact, Kind::Deal], &[]);
+    same(&project, &[ObjectType::Contact, ObjectType::Deal], &[]);
     let again = project.server.take_log();
     assert!(again.iter().all(|logged| !logged.line.ends_with("archived=true") || logged.status == 200));
 }
@@ -133,13 +133,14 @@ fn b13_what_may_pass_is_tried_again_and_what_may_not_is_not() {
         for (status, body) in
             [(429, limit.as_str()), (477, "{}"), (500, "{}"), (502, html), (503, ""), (504, html), (524, "")]
         {
-            faults.push(Fault::answer(path, status, body));
+            faults.push(Fault::response(path, status, body));
         }
-        faults.push(Fault::answer(path, 429, &limit).retry_after(0));
+        faults.push(Fault::response(path, 429, &limit).retry_after(0));
     }
     for path in ["/objects/2026-03/deals", "/deals/search", "/associations/"] {
         faults.extend(
-            [Failure::Drop, Failure::Cut, Failure::Truncate, Failure::Slow].map(|failure| Fault::new(path, failure)),
+            [FaultKind::Drop, FaultKind::Cut, FaultKind::Truncate, FaultKind::Slow]
+                .map(|failure| Fault::new(path, failure)),
         );
     }
     let project = Project::with(60, ServerOptions { faults, ..still() });
@@ -148,11 +149,14 @@ fn b13_what_may_pass_is_tried_again_and_what_may_not_is_not() {
     let pipeline = project.write("hubspot.toml", &text.replace("first_ms = 5", "attempts = 30, first_ms = 1"));
     let output = project.try_run(&pipeline, &[]);
     assert!(output.status.success(), "{}", stderr(&output));
-    same(&project, &[Kind::Deal], &DEAL_LINKS);
+    same(&project, &[ObjectType::Deal], &DEAL_LINKS);
 
     let project = Project::with(
         20,
-        ServerOptions { faults: vec![Fault::answer("/objects/2026-03/deals", 400, r#"{"message":"bad"}"#)], ..still() },
+        ServerOptions {
+            faults: vec![Fault::response("/objects/2026-03/deals", 400, r#"{"message":"bad"}"#)],
+            ..still()
+        },
     );
     let output = project.try_run(&project.hubspot(&["deals"], ""), &[]);
     assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
@@ -180,7 +184,7 @@ fn b13_an_expired_oauth_token_is_refreshed_once() {
     project.server.expire_token();
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success(), "{}", stderr(&output));
-    same(&project, &[Kind::Contact, Kind::Deal], &[]);
+    same(&project, &[ObjectType::Contact, ObjectType::Deal], &[]);
     let log = project.server.take_log();
     assert_eq!(
         log.iter().filter(|logged| logged.contains("/oauth/")).count(),
@@ -198,7 +202,7 @@ fn b13_an_expired_oauth_token_is_refreshed_once() {
 #[test]
 fn b14_a_stream_without_its_scope_is_skipped_and_named() {
     let missing_scopes = vec!["tickets".to_owned()];
-    let options = Options { patients: 30, everything: true, ..Options::default() };
+    let options = GeneratorOptions { patients: 30, everything: true, ..GeneratorOptions::default() };
     let project = Project::of(options, ServerOptions { missing_scopes, ..still() });
     let streams = ["contacts", "tickets", "tickets_contacts"];
     let output = project.try_run(&project.hubspot(&streams, ""), &[]);
@@ -210,10 +214,10 @@ fn b14_a_stream_without_its_scope_is_skipped_and_named() {
     assert_eq!(project.query("SELECT status FROM _host.runs")[0]["status"], "partial");
     let tables = project.query("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'tickets%'");
     assert_eq!(tables.len(), 0, "a 403 is no empty table");
-    same(&project, &[Kind::Contact], &[]);
+    same(&project, &[ObjectType::Contact], &[]);
     project.server.configure(|options| options.missing_scopes.clear());
     project.load(&streams, "");
-    same(&project, &[Kind::Contact, Kind::Ticket], &[(Kind::Ticket, Kind::Contact)]);
+    same(&project, &[ObjectType::Contact, ObjectType::Ticket], &[(ObjectType::Ticket, ObjectType::Contact)]);
 }
 
 #[test]
@@ -224,23 +228,23 @@ fn b15_killed_at_any_request_it_ends_in_the_truth() {
         project.kill_at(&pipeline, requests);
     }
     project.load(&DEAL_STREAMS, "");
-    same(&project, &[Kind::Company, Kind::Contact, Kind::Deal], &DEAL_LINKS);
+    same(&project, &[ObjectType::Company, ObjectType::Contact, ObjectType::Deal], &DEAL_LINKS);
 }
 
 #[test]
 fn b16_calculated_values_come_with_the_sweep_and_counts_are_compared() {
     let project = Project::with(60, still());
     project.load(&["deals"], "");
-    let id = first(&project, Kind::Deal);
-    project.server.with(|network| network.edit_silently(Kind::Deal, id, CALCULATED, Some("99")));
+    let id = first(&project, ObjectType::Deal);
+    project.server.with(|network| network.edit_silently(ObjectType::Deal, id, CALCULATED_PROPERTY, Some("99")));
     project.server.advance(HOUR);
     project.load(&["deals"], "");
-    let days = format!("SELECT {CALCULATED}::INTEGER AS days FROM raw_hubspot.deals WHERE id = '{id}'");
+    let days = format!("SELECT {CALCULATED_PROPERTY}::INTEGER AS days FROM raw_hubspot.deals WHERE id = '{id}'");
     assert_eq!(project.query(&days)[0]["days"], 5);
     project.server.advance(24 * HOUR);
     project.load(&["deals"], "");
     assert_eq!(project.query(&days)[0]["days"], 99);
-    same(&project, &[Kind::Deal], &[]);
+    same(&project, &[ObjectType::Deal], &[]);
 
     // A list that drops a record: search knows of one more.
     project.server.configure(|options| {
@@ -260,13 +264,13 @@ fn b16_calculated_values_come_with_the_sweep_and_counts_are_compared() {
 
 #[test]
 fn every_object_with_its_links_and_histories() {
-    let options = Options { patients: 40, everything: true, ..Options::default() };
+    let options = GeneratorOptions { patients: 40, everything: true, ..GeneratorOptions::default() };
     let project = Project::of(options, still());
-    let id = first(&project, Kind::Contact);
+    let id = first(&project, ObjectType::Contact);
     let now = project.server.now();
     project.server.with(|network| {
-        network.edit(Kind::Contact, id, "lifecyclestage", Some("evangelist"), now - 1000);
-        network.edit(Kind::Contact, id, "lifecyclestage", Some("other"), now);
+        network.edit(ObjectType::Contact, id, "lifecyclestage", Some("evangelist"), now - 1000);
+        network.edit(ObjectType::Contact, id, "lifecyclestage", Some("other"), now);
     });
     let streams = [
         "companies",
@@ -295,13 +299,13 @@ fn every_object_with_its_links_and_histories() {
     project.load(&streams, "history = { contacts = [\"lifecyclestage\", \"city\"] }");
     same(
         &project,
-        &Kind::ALL,
+        &ObjectType::ALL,
         &[
-            (Kind::Ticket, Kind::Contact),
-            (Kind::Quote, Kind::Deal),
-            (Kind::Call, Kind::Contact),
-            (Kind::Prescription, Kind::Contact),
-            (Kind::Contact, Kind::Prescription),
+            (ObjectType::Ticket, ObjectType::Contact),
+            (ObjectType::Quote, ObjectType::Deal),
+            (ObjectType::Call, ObjectType::Contact),
+            (ObjectType::Prescription, ObjectType::Contact),
+            (ObjectType::Contact, ObjectType::Prescription),
         ],
     );
     let history = project.query(&format!(
@@ -328,17 +332,18 @@ fn every_object_with_its_links_and_histories() {
 #[test]
 fn an_empty_portal_and_one_that_was_emptied() {
     let project = Project::with(20, still());
-    let deals = project.server.with(|network| std::mem::take(network.objects.get_mut(&Kind::Deal).expect("deals")));
+    let deals =
+        project.server.with(|network| std::mem::take(network.records.get_mut(&ObjectType::Deal).expect("deals")));
     project.load(&DEAL_STREAMS, "");
-    same(&project, &[Kind::Deal], &DEAL_LINKS);
-    project.server.with(|network| network.objects.insert(Kind::Deal, deals));
+    same(&project, &[ObjectType::Deal], &DEAL_LINKS);
+    project.server.with(|network| network.records.insert(ObjectType::Deal, deals));
     project.server.advance(25 * HOUR);
     project.load(&DEAL_STREAMS, "");
-    same(&project, &[Kind::Deal], &DEAL_LINKS);
-    project.server.with(|network| network.objects.get_mut(&Kind::Deal).expect("deals").clear());
+    same(&project, &[ObjectType::Deal], &DEAL_LINKS);
+    project.server.with(|network| network.records.get_mut(&ObjectType::Deal).expect("deals").clear());
     project.server.advance(25 * HOUR);
     project.load(&DEAL_STREAMS, "");
-    same(&project, &[Kind::Deal], &DEAL_LINKS);
+    same(&project, &[ObjectType::Deal], &DEAL_LINKS);
 }
 
 #[test]
@@ -356,7 +361,7 @@ fn a_cursor_of_a_newer_plugin_is_refused() {
     assert!(text.contains(why), "{text}");
     let output = project.try_run(&project.hubspot(&["deals"], ""), &["--full-refresh"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    same(&project, &[Kind::Deal], &[]);
+    same(&project, &[ObjectType::Deal], &[]);
 }
 
 #[test]
@@ -372,7 +377,7 @@ fn a_list_out_of_order_is_read_in_one_piece() {
         });
     });
     project.load(&["contacts"], "");
-    same(&project, &[Kind::Contact], &[]);
+    same(&project, &[ObjectType::Contact], &[]);
 }
 
 #[test]
@@ -390,7 +395,7 @@ fn a_range_that_breaks_late_leaves_no_hole() {
     });
     project.load(&["contacts"], "");
     // The rewritten answers hide a record each; all others are there.
-    let count = project.server.with(|network| network.objects[&Kind::Contact].len() as u64);
+    let count = project.server.with(|network| network.records[&ObjectType::Contact].len() as u64);
     let rows = project.query("SELECT count(*) AS rows FROM raw_hubspot.contacts")[0]["rows"].as_u64();
     assert!(rows > Some(count - 40), "{rows:?} of {count}");
 }
@@ -400,14 +405,14 @@ fn a_search_that_answers_nothing_but_a_next_page_is_not_the_end() {
     let project = Project::with(60, still());
     project.load(&["contacts"], "");
     project.server.advance(HOUR);
-    let (id, now) = (first(&project, Kind::Contact), project.server.now());
-    project.server.with(|network| network.edit(Kind::Contact, id, "city", Some("Belém"), now));
+    let (id, now) = (first(&project, ObjectType::Contact), project.server.now());
+    project.server.with(|network| network.edit(ObjectType::Contact, id, "city", Some("Belém"), now));
     let empty = r#"{"total":7,"results":[],"paging":{"next":{"after":"200"}}}"#;
-    project.server.configure(|options| options.faults = vec![Fault::answer("/contacts/search", 200, empty); 2]);
+    project.server.configure(|options| options.faults = vec![Fault::response("/contacts/search", 200, empty); 2]);
     project.load(&["contacts"], "");
-    same(&project, &[Kind::Contact], &[]);
+    same(&project, &[ObjectType::Contact], &[]);
     project.server.advance(HOUR);
-    project.server.configure(|options| options.faults = vec![Fault::answer("/contacts/search", 200, empty); 4]);
+    project.server.configure(|options| options.faults = vec![Fault::response("/contacts/search", 200, empty); 4]);
     let output = project.try_run(&project.hubspot(&["contacts"], ""), &[]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
 }

@@ -3,23 +3,24 @@
 use std::time::Duration;
 
 use sandbox::ServerOptions;
-use sandbox::kinds::Kind;
+use sandbox::object_types::ObjectType;
 
 use crate::raw_truth::differences;
 use crate::support::Project;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DEAL_STREAMS: [&str; 5] = ["companies", "contacts", "deals", "deals_companies", "deals_contacts"];
-pub(crate) const DEAL_LINKS: [(Kind, Kind); 2] = [(Kind::Deal, Kind::Company), (Kind::Deal, Kind::Contact)];
+pub(crate) const DEAL_LINKS: [(ObjectType, ObjectType); 2] =
+    [(ObjectType::Deal, ObjectType::Company), (ObjectType::Deal, ObjectType::Contact)];
 
 /// Asserts that the raw tables equal the sandbox's own truth.
-pub(crate) fn same(project: &Project, kinds: &[Kind], links: &[(Kind, Kind)]) {
+pub(crate) fn same(project: &Project, kinds: &[ObjectType], links: &[(ObjectType, ObjectType)]) {
     let found = differences(project, kinds, links);
     assert!(found.is_empty(), "{found:#?}");
 }
 
-pub(crate) fn first(project: &Project, kind: Kind) -> u64 {
-    project.server.with(|network| *network.objects[&kind].keys().next().expect("a record"))
+pub(crate) fn first(project: &Project, kind: ObjectType) -> u64 {
+    project.server.with(|network| *network.records[&kind].keys().next().expect("a record"))
 }
 
 /// A clock that stands still, so that the sandbox's time is the test's.

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sandbox::clinic::SPECIALTIES;
 use sandbox::identity::{Score, score};
-use sandbox::kinds::Kind;
-use sandbox::{Options, ServerOptions};
+use sandbox::object_types::ObjectType;
+use sandbox::{GeneratorOptions, ServerOptions};
 
 use crate::support::{Project, root, stderr};
 
 /// The streams are extracted and cleaned; no model is built.
-fn cleaned(options: Options) -> Project {
+fn cleaned(options: GeneratorOptions) -> Project {
     let project = Project::of(options, ServerOptions::default());
     let shipped = std::fs::read_to_string(root().join("pipelines/hubspot.toml")).expect("the shipped pipeline");
     let shipped = shipped.replace("\"../sql", &format!("\"{}/sql", root().display()));
@@ -21,7 +21,7 @@ fn cleaned(options: Options) -> Project {
     project
 }
 
-fn scored(project: &Project, kind: Kind) -> Score {
+fn scored(project: &Project, kind: ObjectType) -> Score {
     let stream = kind.plural();
     let rows = project.query(&format!("SELECT key, survivor_key FROM _host.merges WHERE stream = 'hubspot.{stream}'"));
     let ids = rows.iter().map(|row| {
@@ -32,38 +32,40 @@ fn scored(project: &Project, kind: Kind) -> Score {
 }
 
 /// Precision of at least 0.99, recall of at least 0.97; so many pairs at the least, or the shares say little.
-fn meets_the_aims(project: &Project, kind: Kind, pairs: u64) {
+fn meets_the_aims(project: &Project, kind: ObjectType, pairs: u64) {
     let score = scored(project, kind);
-    assert!(score.truth >= pairs, "{score:?}");
+    assert!(score.true_pairs >= pairs, "{score:?}");
     assert!(score.precision() >= 0.99, "{kind:?}: {score:?}, precision {}", score.precision());
     assert!(score.recall() >= 0.97, "{kind:?}: {score:?}, recall {}", score.recall());
 }
 
 #[test]
 fn patients_and_doctors_are_who_they_are_despite_typos() {
-    let options = Options { patients: 1500, typos: 0.03, ..Options::default() };
+    let options = GeneratorOptions { patients: 1500, typos: 0.03, ..GeneratorOptions::default() };
     let default_dirt = cleaned(options.clone());
-    meets_the_aims(&default_dirt, Kind::Contact, 30);
+    meets_the_aims(&default_dirt, ObjectType::Contact, 30);
     // At 3 % of duplicates there may be no doctor's among so few.
-    meets_the_aims(&default_dirt, Kind::Company, 0);
-    let entered_twice = cleaned(Options { duplicates: 0.3, ..options });
-    meets_the_aims(&entered_twice, Kind::Contact, 400);
-    meets_the_aims(&entered_twice, Kind::Company, 5);
+    meets_the_aims(&default_dirt, ObjectType::Company, 0);
+    let entered_twice = cleaned(GeneratorOptions { duplicates: 0.3, ..options });
+    meets_the_aims(&entered_twice, ObjectType::Contact, 400);
+    meets_the_aims(&entered_twice, ObjectType::Company, 5);
 }
 
 #[test]
 fn without_typos_every_duplicate_is_found_and_no_relative_is_taken_for_one() {
-    let project = cleaned(Options { patients: 1500, families: 0.3, namesakes: 0.1, ..Options::default() });
-    for kind in [Kind::Contact, Kind::Company] {
+    let project =
+        cleaned(GeneratorOptions { patients: 1500, families: 0.3, namesakes: 0.1, ..GeneratorOptions::default() });
+    for kind in [ObjectType::Contact, ObjectType::Company] {
         let score = scored(&project, kind);
-        assert_eq!(score.right, score.truth, "{kind:?}: {score:?}");
+        assert_eq!(score.correct_pairs, score.true_pairs, "{kind:?}: {score:?}");
         assert!(score.precision() >= 0.99, "{kind:?}: {score:?}");
     }
 }
 
 #[test]
 fn specialties_are_right_and_never_wrong_in_silence() {
-    let project = cleaned(Options { patients: 6000, duplicates: 0.1, typos: 0.03, ..Options::default() });
+    let project =
+        cleaned(GeneratorOptions { patients: 6000, duplicates: 0.1, typos: 0.03, ..GeneratorOptions::default() });
     let truth: BTreeMap<String, &str> = project.server.with(|network| {
         let of_doctor = |doctor: &sandbox::Doctor| {
             let (canonical, ..) = SPECIALTIES[doctor.specialty];

@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use host::warehouse::Row;
 use sandbox::clinic::SPECIALTIES;
-use sandbox::kinds::Kind;
-use sandbox::{Fault, Network, Options, Server, ServerOptions, spend, truth};
+use sandbox::object_types::ObjectType;
+use sandbox::{Fault, GeneratorOptions, Network, SandboxServer, ServerOptions, spend, truth};
 
 use crate::support::{Project, root, stderr};
 
 #[test]
 fn with_slips_of_the_pen_the_figures_are_near_the_truth() {
-    let project = Project::of(Options { patients: 1500, typos: 0.03, ..Options::default() }, ServerOptions::default());
+    let project = Project::of(
+        GeneratorOptions { patients: 1500, typos: 0.03, ..GeneratorOptions::default() },
+        ServerOptions::default(),
+    );
     project.run(&[]);
     let spend = spend::generate(&project.options);
     let truth = project.server.with(|network| truth::compute(network, &spend));
@@ -166,9 +169,9 @@ fn duplicates_and_specialties_equal_the_ground_truth() {
 fn raw_tables_hold_every_record_and_link() {
     let project = Project::new(300);
     project.run(&[]);
-    for kind in Kind::CLINIC {
+    for kind in ObjectType::CLINIC {
         let stream = kind.plural();
-        let count = project.server.with(|network| network.objects[&kind].len());
+        let count = project.server.with(|network| network.records[&kind].len());
         let rows = project.query(&format!(
             "SELECT count(*) AS rows, count(DISTINCT id) AS ids, count(_unfit) AS unfit FROM raw_hubspot.{stream}"
         ));
@@ -177,13 +180,13 @@ fn raw_tables_hold_every_record_and_link() {
         assert_eq!(rows[0]["unfit"], 0, "{stream}");
     }
     for (stream, from, to) in [
-        ("deals_companies", Kind::Deal, Kind::Company),
-        ("deals_contacts", Kind::Deal, Kind::Contact),
-        ("contacts_companies", Kind::Contact, Kind::Company),
+        ("deals_companies", ObjectType::Deal, ObjectType::Company),
+        ("deals_contacts", ObjectType::Deal, ObjectType::Contact),
+        ("contacts_companies", ObjectType::Contact, ObjectType::Company),
     ] {
         let types: usize = project.server.with(|network| {
-            let links = network.links[&(from, to)].values().flatten();
-            links.map(|link| Network::link_types(from, to, link).len()).sum()
+            let links = network.associations[&(from, to)].values().flatten();
+            links.map(|link| Network::association_types(from, to, link).len()).sum()
         });
         let rows = project.query(&format!("SELECT count(*) AS rows FROM raw_hubspot.{stream}"));
         assert_eq!(rows[0]["rows"], types, "{stream}");
@@ -217,8 +220,8 @@ fn an_edit_arrives_alone() {
     project.run(&[]);
     let now = project.server.now();
     let (id, edited) = project.server.with(|network| {
-        let id = *network.objects[&Kind::Contact].keys().next().expect("a contact");
-        (id, network.edit(Kind::Contact, id, "firstname", Some("  ZÉLIA  "), now))
+        let id = *network.records[&ObjectType::Contact].keys().next().expect("a contact");
+        (id, network.edit(ObjectType::Contact, id, "firstname", Some("  ZÉLIA  "), now))
     });
     assert!(edited);
     let report = project.run(&[]);
@@ -252,7 +255,9 @@ fn a_change_of_specialty_is_a_version() {
     let now = project.server.now();
     let number = id.parse().expect("a number");
     let edit = |value: &str| {
-        project.server.with(|network| network.edit(Kind::Company, number, "especialidade_medica", Some(value), now))
+        project
+            .server
+            .with(|network| network.edit(ObjectType::Company, number, "especialidade_medica", Some(value), now))
     };
     assert!(edit(other));
     let versions = || {
@@ -280,8 +285,8 @@ fn a_later_day_than_the_cursors_skips_nothing() {
     project.run(&[]);
     let now = project.server.now();
     let edited = project.server.with(|network| {
-        let id = *network.objects[&Kind::Deal].keys().next().expect("a deal");
-        network.edit(Kind::Deal, id, "dealname", Some("Consulta remarcada"), now)
+        let id = *network.records[&ObjectType::Deal].keys().next().expect("a deal");
+        network.edit(ObjectType::Deal, id, "dealname", Some("Consulta remarcada"), now)
     });
     assert!(edited);
     project.run(&["--since", "2099-01-01"]);
@@ -300,15 +305,15 @@ fn a_new_property_becomes_a_column_of_raw_and_clean() {
     project.server.configure(|options| options.missing_properties.retain(|name| name != "city"));
     let now = project.server.now();
     let edited = project.server.with(|network| {
-        let id = *network.objects[&Kind::Contact].keys().next().expect("a contact");
-        network.edit(Kind::Contact, id, "city", Some("Recife"), now)
+        let id = *network.records[&ObjectType::Contact].keys().next().expect("a contact");
+        network.edit(ObjectType::Contact, id, "city", Some("Recife"), now)
     });
     assert!(edited);
     project.run(&[]);
     // Not the edited contact alone: the column is filled for those that nobody touched.
     let expected = project.server.with(|network| {
-        let contacts = network.objects[&Kind::Contact].keys();
-        contacts.filter(|id| network.value(Kind::Contact, **id, "city") == Some("Recife")).count()
+        let contacts = network.records[&ObjectType::Contact].keys();
+        contacts.filter(|id| network.value(ObjectType::Contact, **id, "city") == Some("Recife")).count()
     });
     assert!(expected > 1);
     let rows = project.query(
@@ -349,15 +354,15 @@ fn a_killed_run_ends_in_the_same_tables() {
 #[test]
 fn what_may_pass_is_tried_again() {
     let faults = vec![
-        Fault::answer("/objects/2026-03/contacts", 429, "{}").retry_after(1),
-        Fault::answer("/objects/2026-03/deals", 503, "<html>"),
-        Fault::answer("/associations/", 502, ""),
-        Fault::answer("/owners", 423, "{}"),
+        Fault::response("/objects/2026-03/contacts", 429, "{}").retry_after(1),
+        Fault::response("/objects/2026-03/deals", 503, "<html>"),
+        Fault::response("/associations/", 502, ""),
+        Fault::response("/owners", 423, "{}"),
     ];
     let project = Project::with(60, ServerOptions { faults, ..ServerOptions::default() });
     project.run(&[]);
     let rows = project.query("SELECT count(*) AS rows FROM raw_hubspot.contacts");
-    assert_eq!(rows[0]["rows"], project.server.with(|network| network.objects[&Kind::Contact].len()));
+    assert_eq!(rows[0]["rows"], project.server.with(|network| network.records[&ObjectType::Contact].len()));
 }
 
 #[test]
@@ -377,9 +382,9 @@ fn a_warehouse_refuses_another_portal() {
     let mut project = Project::new(60);
     project.run(&[]);
     let before = project.fingerprint();
-    let options = Options { patients: 60, ..Options::default() };
-    let other = ServerOptions { portal: Some(777), ..ServerOptions::default() };
-    project.server = Server::start(Network::generate(&options), other, 0).expect("a loopback port");
+    let options = GeneratorOptions { patients: 60, ..GeneratorOptions::default() };
+    let other = ServerOptions { portal_id: Some(777), ..ServerOptions::default() };
+    project.server = SandboxServer::start(Network::generate(&options), other, 0).expect("a loopback port");
     let pipeline = root().join("pipelines/hubspot.toml");
     let output = project.command(&["run", pipeline.to_str().expect("a path")]).output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(2));

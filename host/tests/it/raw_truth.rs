@@ -4,18 +4,18 @@ use std::io::Write as _;
 
 use host::warehouse::Row;
 use sandbox::Network;
-use sandbox::kinds::Kind;
+use sandbox::object_types::ObjectType;
 use serde_json::{Value, json};
 
 use crate::support::Project;
 
 /// The stream of a type: its plural, a custom object's own name.
-pub(crate) fn stream(kind: Kind) -> &'static str {
-    if kind == Kind::Prescription { kind.singular() } else { kind.plural() }
+pub(crate) fn stream(kind: ObjectType) -> &'static str {
+    if kind == ObjectType::Prescription { kind.singular() } else { kind.plural() }
 }
 
 /// Says how the raw tables of these types and links differ from the sandbox's own truth; nothing where they do not.
-pub(crate) fn differences(project: &Project, kinds: &[Kind], links: &[(Kind, Kind)]) -> Vec<String> {
+pub(crate) fn differences(project: &Project, kinds: &[ObjectType], links: &[(ObjectType, ObjectType)]) -> Vec<String> {
     let mut found: Vec<String> = kinds.iter().flat_map(|kind| records(project, *kind)).collect();
     found.extend(links.iter().flat_map(|(from, to)| of_links(project, *from, *to)));
     found
@@ -35,13 +35,13 @@ fn shown(what: &str, rows: &[Row]) -> Vec<String> {
     rows.iter().map(|row| format!("{what}: {}", Value::Object(row.clone()))).collect()
 }
 
-fn records(project: &Project, kind: Kind) -> Vec<String> {
+fn records(project: &Project, kind: ObjectType) -> Vec<String> {
     let stream = stream(kind);
     let (names, rows): (Vec<String>, Vec<Value>) = project.server.with(|network| {
         let definitions = &network.properties[&kind];
         let live: Vec<_> = definitions.iter().enumerate().filter(|(_, definition)| !definition.archived).collect();
         let names = live.iter().map(|(_, definition)| definition.name.clone()).collect();
-        let row = |object: &sandbox::Object| {
+        let row = |object: &sandbox::Record| {
             let values = live
                 .iter()
                 .map(|(at, definition)| (definition.name.clone(), json!(object.values.get(*at).cloned().flatten())));
@@ -50,7 +50,7 @@ fn records(project: &Project, kind: Kind) -> Vec<String> {
             row.insert("_archived".to_owned(), json!(object.archived.is_some().to_string()));
             Value::Object(row)
         };
-        let objects = network.objects.get(&kind).into_iter().flat_map(std::collections::BTreeMap::values);
+        let objects = network.records.get(&kind).into_iter().flat_map(std::collections::BTreeMap::values);
         (names, objects.map(row).collect())
     });
     if rows.is_empty() {
@@ -101,13 +101,13 @@ fn records(project: &Project, kind: Kind) -> Vec<String> {
     found
 }
 
-fn of_links(project: &Project, from: Kind, to: Kind) -> Vec<String> {
+fn of_links(project: &Project, from: ObjectType, to: ObjectType) -> Vec<String> {
     let name = format!("{}_{}", stream(from), stream(to));
     let rows: Vec<Value> = project.server.with(|network| {
-        let ids: Vec<u64> = network.objects.get(&from).map(|all| all.keys().copied().collect()).unwrap_or_default();
-        let link = |id: u64| network.live_links(from, to, id).map(move |link| (id, *link)).collect::<Vec<_>>();
-        let types = |(id, link): (u64, sandbox::Link)| {
-            let types = Network::link_types(from, to, &link).into_iter();
+        let ids: Vec<u64> = network.records.get(&from).map(|all| all.keys().copied().collect()).unwrap_or_default();
+        let link = |id: u64| network.active_associations(from, to, id).map(move |link| (id, *link)).collect::<Vec<_>>();
+        let types = |(id, link): (u64, sandbox::Association)| {
+            let types = Network::association_types(from, to, &link).into_iter();
             types.map(move |(category, type_id, label)| {
                 json!({ "from_id": id.to_string(), "to_id": link.to.to_string(), "category": category,
                     "type_id": type_id.to_string(), "label": label })

@@ -1,6 +1,6 @@
 //! Only what depends on a change is computed anew, row by row and rule by rule, and ends in the same tables as all anew.
 
-use sandbox::kinds::Kind;
+use sandbox::object_types::ObjectType;
 
 use crate::support::{Project, people, stderr};
 
@@ -180,8 +180,8 @@ fn what_a_rule_reads_beside_its_stream_counts_by_what_it_reads() {
     project.run(&[]);
     let now = project.server.now();
     let edited = project.server.with(|network| {
-        let id = *network.objects[&Kind::Contact].keys().next().expect("a contact");
-        network.edit(Kind::Contact, id, "city", Some("Caicó"), now)
+        let id = *network.records[&ObjectType::Contact].keys().next().expect("a contact");
+        network.edit(ObjectType::Contact, id, "city", Some("Caicó"), now)
     });
     assert!(edited);
     let report = project.run(&[]);

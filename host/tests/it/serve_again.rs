@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sandbox::ServerOptions;
-use sandbox::kinds::Kind;
+use sandbox::object_types::ObjectType;
 use serde_json::json;
 
 use crate::serve_support::Serving;
@@ -18,8 +18,9 @@ fn after_a_kill_in_the_midst_the_tables_become_what_an_undisturbed_run_makes() {
         project.server.advance(Duration::from_secs(3_600));
         let now = project.server.now();
         project.server.with(|network| {
-            let deals: Vec<u64> = network.objects[&Kind::Deal].keys().copied().collect();
-            let edited = deals.iter().filter(|id| network.edit(Kind::Deal, **id, "amount", Some("12345.67"), now));
+            let deals: Vec<u64> = network.records[&ObjectType::Deal].keys().copied().collect();
+            let edited =
+                deals.iter().filter(|id| network.edit(ObjectType::Deal, **id, "amount", Some("12345.67"), now));
             assert!(edited.count() > 50);
         });
     }

@@ -69,7 +69,7 @@ fn a_source_that_repeats_its_token_puts_it_into_no_alert_no_log_and_no_page() {
     let alert = format!("[[alert]]\non = [\"failure\"]\nurl = \"{}\"\n", hook.url);
     std::fs::write(&pipeline, text + &alert).expect("a pipeline");
     let body = json!({ "status": "error", "message": format!("no such token: {TOKEN}") }).to_string();
-    project.server.configure(|options| options.faults = vec![Fault::answer("/owners", 401, &body)]);
+    project.server.configure(|options| options.faults = vec![Fault::response("/owners", 401, &body)]);
     let serving = Serving::start(&project, &pipeline, &[]);
     let mut events = serving.listen();
     let run = serving.run("hubspot", "");

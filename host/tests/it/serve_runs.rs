@@ -44,7 +44,7 @@ fn a_run_is_told_as_it_goes_and_known_afterwards() {
     assert!(told("progress", "/id", "stream:hubspot.companies") && told("log", "/line/message", "done"));
     let detail = serving.get(&format!("/api/runs/{run}"));
     assert_eq!((&detail["run"]["status"], &detail["run"]["cause"]), (&"ok".into(), &"asked".into()));
-    let companies = project.server.with(|network| network.objects[&sandbox::kinds::Kind::Company].len());
+    let companies = project.server.with(|network| network.records[&sandbox::object_types::ObjectType::Company].len());
     assert_eq!(
         (&detail["steps"][0]["name"], &detail["steps"][0]["rows_read"]),
         (&"hubspot.companies".into(), &companies.into())
@@ -83,7 +83,7 @@ fn one_run_at_a_time_which_is_cancelled_and_asked_for_again() {
 #[test]
 fn a_step_is_tried_again_and_a_run_ends_in_its_time() {
     // More than the connection tries by itself.
-    let faults = (0..12).map(|_| Fault::answer("/objects/2026-03/companies", 503, "")).collect();
+    let faults = (0..12).map(|_| Fault::response("/objects/2026-03/companies", 503, "")).collect();
     let project = Project::with(20, ServerOptions { faults, ..ServerOptions::default() });
     let settings = "retries = 3\nretry_wait_seconds = 1\ntimeout_seconds = 20";
     let serving = Serving::start(&project, &companies(&project, settings), &[]);
@@ -113,7 +113,7 @@ fn a_kill_leaves_the_tables_and_the_run_is_done_by_the_next_server() {
     let before = project.fingerprint();
     let mut serving = Serving::start(&project, &pipeline, &[]);
     let models = published(&serving);
-    let count = project.server.with(|network| network.objects.len());
+    let count = project.server.with(|network| network.records.len());
     assert!(count > 0 && models.iter().any(|(_, rows)| rows.as_u64().is_some_and(|rows| rows > 0)));
     answer_after(&project, NEVER);
     let _ = project.server.take_log();

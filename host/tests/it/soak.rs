@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use rand::rngs::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
-use sandbox::kinds::Kind;
-use sandbox::{Chaos, Options, ServerOptions};
+use sandbox::object_types::ObjectType;
+use sandbox::{Chaos, GeneratorOptions, ServerOptions};
 
 use crate::hubspot_common::HOUR;
 use crate::raw_truth::{differences, stream};
 use crate::support::{Project, stderr};
 
-const LINKS: [(Kind, Kind); 5] = [
-    (Kind::Deal, Kind::Company),
-    (Kind::Deal, Kind::Contact),
-    (Kind::Contact, Kind::Company),
-    (Kind::Ticket, Kind::Contact),
-    (Kind::Prescription, Kind::Contact),
+const LINKS: [(ObjectType, ObjectType); 5] = [
+    (ObjectType::Deal, ObjectType::Company),
+    (ObjectType::Deal, ObjectType::Contact),
+    (ObjectType::Contact, ObjectType::Company),
+    (ObjectType::Ticket, ObjectType::Contact),
+    (ObjectType::Prescription, ObjectType::Contact),
 ];
 
 fn number(name: &str, default: u64) -> u64 {
@@ -36,18 +36,18 @@ fn a_load_that_is_disturbed_ends_in_the_truth() {
 fn soak(seed: u64) {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     let patients = rng.random_range(10..250);
-    let options = Options { seed, patients, everything: true, ..Options::default() };
+    let options = GeneratorOptions { seed, patients, everything: true, ..GeneratorOptions::default() };
     let server = ServerOptions {
         chaos: Some(Chaos::new(seed, rng.random_range(0.0..0.15), rng.random_range(0.0..0.3))),
         search_lag: Duration::from_secs(rng.random_range(0..120)),
-        association_page: rng.random_range(1..8),
+        association_page_size: rng.random_range(1..8),
         clock: Some(1_800_000_000_000),
         ..ServerOptions::default()
     };
     let project = Project::of(options, server);
     let links: Vec<_> = LINKS.iter().map(|(from, to)| format!("{}_{}", stream(*from), stream(*to))).collect();
     let mut streams: Vec<&str> = links.iter().map(String::as_str).collect();
-    streams.extend(Kind::ALL.map(stream));
+    streams.extend(ObjectType::ALL.map(stream));
     let config = format!("sweep_hours = {}\nranges = {}", rng.random_range(0..3), rng.random_range(1..9));
     let pipeline = project.hubspot(&streams, &config);
     // One request at a time makes a history that can be repeated exactly.
@@ -67,7 +67,7 @@ fn soak(seed: u64) {
         let output = project.try_run(&pipeline, &[]);
         assert!(output.status.success(), "seed {seed}: {}", stderr(&output));
         // A full reading that was cut short is first brought to its end; the next one begins after it.
-        let found = differences(&project, &Kind::ALL, &LINKS);
+        let found = differences(&project, &ObjectType::ALL, &LINKS);
         if found.is_empty() {
             return;
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use host::warehouse::{Row, Warehouse};
-use sandbox::{Network, Options, Server, ServerOptions, TOKEN, spend};
+use sandbox::{GeneratorOptions, Network, SandboxServer, ServerOptions, TOKEN, spend};
 use tempfile::TempDir;
 
 /// The repository's root.
@@ -20,8 +20,8 @@ pub(crate) fn plugins() -> PathBuf {
 /// A sandbox with a warehouse folder.
 pub(crate) struct Project {
     pub(crate) folder: TempDir,
-    pub(crate) server: Server,
-    pub(crate) options: Options,
+    pub(crate) server: SandboxServer,
+    pub(crate) options: GeneratorOptions,
     pub(crate) spend: Option<PathBuf>,
 }
 
@@ -33,16 +33,16 @@ impl Project {
 
     /// A small clinic network on a server that behaves so.
     pub(crate) fn with(patients: usize, server: ServerOptions) -> Self {
-        Self::of(Options { patients, ..Options::default() }, server)
+        Self::of(GeneratorOptions { patients, ..GeneratorOptions::default() }, server)
     }
 
     /// The network of these options on a server that behaves so.
-    pub(crate) fn of(options: Options, server: ServerOptions) -> Self {
+    pub(crate) fn of(options: GeneratorOptions, server: ServerOptions) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("spend.csv");
         let file = std::fs::File::create(&path).expect("a file");
         spend::write(&spend::generate(&options), file).expect("a spend file");
-        let server = Server::start(Network::generate(&options), server, 0).expect("a loopback port");
+        let server = SandboxServer::start(Network::generate(&options), server, 0).expect("a loopback port");
         Self { folder, server, options, spend: Some(path) }
     }
 

@@ -1,4 +1,4 @@
-//! Answers: a request's path, query and body against the network, as HubSpot's CRM API answers them.
+//! HubSpot's CRM API: routes a request and computes its response from the network.
 
 mod account;
 mod associations;
@@ -9,49 +9,52 @@ use std::collections::BTreeMap;
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::kinds::Kind;
 use crate::network::Network;
+use crate::object_types::ObjectType;
 
-/// The portal's id, in every answer that names it.
-pub(crate) const PORTAL: u64 = 50_000_001;
+/// The default portal id.
+pub(crate) const PORTAL_ID: u64 = 50_000_001;
 
-/// A request without its transport.
-pub(crate) struct Call<'a> {
+/// An API request.
+pub(crate) struct ApiCall<'a> {
     pub(crate) method: &'a Method,
     pub(crate) path: &'a str,
     pub(crate) query: &'a BTreeMap<String, String>,
     pub(crate) body: &'a Value,
-    /// Milliseconds since 1970.
+    /// The current time, in milliseconds since 1970.
     pub(crate) now: i64,
-    /// For how many milliseconds a change is hidden from search.
+    /// How long search does not see a change, in milliseconds.
     pub(crate) search_lag: i64,
-    /// Links of one record on one page.
-    pub(crate) association_page: usize,
+    /// Associations of one record on one page of a batch read.
+    pub(crate) association_page_size: usize,
 }
 
-pub(crate) type Answer = (StatusCode, Value);
+/// Status and JSON body.
+pub(crate) type ApiResponse = (StatusCode, Value);
 
-/// The type that a path speaks of first.
-pub(crate) fn kind(path: &str) -> Option<Kind> {
-    path.split('/').find_map(Kind::parse)
+/// The first object type in a path.
+pub(crate) fn object_type(path: &str) -> Option<ObjectType> {
+    path.split('/').find_map(ObjectType::parse)
 }
 
-/// The scopes that a path needs.
+/// The scopes that a path requires.
 pub(crate) fn scopes(path: &str) -> Vec<&'static str> {
     match route(path).as_slice() {
         ["owners"] => vec!["crm.objects.owners.read"],
         ["schemas", ..] => vec!["crm.schemas.custom.read"],
         ["pipelines", "tickets", ..] => vec!["tickets"],
-        ["associations", from, to, ..] => [*from, *to].iter().filter_map(|name| Kind::parse(name)).map(scope).collect(),
-        _ => kind(path).map(scope).into_iter().collect(),
+        ["associations", from, to, ..] => {
+            [*from, *to].iter().filter_map(|name| ObjectType::parse(name)).map(scope).collect()
+        }
+        _ => object_type(path).map(scope).into_iter().collect(),
     }
 }
 
-fn scope(kind: Kind) -> &'static str {
-    kind.facts().scope
+fn scope(object_type: ObjectType) -> &'static str {
+    object_type.info().scope
 }
 
-/// Both styles of path as one: `objects/…`, `associations/…`, …
+/// The path in segments, with versions removed: both styles of HubSpot's paths become `objects/…`, `associations/…`.
 fn route(path: &str) -> Vec<&str> {
     let parts: Vec<_> = path.trim_matches('/').split('/').collect();
     let is_version = |part: &str| part.len() == 7 && part.starts_with("20");
@@ -68,62 +71,67 @@ fn route(path: &str) -> Vec<&str> {
     }
 }
 
-/// Answers a call that changes nothing.
-pub(crate) fn answer(network: &Network, call: &Call<'_>) -> Answer {
+/// Responds to a request that changes nothing.
+pub(crate) fn respond(network: &Network, call: &ApiCall<'_>) -> ApiResponse {
     let parts = route(call.path);
     let get = *call.method == Method::GET;
     let post = *call.method == Method::POST;
     match parts.as_slice() {
-        ["objects", kind] if get => with_kind(kind, |kind| objects::list(network, kind, call)),
-        ["objects", kind, "search"] if post => with_kind(kind, |kind| objects::find(network, kind, call)),
-        ["objects", kind, "batch", "read"] if post => with_kind(kind, |kind| objects::batch_read(network, kind, call)),
+        ["objects", name] if get => with_type(name, |object_type| objects::list(network, object_type, call)),
+        ["objects", name, "search"] if post => {
+            with_type(name, |object_type| objects::search(network, object_type, call))
+        }
+        ["objects", name, "batch", "read"] if post => {
+            with_type(name, |object_type| objects::batch_read(network, object_type, call))
+        }
         ["associations", from, to, "batch", "read"] if post => {
-            with_kind(from, |from| with_kind(to, |to| associations::batch_read(network, from, to, call)))
+            with_type(from, |from| with_type(to, |to| associations::batch_read(network, from, to, call)))
         }
         ["record-associations", from, id, to] if get => {
-            with_kind(from, |from| with_kind(to, |to| associations::of_record(network, from, to, id, call)))
+            with_type(from, |from| with_type(to, |to| associations::of_record(network, from, to, id, call)))
         }
-        ["properties", kind] if get => with_kind(kind, |kind| account::properties(network, kind)),
+        ["properties", name] if get => with_type(name, |object_type| account::properties(network, object_type)),
         ["pipelines", "deals" | "deal" | "0-3"] if get => account::deal_pipelines(),
         ["pipelines", "tickets" | "ticket" | "0-5"] if get => account::ticket_pipelines(),
         ["pipelines", _] if get => (StatusCode::OK, json!({ "results": [] })),
         ["owners"] if get => account::owners(call),
         ["schemas"] if get => account::schemas(network),
         ["details"] if get => account::details(),
-        _ => nothing(call),
+        _ => not_found(call),
     }
 }
 
-/// Answers a PATCH.
-pub(crate) fn change(network: &mut Network, call: &Call<'_>) -> Answer {
+/// Responds to a PATCH.
+pub(crate) fn patch(network: &mut Network, call: &ApiCall<'_>) -> ApiResponse {
     match route(call.path).as_slice() {
-        ["objects", kind, id] => with_kind(kind, |kind| objects::patch(network, kind, id, call)),
-        _ => nothing(call),
+        ["objects", name, id] => with_type(name, |object_type| objects::patch(network, object_type, id, call)),
+        _ => not_found(call),
     }
 }
 
-fn nothing(call: &Call<'_>) -> Answer {
+fn not_found(call: &ApiCall<'_>) -> ApiResponse {
     error(StatusCode::NOT_FOUND, "OBJECT_NOT_FOUND", &format!("no resource at {}", call.path))
 }
 
-/// An error body as HubSpot writes it.
-pub(crate) fn error(status: StatusCode, category: &str, message: &str) -> Answer {
+/// An error response in HubSpot's format.
+pub(crate) fn error(status: StatusCode, category: &str, message: &str) -> ApiResponse {
     let correlation = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
     (status, json!({ "status": "error", "message": message, "correlationId": correlation, "category": category }))
 }
 
-fn invalid(message: &str) -> Answer {
+fn invalid(message: &str) -> ApiResponse {
     error(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", message)
 }
 
-fn with_kind(name: &str, answer: impl FnOnce(Kind) -> Answer) -> Answer {
+/// Calls `respond` with the object type of this name, or responds with HubSpot's error about an unknown name.
+fn with_type(name: &str, respond: impl FnOnce(ObjectType) -> ApiResponse) -> ApiResponse {
     let unknown =
         || error(StatusCode::BAD_REQUEST, "VALIDATION_ERROR", &format!("Unable to infer object type from: {name}"));
-    Kind::parse(name).map_or_else(unknown, answer)
+    ObjectType::parse(name).map_or_else(unknown, respond)
 }
 
-/// The inputs of a batch: ids as strings or numbers, each with what else it holds.
-fn inputs<'a>(call: &'a Call<'_>) -> Vec<(u64, &'a Value)> {
+/// The inputs of a batch request: the id, a string or a number, and the whole input.
+fn inputs<'a>(call: &'a ApiCall<'_>) -> Vec<(u64, &'a Value)> {
     let inputs = call.body.get("inputs").and_then(Value::as_array).into_iter().flatten();
     let id = |input: &Value| match input.get("id") {
         Some(Value::String(id)) => id.parse().ok(),
@@ -133,6 +141,6 @@ fn inputs<'a>(call: &'a Call<'_>) -> Vec<(u64, &'a Value)> {
     inputs.map(|input| (id(input).unwrap_or_default(), input)).collect()
 }
 
-fn too_many(limit: usize, inputs: usize) -> Answer {
+fn too_many(limit: usize, inputs: usize) -> ApiResponse {
     invalid(&format!("The maximum number of inputs supported in a batch request is {limit}, got {inputs}"))
 }

@@ -1,25 +1,25 @@
-//! Object types with their properties, as the properties API tells them.
+//! HubSpot's object types: their names in paths, ids, scopes, properties and association types.
 
-/// An object type.
+/// An object type of the portal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum ObjectType {
     /// Doctors.
     Company,
     /// Patients.
     Contact,
     /// Consultations.
     Deal,
-    /// Requests for help.
+    /// Support tickets.
     Ticket,
-    /// Products of a consultation.
+    /// Products sold in a consultation.
     LineItem,
     /// Cannabidiol oils.
     Product,
-    /// Offers.
+    /// Quotes.
     Quote,
     /// Phone calls.
     Call,
-    /// E-mails.
+    /// Logged e-mails.
     Email,
     /// Meetings.
     Meeting,
@@ -31,25 +31,25 @@ pub enum Kind {
     Prescription,
 }
 
-/// A property: name, label, type.
-pub type Property = (&'static str, &'static str, &'static str);
+/// A property of every portal: internal name, label, type.
+pub type StandardProperty = (&'static str, &'static str, &'static str);
 
-/// What is fixed of an object type.
+/// Constants of an object type.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts {
-    /// The plural, as paths have it.
+pub struct ObjectTypeInfo {
+    /// The plural name, used in paths.
     pub plural: &'static str,
-    /// The singular, as messages have it.
+    /// The singular name, used in messages.
     pub singular: &'static str,
-    /// HubSpot's id of the type.
+    /// HubSpot's object type id.
     pub type_id: &'static str,
-    /// The scope that reading needs.
+    /// The scope that is required to read records.
     pub scope: &'static str,
-    /// The properties that every portal has, in the order of a record's values.
-    pub properties: &'static [Property],
+    /// The properties of every portal, in the order of a record's values.
+    pub properties: &'static [StandardProperty],
 }
 
-const COMPANY: &[Property] = &[
+const COMPANY: &[StandardProperty] = &[
     ("name", "Company name", "string"),
     ("especialidade_medica", "Especialidade Médica", "string"),
     ("phone", "Phone Number", "string"),
@@ -58,11 +58,11 @@ const COMPANY: &[Property] = &[
     ("createdate", "Create Date", "datetime"),
     ("hs_lastmodifieddate", "Last Modified Date", "datetime"),
     ("hs_object_id", "Record ID", "number"),
-    (MERGED, "Merged Company IDs", "enumeration"),
+    (MERGED_IDS_PROPERTY, "Merged Company IDs", "enumeration"),
     ("cnpj", "CNPJ", "string"),
 ];
 
-const CONTACT: &[Property] = &[
+const CONTACT: &[StandardProperty] = &[
     ("firstname", "First Name", "string"),
     ("lastname", "Last Name", "string"),
     ("email", "Email", "string"),
@@ -76,12 +76,12 @@ const CONTACT: &[Property] = &[
     ("createdate", "Create Date", "datetime"),
     ("lastmodifieddate", "Last Modified Date", "datetime"),
     ("hs_object_id", "Record ID", "number"),
-    (MERGED, "Merged Contact IDs", "enumeration"),
-    // HubSpot's own property is text.
+    (MERGED_IDS_PROPERTY, "Merged Contact IDs", "enumeration"),
+    // HubSpot's own `date_of_birth` is a text property.
     ("date_of_birth", "Date of birth", "string"),
 ];
 
-const DEAL: &[Property] = &[
+const DEAL: &[StandardProperty] = &[
     ("dealname", "Deal Name", "string"),
     ("amount", "Amount", "number"),
     ("deal_currency_code", "Currency", "enumeration"),
@@ -93,16 +93,16 @@ const DEAL: &[Property] = &[
     ("createdate", "Create Date", "datetime"),
     ("hs_lastmodifieddate", "Last Modified Date", "datetime"),
     ("hs_object_id", "Record ID", "number"),
-    (CALCULATED, "Days to close", "number"),
-    (MERGED, "Merged Deal IDs", "enumeration"),
+    (CALCULATED_PROPERTY, "Days to close", "number"),
+    (MERGED_IDS_PROPERTY, "Merged Deal IDs", "enumeration"),
 ];
 
-/// The ids that were merged into a record, joined by `;`.
-pub const MERGED: &str = "hs_merged_object_ids";
-/// A property that HubSpot computes: its change does not count as one of the record.
-pub const CALCULATED: &str = "days_to_close";
+/// The property with the ids of the records that were merged into this one, joined by `;`.
+pub const MERGED_IDS_PROPERTY: &str = "hs_merged_object_ids";
+/// A property that HubSpot calculates: a new value does not change the record's modification date.
+pub const CALCULATED_PROPERTY: &str = "days_to_close";
 
-/// A type's properties: its own, then those that every type has.
+/// Lists the properties of a type: its own, then those that every type has.
 macro_rules! properties {
     ($(($name:literal, $label:literal, $type:literal)),* $(,)?) => {
         &[
@@ -114,53 +114,53 @@ macro_rules! properties {
     };
 }
 
-const TICKET: &[Property] = properties![
+const TICKET: &[StandardProperty] = properties![
     ("subject", "Ticket name", "string"),
     ("content", "Ticket description", "string"),
     ("hs_pipeline", "Pipeline", "enumeration"),
     ("hs_pipeline_stage", "Ticket status", "enumeration"),
 ];
-const LINE_ITEM: &[Property] = properties![
+const LINE_ITEM: &[StandardProperty] = properties![
     ("name", "Name", "string"),
     ("quantity", "Quantity", "number"),
     ("price", "Unit price", "number"),
     ("hs_product_id", "Product ID", "number"),
 ];
-const PRODUCT: &[Property] =
+const PRODUCT: &[StandardProperty] =
     properties![("name", "Name", "string"), ("hs_sku", "SKU", "string"), ("price", "Unit price", "number")];
-const QUOTE: &[Property] = properties![
+const QUOTE: &[StandardProperty] = properties![
     ("hs_title", "Quote name", "string"),
     ("hs_status", "Quote status", "enumeration"),
     ("hs_expiration_date", "Expiration date", "datetime"),
 ];
-const CALL: &[Property] = properties![
+const CALL: &[StandardProperty] = properties![
     ("hs_call_title", "Call title", "string"),
     ("hs_call_duration", "Call duration", "number"),
     ("hs_timestamp", "Activity date", "datetime"),
 ];
-const EMAIL: &[Property] =
+const EMAIL: &[StandardProperty] =
     properties![("hs_email_subject", "Email subject", "string"), ("hs_timestamp", "Activity date", "datetime")];
-const MEETING: &[Property] =
+const MEETING: &[StandardProperty] =
     properties![("hs_meeting_title", "Meeting name", "string"), ("hs_timestamp", "Activity date", "datetime")];
-const NOTE: &[Property] =
+const NOTE: &[StandardProperty] =
     properties![("hs_note_body", "Note body", "string"), ("hs_timestamp", "Activity date", "datetime")];
-const TASK: &[Property] = properties![
+const TASK: &[StandardProperty] = properties![
     ("hs_task_subject", "Task title", "string"),
     ("hs_task_status", "Task status", "enumeration"),
     ("hs_timestamp", "Due date", "datetime"),
 ];
-const PRESCRIPTION: &[Property] = properties![
+const PRESCRIPTION: &[StandardProperty] = properties![
     ("numero", "Número", "string"),
     ("validade", "Validade", "date"),
     ("dose_mg", "Dose (mg)", "number"),
     ("digital", "Receita digital", "bool"),
 ];
 
-impl Kind {
-    /// The clinic's own three: doctors, patients, consultations.
+impl ObjectType {
+    /// The three types of the clinic network: doctors, patients, consultations.
     pub const CLINIC: [Self; 3] = [Self::Company, Self::Contact, Self::Deal];
 
-    /// All of them.
+    /// All types.
     pub const ALL: [Self; 13] = [
         Self::Company,
         Self::Contact,
@@ -177,73 +177,81 @@ impl Kind {
         Self::Prescription,
     ];
 
-    /// What is fixed of the type.
+    /// The type's constants.
     #[must_use]
-    pub fn facts(self) -> Facts {
-        let facts =
-            |plural, singular, type_id, scope, properties| Facts { plural, singular, type_id, scope, properties };
+    pub fn info(self) -> ObjectTypeInfo {
+        let info = |plural, singular, type_id, scope, properties| ObjectTypeInfo {
+            plural,
+            singular,
+            type_id,
+            scope,
+            properties,
+        };
         match self {
-            Self::Company => facts("companies", "company", "0-2", "crm.objects.companies.read", COMPANY),
-            Self::Contact => facts("contacts", "contact", "0-1", "crm.objects.contacts.read", CONTACT),
-            Self::Deal => facts("deals", "deal", "0-3", "crm.objects.deals.read", DEAL),
-            Self::Ticket => facts("tickets", "ticket", "0-5", "tickets", TICKET),
-            Self::LineItem => facts("line_items", "line_item", "0-8", "crm.objects.line_items.read", LINE_ITEM),
-            Self::Product => facts("products", "product", "0-7", "crm.objects.products.read", PRODUCT),
-            Self::Quote => facts("quotes", "quote", "0-14", "crm.objects.quotes.read", QUOTE),
-            Self::Call => facts("calls", "call", "0-48", "crm.objects.contacts.read", CALL),
-            Self::Email => facts("emails", "email", "0-49", "sales-email-read", EMAIL),
-            Self::Meeting => facts("meetings", "meeting_event", "0-47", "crm.objects.contacts.read", MEETING),
-            Self::Note => facts("notes", "note", "0-46", "crm.objects.contacts.read", NOTE),
-            Self::Task => facts("tasks", "task", "0-27", "crm.objects.contacts.read", TASK),
+            Self::Company => info("companies", "company", "0-2", "crm.objects.companies.read", COMPANY),
+            Self::Contact => info("contacts", "contact", "0-1", "crm.objects.contacts.read", CONTACT),
+            Self::Deal => info("deals", "deal", "0-3", "crm.objects.deals.read", DEAL),
+            Self::Ticket => info("tickets", "ticket", "0-5", "tickets", TICKET),
+            Self::LineItem => info("line_items", "line_item", "0-8", "crm.objects.line_items.read", LINE_ITEM),
+            Self::Product => info("products", "product", "0-7", "crm.objects.products.read", PRODUCT),
+            Self::Quote => info("quotes", "quote", "0-14", "crm.objects.quotes.read", QUOTE),
+            Self::Call => info("calls", "call", "0-48", "crm.objects.contacts.read", CALL),
+            Self::Email => info("emails", "email", "0-49", "sales-email-read", EMAIL),
+            Self::Meeting => info("meetings", "meeting_event", "0-47", "crm.objects.contacts.read", MEETING),
+            Self::Note => info("notes", "note", "0-46", "crm.objects.contacts.read", NOTE),
+            Self::Task => info("tasks", "task", "0-27", "crm.objects.contacts.read", TASK),
             Self::Prescription => {
-                facts("p50000001_prescricoes", "prescricoes", "2-40000001", "crm.objects.custom.read", PRESCRIPTION)
+                info("p50000001_prescricoes", "prescricoes", "2-40000001", "crm.objects.custom.read", PRESCRIPTION)
             }
         }
     }
 
-    /// From a path's plural, singular or type id.
+    /// Parses a plural name, a singular name or an object type id.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| {
-            let facts = kind.facts();
-            [facts.plural, facts.singular, facts.type_id].contains(&name)
+        Self::ALL.into_iter().find(|object_type| {
+            let info = object_type.info();
+            [info.plural, info.singular, info.type_id].contains(&name)
         })
     }
 
-    /// The plural, as paths have it.
+    /// The plural name, used in paths.
     #[must_use]
     pub fn plural(self) -> &'static str {
-        self.facts().plural
+        self.info().plural
     }
 
-    /// The singular, as messages have it.
+    /// The singular name, used in messages.
     #[must_use]
     pub fn singular(self) -> &'static str {
-        self.facts().singular
+        self.info().singular
     }
 
-    /// The properties that every portal has.
+    /// The properties of every portal.
     #[must_use]
-    pub fn properties(self) -> &'static [Property] {
-        self.facts().properties
+    pub fn properties(self) -> &'static [StandardProperty] {
+        self.info().properties
     }
 
-    /// Where such a property stands among a record's values.
+    /// The index of such a property in a record's values.
     #[must_use]
     pub fn index(self, property: &str) -> Option<usize> {
         self.properties().iter().position(|(name, ..)| *name == property)
     }
 
-    /// The property with the time of the last change.
+    /// The name of the property with the modification date.
     #[must_use]
-    pub fn modified(self) -> &'static str {
+    pub fn modified_property(self) -> &'static str {
         if self == Self::Contact { "lastmodifieddate" } else { "hs_lastmodifieddate" }
     }
 
-    /// The association types ids from this type to another: the primary one with its label, then the unlabelled one.
+    /// The ids of HubSpot's association types from this type to another: the primary one, if there is one, and the
+    /// unlabelled one.
     #[must_use]
     pub fn association_types(self, to: Self) -> (Option<u32>, u32) {
-        use Kind::{Call, Company, Contact, Deal, Email, LineItem, Meeting, Note, Prescription, Quote, Task, Ticket};
+        use ObjectType::{
+            Call, Company, Contact, Deal, Email, LineItem, Meeting, Note, Prescription, Quote, Task, Ticket,
+        };
         match (self, to) {
             (Deal, Company) => (Some(5), 341),
             (Contact, Company) => (Some(1), 279),

@@ -1,35 +1,35 @@
-//! Rate limits as HubSpot has them: a rolling window for most requests, one a second for search, one a day.
+//! HubSpot's rate limits: a rolling 10 s window for most requests, a 1 s window for search, and a daily total.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 
-/// How many requests pass; none: no limit.
+/// Requests allowed per window; `None` means unlimited.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Limits {
-    /// Within ten seconds, beside search.
+pub struct RateLimits {
+    /// Requests in 10 seconds, searches not counted.
     pub ten_secondly: Option<usize>,
-    /// Searches within a second.
+    /// Searches in one second.
     pub search_secondly: Option<usize>,
-    /// In a day, which is as long as the server runs.
+    /// Requests in a day. The day starts with the server and does not end.
     pub daily: Option<usize>,
 }
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What came so far.
+/// Counts the accepted requests of each window.
 #[derive(Debug, Default)]
-pub(crate) struct Recent {
+pub(crate) struct RateLimiter {
     general: VecDeque<Instant>,
     searches: VecDeque<Instant>,
     today: usize,
 }
 
-impl Recent {
-    /// Counts a request; the policy that it breaks, if any.
-    pub(crate) fn count(&mut self, limits: Limits, is_search: bool) -> Option<&'static str> {
+impl RateLimiter {
+    /// Counts a request, or returns the name of the policy that it exceeds.
+    pub(crate) fn count(&mut self, limits: RateLimits, is_search: bool) -> Option<&'static str> {
         if limits.daily.is_some_and(|limit| self.today >= limit) {
             return Some("DAILY");
         }
@@ -49,8 +49,8 @@ impl Recent {
         None
     }
 
-    /// The headers of an answer; search has none.
-    pub(crate) fn headers(&self, limits: Limits, is_search: bool, headers: &mut HeaderMap) {
+    /// Sets the rate limit headers of a response. HubSpot sends none with search results.
+    pub(crate) fn set_headers(&self, limits: RateLimits, is_search: bool, headers: &mut HeaderMap) {
         let Some(limit) = limits.ten_secondly.filter(|_| !is_search) else { return };
         let mut set = |name: &'static str, value: usize| {
             headers.insert(name, value.into());

@@ -1,12 +1,12 @@
-//! Records beside the clinic's own: tickets, products, quotes, activities, prescriptions. From a seed of their own, so
-//! that the clinic is the same with them as without.
+//! Records of the other object types: tickets, products, quotes, activities, prescriptions. They have their own random
+//! generator, so that companies, contacts and deals are the same with and without them.
 
 use rand::rngs::ChaCha12Rng;
 use rand::{RngExt, SeedableRng};
 
-use crate::generate::{Options, first_day, instant};
-use crate::kinds::Kind;
+use crate::generate::{GeneratorOptions, first_day, instant};
 use crate::network::{Network, iso};
+use crate::object_types::ObjectType;
 
 /// Products of the clinic: name, SKU, price.
 const PRODUCTS: &[(&str, &str, &str)] = &[
@@ -15,15 +15,26 @@ const PRODUCTS: &[(&str, &str, &str)] = &[
     ("Creme CBD", "CBD-C", "129.5"),
 ];
 
+/// The types whose records belong to a patient.
+const PATIENT_TYPES: [ObjectType; 7] = [
+    ObjectType::Ticket,
+    ObjectType::Call,
+    ObjectType::Email,
+    ObjectType::Meeting,
+    ObjectType::Note,
+    ObjectType::Task,
+    ObjectType::Prescription,
+];
+
 impl Network {
-    /// Adds records of every other type, some to a patient or a consultation.
-    pub(crate) fn beside_the_clinic(&mut self, options: &Options) {
+    /// Adds records of every other type. Products stand alone; the others belong to a patient or a consultation.
+    pub(crate) fn add_other_objects(&mut self, options: &GeneratorOptions) {
         let mut rng = ChaCha12Rng::seed_from_u64(options.seed ^ 0x0BE5_1DE5);
         let start = instant(first_day(options), 8, &mut rng);
         let products: Vec<_> = PRODUCTS
             .iter()
             .map(|(name, sku, price)| {
-                self.add(Kind::Product, start, |property| match property {
+                self.add(ObjectType::Product, start, |property| match property {
                     "name" => Some((*name).to_owned()),
                     "hs_sku" => Some((*sku).to_owned()),
                     "price" => Some((*price).to_owned()),
@@ -31,19 +42,17 @@ impl Network {
                 })
             })
             .collect();
-        let contacts: Vec<u64> = self.objects[&Kind::Contact].keys().copied().collect();
-        let deals: Vec<u64> = self.objects[&Kind::Deal].keys().copied().collect();
+        let contacts: Vec<u64> = self.records[&ObjectType::Contact].keys().copied().collect();
+        let deals: Vec<u64> = self.records[&ObjectType::Deal].keys().copied().collect();
         for contact in contacts {
-            for kind in
-                [Kind::Ticket, Kind::Call, Kind::Email, Kind::Meeting, Kind::Note, Kind::Task, Kind::Prescription]
-            {
+            for object_type in PATIENT_TYPES {
                 if !rng.random_bool(0.3) {
                     continue;
                 }
                 let created = start + rng.random_range(0..900) * 86_400_000;
                 let number = rng.random_range(1..10_000);
-                let id = self.add(kind, created, |property| beside(property, number, created));
-                self.relate(kind, id, Kind::Contact, contact, false, None);
+                let id = self.add(object_type, created, |property| value(property, number, created));
+                self.associate_as(object_type, id, ObjectType::Contact, contact, false, None);
             }
         }
         for deal in deals {
@@ -51,22 +60,23 @@ impl Network {
             for _ in 0..rng.random_range(0..3) {
                 let product = products[rng.random_range(0..products.len())];
                 let number = rng.random_range(1..5);
-                let id = self.add(Kind::LineItem, created, |property| match property {
+                let id = self.add(ObjectType::LineItem, created, |property| match property {
                     "hs_product_id" => Some(product.to_string()),
-                    name => beside(name, number, created),
+                    name => value(name, number, created),
                 });
-                self.relate(Kind::LineItem, id, Kind::Deal, deal, false, None);
+                self.associate_as(ObjectType::LineItem, id, ObjectType::Deal, deal, false, None);
             }
             if rng.random_bool(0.1) {
                 let number = rng.random_range(1..10_000);
-                let id = self.add(Kind::Quote, created, |property| beside(property, number, created));
-                self.relate(Kind::Quote, id, Kind::Deal, deal, false, None);
+                let id = self.add(ObjectType::Quote, created, |property| value(property, number, created));
+                self.associate_as(ObjectType::Quote, id, ObjectType::Deal, deal, false, None);
             }
         }
     }
 }
 
-fn beside(property: &str, number: i64, created: i64) -> Option<String> {
+/// The value of a property, from the record's number and creation time.
+fn value(property: &str, number: i64, created: i64) -> Option<String> {
     match property {
         "quantity" | "dose_mg" => Some(number.to_string()),
         "price" => Some(format!("{number}.90")),
