@@ -284,7 +284,7 @@ fn what_a_server_takes_is_not_a_plugins_time() {
         options.faults = vec![Fault::response("/slow", 200, "{}")];
     });
     // One waits in `fetch`, the other for what `send-all` sent.
-    for (mode, says) in [("path", "the server answered 200"), ("hoard", "the host keeps 3 answers")] {
+    for (mode, says) in [("path", "the server answered 200"), ("hoard", "the host keeps 3 responses")] {
         let pipeline = read_from_evil(&project.server.url(), CREDENTIAL, mode, "path = \"/slow\"");
         let pipeline = pipeline.replace("[connection.api]", "plugin_seconds = 1\n[connection.api]");
         check(mode, &project.run_text(&pipeline), 5, &["stream `evil.rows`", says]);

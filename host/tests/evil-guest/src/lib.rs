@@ -1,5 +1,5 @@
-//! A rule that misbehaves in the way that its config says, written by hand on the contract's bindings: the SDK would not
-//! let it. It cleans a stream with the text columns `id`, the primary key, and `name`.
+//! A rule that breaks the contract in the way its config selects. It uses the contract's bindings directly, since the SDK
+//! prevents most of this. It cleans a stream with the text columns `id`, the primary key, and `name`.
 
 mod buffers;
 mod patches;
@@ -16,76 +16,76 @@ struct Config {
     mode: Mode,
 }
 
-/// What it does wrong.
+/// How the rule misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
-    /// Never comes back from `apply`.
+    /// Never returns from `apply`.
     Spin,
-    /// Asks for memory until it is refused.
+    /// Allocates memory until that fails.
     Allocate,
-    /// Calls itself without end.
+    /// Recurses without end.
     Recurse,
-    /// Stops in the middle of the stream, at the second batch.
+    /// Traps at the second batch.
     Trap,
-    /// Sets a text of 600 MB.
+    /// Sets a text of 600 MiB.
     GiantText,
-    /// Sets a text that claims 600 MB and holds three bytes.
+    /// Sets a text whose offsets claim 600 MiB, with three bytes of values.
     GiantOffsets,
-    /// Hands over too few offsets.
+    /// Returns a column with too few offsets.
     ShortBuffer,
-    /// Hands over offsets that fall.
+    /// Returns a column with decreasing offsets.
     BadOffsets,
-    /// Hands over bytes that are no UTF-8.
+    /// Returns text that is not valid UTF-8.
     BadUtf8,
-    /// Cuts a character of two bytes in two texts.
+    /// Splits a two-byte character between two values.
     SplitCharacter,
-    /// Sets a column of more rows than it was shown.
+    /// Sets a column with more rows than the batch.
     TooManyRows,
-    /// Refuses a row that it was not shown.
+    /// Rejects a row that is not in the batch.
     UnknownRow,
-    /// Makes millions of remarks.
+    /// Returns three million notes.
     ManyNotes,
-    /// Makes more remarks on few rows than anyone could mean.
+    /// Returns 300,000 notes on a small batch.
     NotesARow,
-    /// Is sure of a remark by no number.
+    /// Returns a note with the confidence NaN.
     BadConfidence,
-    /// Plans to set the primary key.
+    /// Plans to set the primary key `id`.
     ChangedKey,
-    /// Plans to set the primary key, in capitals.
+    /// Plans to set the primary key as `ID`.
     KeyInCapitals,
-    /// Plans to set a column in which the host keeps its books.
+    /// Plans to set a column that is reserved for the host.
     HostColumn,
-    /// Plans to set one column under two names that differ in their case.
+    /// Plans to set a column twice, with names that differ only in case.
     TwinColumns,
-    /// Sets the primary key, without having said so.
+    /// Sets the primary key, which is not in its plan.
     SmuggledKey,
-    /// Sets a column that is not there, without having said so.
+    /// Sets a column that does not exist and is not in its plan.
     UnknownColumn,
-    /// Writes a million lines to the log.
+    /// Writes a million lines to the log in one call.
     LogFlood,
-    /// Fails with a message of 100 MB that clears the terminal.
+    /// Fails with a message of 100 MiB that starts with an escape sequence to clear the terminal.
     GiantError,
-    /// Merges a record into none.
+    /// Merges a record into null.
     MergeIntoNone,
-    /// Merges a record twice.
+    /// Merges the same record twice.
     MergeTwice,
-    /// Merges a record into one that is not there.
+    /// Merges a record into one that does not exist.
     MergeIntoStranger,
     /// Merges two records into each other.
     MergeInCircle,
-    /// Names fewer survivors than records.
+    /// Returns fewer survivors than merged records.
     UnevenMerge,
-    /// Refuses a record that is not there.
+    /// Rejects a record that does not exist.
     RejectStranger,
-    /// Has another page of verdicts each time, with nothing on it.
+    /// Returns empty pages of verdicts without end.
     EmptyVerdicts,
-    /// Has another page of verdicts each time, always on the same record.
+    /// Returns pages of verdicts on the same record without end.
     EndlessVerdicts,
 }
 
 impl Mode {
-    /// Whether it needs the whole table for what it does.
+    /// Whether the rule has table scope.
     fn is_table_scope(self) -> bool {
         matches!(
             self,
@@ -101,7 +101,7 @@ impl Mode {
         )
     }
 
-    /// The columns that its plan says it sets.
+    /// The columns that the plan sets.
     fn sets(self) -> &'static [&'static str] {
         match self {
             Self::ChangedKey => &["id"],
@@ -119,7 +119,7 @@ fn failure(kind: ErrorKind, message: String) -> Error {
 
 struct Component;
 
-/// Keeps the plugin alive in native builds, which have no entry points.
+/// Prevents dead code warnings in native builds, which export nothing.
 #[doc(hidden)]
 #[cfg(not(target_arch = "wasm32"))]
 pub fn component() {
@@ -151,13 +151,13 @@ impl wit::Guest for Component {
     }
 }
 
-/// The rule at work on one stream.
+/// An open rule on one stream.
 struct Cleaner {
     mode: Mode,
     input: String,
     /// Batches seen so far.
     batches: Cell<u32>,
-    /// Pages of verdicts handed over so far.
+    /// Pages of verdicts returned so far.
     pages: Cell<u32>,
 }
 
@@ -178,7 +178,7 @@ impl wit::GuestCleaner for Cleaner {
     fn apply(&self, _: String, rows: Batch) -> Result<wit::Patch, Error> {
         self.batches.set(self.batches.get() + 1);
         if self.mode.is_table_scope() {
-            return Ok(patches::nothing());
+            return Ok(patches::empty());
         }
         patches::misbehave(self.mode, self.batches.get(), rows.rows as usize)
     }

@@ -1,5 +1,6 @@
-//! A source that misbehaves in the way that its config says, written by hand on the contract's bindings: the SDK would
-//! not let it. Its one stream `rows` has the text columns `id`, the primary key, and `name`, and is replaced by each run.
+//! A source that breaks the contract in the way its config selects. It uses the contract's bindings directly, since the
+//! SDK prevents most of this. Its one stream `rows` has the text columns `id`, the primary key, and `name`; each run
+//! replaces it.
 
 mod memory;
 mod pages;
@@ -13,80 +14,81 @@ use plugin_sdk::bindings::source_plugin::elt::plugin::types::{Error, ErrorKind, 
 use plugin_sdk::bindings::source_plugin::exports::elt::plugin::source as wit;
 use serde::Deserialize;
 
-/// The stream.
+/// The name of the stream.
 const STREAM: &str = "rows";
-/// The connection and the file that it says it needs.
+/// The connection that the source declares as a need.
 const CONNECTION: &str = "api";
+/// The optional file that the source declares as a need.
 const FILE: &str = "file";
 
 #[derive(Debug, Clone, Deserialize)]
 struct Config {
     mode: Mode,
-    /// The path that it asks for, or the name of a file, a stream or a column.
+    /// The path to request, or the name of a file, a stream or a column, depending on the mode.
     #[serde(default)]
     path: String,
-    /// Texts that it looks for in its memory, by the ids of the rows that tell how often they are there. Each stands here
-    /// last letter first, so that looking for it does not put it there.
+    /// Texts to count in the guest's memory, by the id of the row that gets the count. They are reversed, so that the
+    /// search does not find its own input.
     #[serde(default)]
     backwards: BTreeMap<String, String>,
-    /// A text that is in its memory, since it is in its config.
+    /// A text that is certain to be in memory, since it is part of the config: a control for the count.
     #[serde(default)]
     known: String,
 }
 
-/// What it does wrong: in what it says of its streams, or once it has brought a page of rows.
+/// How the source misbehaves: in `discover`, or after the first page of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Mode {
-    /// Nothing.
+    /// Does not misbehave.
     Honest,
-    /// Never comes back from `next`.
+    /// Never returns from `next`.
     Spin,
     /// Sleeps for a year in `next`.
     Sleep,
-    /// Stops in the middle of the stream.
+    /// Traps at the second page.
     Trap,
-    /// Has a stream of this name.
+    /// Discovers a stream with the configured name.
     StreamName,
-    /// Has two streams whose names differ in their case.
+    /// Discovers two streams whose names differ only in case.
     TwinStreams,
-    /// Has a column of this name.
+    /// Discovers a column with the configured name.
     ColumnName,
-    /// Says that a column of this name, which it does not have, holds free text.
+    /// Marks a column that does not exist as free text.
     HintedColumn,
-    /// Asks over a connection that it did not say it needs.
+    /// Uses a connection that it did not declare.
     UndeclaredConnection,
-    /// Sets the Authorization header.
+    /// Sets the `Authorization` header.
     OwnAuthorization,
-    /// Sets a header that tells where a request ends.
+    /// Sets `Transfer-Encoding`, as request smuggling does.
     SmuggledHeader,
-    /// Asks the server to send back what it was sent.
+    /// Sends a TRACE request, whose response would contain the secret.
     Trace,
-    /// Asks for a path, which may lead elsewhere, and tells how it was answered.
+    /// Requests the configured path, which may lead out of the connection, and reports the response.
     Path,
-    /// Opens a file by a name that was not granted.
+    /// Opens the configured file, which was not granted.
     File,
-    /// Asks for one value of an answer again and again, in one call.
+    /// Reads the same value of a response thousands of times in one call.
     Greedy,
-    /// Sends more requests than anyone could mean, over a connection that it does not have.
+    /// Sends millions of requests in one call, over a connection that it does not have.
     ManyRequests,
-    /// Asks for answers that are together more than the host keeps.
+    /// Holds responses that together exceed the host's memory limit for a guest.
     Hoard,
-    /// Takes a column out of an answer that is a million steps deep.
+    /// Decodes a column with a JSON path of a million steps.
     DeepPath,
-    /// Keeps a state of 100 MB.
+    /// Returns a state of 100 MiB.
     BigState,
-    /// Brings pages without rows and without end.
+    /// Returns empty pages without end.
     Endless,
-    /// Brings rows of a stream that was not asked for.
+    /// Returns rows of a stream that was not selected.
     OtherStream,
-    /// Brings rows that nothing tells apart.
+    /// Returns rows with a schema that has no primary key.
     NoKey,
-    /// Claims more rows than there are bytes.
+    /// Returns a batch that claims more rows than its buffers hold.
     ClaimedRows,
-    /// Brings fewer columns than its schema has.
+    /// Returns fewer columns than the schema has.
     FewColumns,
-    /// Looks for texts in its whole memory, once a request over its connection was answered.
+    /// Sends a request with the secret, then searches the guest's memory for texts.
     Dump,
 }
 
@@ -96,7 +98,7 @@ fn failure(kind: ErrorKind, message: String) -> Error {
 
 struct Component;
 
-/// Keeps the plugin alive in native builds, which have no entry points.
+/// Prevents dead code warnings in native builds, which export nothing.
 #[doc(hidden)]
 #[cfg(not(target_arch = "wasm32"))]
 pub fn component() {
@@ -167,10 +169,10 @@ fn parse(config: &str) -> Result<Config, Error> {
     serde_json::from_str(config).map_err(|cause| failure(ErrorKind::Config, cause.to_string()))
 }
 
-/// The stream being read.
+/// An open reader of the stream.
 struct Reader {
     config: Config,
-    /// Pages brought so far.
+    /// Pages returned so far.
     pages: Cell<u32>,
 }
 
@@ -226,12 +228,12 @@ impl Reader {
         }
     }
 
-    /// What it finds in its memory once the host has sent a secret for it.
+    /// Counts the texts in memory after the host has sent a request with the secret.
     fn dump(&self) -> Result<wit::Page, Error> {
         requests::expect_ok(&self.config.path)?;
         let backwards = &self.config.backwards;
         let counts: Vec<_> = backwards.values().map(|text| memory::count(text.as_bytes()).to_string()).collect();
-        // Still there, whatever the compiler thinks of it.
+        // Keeps the text in memory until here, even if the optimizer could drop it.
         std::hint::black_box(&self.config.known);
         let ids: Vec<_> = backwards.keys().map(String::as_str).collect();
         let counts: Vec<_> = counts.iter().map(String::as_str).collect();

@@ -1,18 +1,18 @@
-//! Pages and their rows, well formed or not.
+//! Builds pages of rows, well formed and malformed.
 
 use plugin_sdk::bindings::source_plugin::elt::plugin::types::{Batch, Column, Field, Schema};
 use plugin_sdk::bindings::source_plugin::exports::elt::plugin::source::{Page, Part, Rows};
 
 use crate::{Mode, STREAM};
 
-/// The stream's columns and key.
+/// The schema of the stream.
 pub(crate) fn schema() -> Schema {
     let field =
         |name: &str| Field { name: name.to_owned(), format: "u".to_owned(), nullable: true, metadata: Vec::new() };
     Schema { fields: vec![field("id"), field("name")], primary_key: vec!["id".to_owned()], cursor: None }
 }
 
-/// A page after which more come.
+/// A page that is not the last.
 pub(crate) fn more(parts: Vec<Part>) -> Page {
     Page { parts, state: Some("1".to_owned()), total: None, sweep: None, expected: None, done: false }
 }
@@ -27,13 +27,13 @@ pub(crate) fn rows(ids: &[&str], names: &[&str]) -> Vec<Part> {
     part(STREAM, schema(), batch(ids, names))
 }
 
-/// Rows that break the contract.
+/// Rows that break the contract as the mode says.
 pub(crate) fn malformed(mode: Mode) -> Vec<Part> {
-    let honest = || batch(&["5"], &["evil"]);
+    let well_formed = || batch(&["5"], &["evil"]);
     match mode {
-        Mode::OtherStream => part("others", schema(), honest()),
-        Mode::NoKey => part(STREAM, Schema { primary_key: Vec::new(), ..schema() }, honest()),
-        Mode::ClaimedRows => part(STREAM, schema(), Batch { rows: u32::MAX, ..honest() }),
+        Mode::OtherStream => part("others", schema(), well_formed()),
+        Mode::NoKey => part(STREAM, Schema { primary_key: Vec::new(), ..schema() }, well_formed()),
+        Mode::ClaimedRows => part(STREAM, schema(), Batch { rows: u32::MAX, ..well_formed() }),
         _ => part(STREAM, schema(), Batch { rows: 1, columns: vec![texts(&["5"])] }),
     }
 }

@@ -1,4 +1,4 @@
-//! What it asks of the host, over its connection and beside it. An answer ends in an error that tells of it.
+//! Requests to the host that it has to refuse. If it does not, the plugin fails with an error that says what it got.
 
 use plugin_sdk::bindings::source_plugin::elt::plugin::decode::{self, JsonColumn};
 use plugin_sdk::bindings::source_plugin::elt::plugin::files;
@@ -8,10 +8,10 @@ use plugin_sdk::bindings::source_plugin::exports::elt::plugin::source::Page;
 
 use crate::{CONNECTION, failure, pages};
 
-/// How often it asks for what it asks for too often.
+/// Repetitions of a call that is repeated too often.
 const TIMES: usize = 10_000;
 
-/// A GET of this path.
+/// A GET request.
 pub(crate) fn get(path: &str) -> Request {
     Request {
         method: "GET".to_owned(),
@@ -23,11 +23,11 @@ pub(crate) fn get(path: &str) -> Request {
     }
 }
 
-/// Sends a request; where it is answered, tells how.
+/// Sends a request and reports the response as an error.
 pub(crate) fn send(connection: &str, request: &Request) -> Result<Page, Error> {
-    let answer = http::fetch(connection, request)?;
-    let to = answer.header("location").unwrap_or_default();
-    Err(failure(ErrorKind::Data, format!("the server answered {}, {to}", answer.status())))
+    let response = http::fetch(connection, request)?;
+    let location = response.header("location").unwrap_or_default();
+    Err(failure(ErrorKind::Data, format!("the server answered {}, {location}", response.status())))
 }
 
 /// Sends a request with this header.
@@ -36,19 +36,19 @@ pub(crate) fn with_header(name: &str, value: &str) -> Result<Page, Error> {
     send(CONNECTION, &Request { headers, ..get("/") })
 }
 
-/// Sends a request that a server may answer with the request itself, secret and all.
+/// Sends a TRACE request: a server may return the whole request, with the secret.
 pub(crate) fn trace() -> Result<Page, Error> {
     send(CONNECTION, &Request { method: "TRACE".to_owned(), ..get("/") })
 }
 
-/// Sends a request and asks for one value of its answer again and again.
+/// Sends a request and reads one value of the response many times.
 pub(crate) fn greedy(path: &str) -> Result<Page, Error> {
     let values = http::fetch(CONNECTION, &get(path))?.get(&vec!["/x".to_owned(); TIMES]);
     let bytes: usize = values.iter().flatten().map(String::len).sum();
-    Err(failure(ErrorKind::Data, format!("the host gave {bytes} bytes in one call")))
+    Err(failure(ErrorKind::Data, format!("the host returned {bytes} bytes in one call")))
 }
 
-/// Sends requests again and again, and gives them up.
+/// Sends millions of requests and drops them before they are answered.
 pub(crate) fn many() -> Page {
     for _ in 0..TIMES {
         drop(http::send_all("other", &vec![get("/"); TIMES / 2]));
@@ -56,32 +56,32 @@ pub(crate) fn many() -> Page {
     pages::last(Vec::new())
 }
 
-/// Sends a request three times and waits for the answers.
+/// Sends a request three times and waits for all responses.
 pub(crate) fn hoard(path: &str) -> Result<Page, Error> {
-    let answers = http::send_all(CONNECTION, &vec![get(path); 3]).answers();
-    Err(failure(ErrorKind::Data, format!("the host keeps {} answers", answers.len())))
+    let responses = http::send_all(CONNECTION, &vec![get(path); 3]).answers();
+    Err(failure(ErrorKind::Data, format!("the host keeps {} responses", responses.len())))
 }
 
-/// Sends a request and takes a column out of its answer, by a path that is a million steps long.
+/// Sends a request and decodes columns of the response with a path of a million steps.
 pub(crate) fn deep(path: &str) -> Result<Page, Error> {
-    let answer = http::fetch(CONNECTION, &get(path))?;
+    let response = http::fetch(CONNECTION, &get(path))?;
     let columns: Vec<_> = pages::schema()
         .fields
         .into_iter()
         .map(|field| JsonColumn { field, level: 0, path: "/x".repeat(1_000_000) })
         .collect();
-    let table = decode::json_table(&answer, &["/rows".to_owned()], &columns)?;
-    Err(failure(ErrorKind::Data, format!("the host made {} rows of it", table.rows())))
+    let table = decode::json_table(&response, &["/rows".to_owned()], &columns)?;
+    Err(failure(ErrorKind::Data, format!("the host decoded {} rows", table.rows())))
 }
 
-/// Sends a request that must be answered with 200.
+/// Sends a request and fails unless the status is 200.
 pub(crate) fn expect_ok(path: &str) -> Result<(), Error> {
     let status = http::fetch(CONNECTION, &get(path))?.status();
     if status == 200 { Ok(()) } else { Err(failure(ErrorKind::Data, format!("the server answered {status}"))) }
 }
 
-/// Opens a file and tells what is in it.
+/// Opens a file and reports its contents as an error.
 pub(crate) fn open(name: &str) -> Result<Page, Error> {
     let bytes = files::open(name)?.read(0, 1000)?;
-    Err(failure(ErrorKind::Data, format!("the file holds {}", String::from_utf8_lossy(&bytes))))
+    Err(failure(ErrorKind::Data, format!("the file contains {}", String::from_utf8_lossy(&bytes))))
 }

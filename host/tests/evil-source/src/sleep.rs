@@ -1,4 +1,5 @@
-//! A sleep without end, by the one thing in the empty WASI that takes time. Plugins in Rust have no WASI of their own.
+//! Sleeps with WASI's monotonic clock, the only function of the host's empty WASI context that takes time. Rust plugins
+//! import no WASI, so the interface is declared here.
 
 mod bindings {
     wit_bindgen::generate!({
@@ -19,10 +20,10 @@ mod bindings {
     });
 }
 
-/// A year.
+/// One year.
 const NANOSECONDS: u64 = 365 * 24 * 3600 * 1_000_000_000;
 
-/// Does nothing for a year.
+/// Blocks for a year.
 pub(crate) fn sleep() {
     bindings::wasi::clocks::monotonic_clock::subscribe_duration(NANOSECONDS).block();
 }
