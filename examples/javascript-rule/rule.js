@@ -5,25 +5,25 @@ const CONFIG_SCHEMA = {
   type: "object",
   properties: { column: { type: "string", description: "The text column to clean." } },
   required: ["column"],
-  additionalProperties: false, // strict: a misspelled key is an error that points into the pipeline
+  additionalProperties: false, // a misspelled key in the pipeline is an error
 };
 
-/** What the rule does to one value; null makes it null. */
+/** Cleans one value; returning null makes it null. */
 const clean = (text) => text.trim().toLowerCase();
 
-/** The cleaned values one at a time: a million strings at once are more than the engine's heap holds. */
+/** Yields the cleaned values one at a time: the engine's heap cannot hold a million strings at once. */
 function* cleaned({ columns: [column], rows }) {
   for (const text of decode(column, rows)) yield text === null ? null : clean(text);
 }
 
-/** One stream being cleaned: `plan` once, `apply` for each batch of changed rows, `finish` until it has no more. */
+/** Cleans one stream. The host calls `plan` once, `apply` for each batch, then `finish` until it returns nothing. */
 class Cleaner {
   constructor(input, field) {
     this.input = input;
     this.field = field;
   }
 
-  /** Only the columns read here cross into the component, in this order. */
+  /** The component receives only the columns in `reads`, in this order. */
   plan() {
     return { scope: "row", reads: [{ input: this.input, columns: [this.field.name] }], sets: [this.field] };
   }
@@ -33,11 +33,11 @@ class Cleaner {
     return { set: [[this.field.name, column]], rejects: [], notes: [] };
   }
 
-  /** For rules of table scope; this one said everything in `apply`. */
+  /** For rules of table scope. This one returns all changes from `apply`. */
   finish() {}
 }
 
-/** What the component exports: the contract's interface `rule`. */
+/** The component's export: the contract's interface `rule`. */
 export const rule = {
   Cleaner,
   describe: () => ({
@@ -48,25 +48,25 @@ export const rule = {
     hints: [],
   }),
   open(config, [{ name, schema }]) {
-    const { column } = JSON.parse(config); // the host has checked it against the schema
+    const { column } = JSON.parse(config); // the host has validated it against the schema
     return new Cleaner(name, textField(schema, column));
   },
 };
 
-/** The field of this name, if it holds text. What is thrown and is no `Error` arrives as the contract's error. */
+/** Finds a text field by name. A thrown object that is not an `Error` becomes the contract's error. */
 function textField({ fields }, name) {
   const field = fields.find((field) => field.name === name);
   if (field?.format === "u") return field;
   const near = nearest(name, fields.filter((field) => field.format === "u").map((field) => field.name));
   throw {
-    kind: "config", // tells the reader to mend the pipeline
+    kind: "config", // the user has to fix the pipeline
     code: "config",
-    message: field ? `column \`${name}\` holds \`${field.format}\`, not text (\`u\`)` : `no column \`${name}\``,
-    detailsJson: JSON.stringify({ hint: `the nearest text columns are ${near.join(", ") || "none"}` }),
+    message: field ? `column \`${name}\` is \`${field.format}\`, expected text (\`u\`)` : `unknown column \`${name}\``,
+    detailsJson: JSON.stringify({ hint: `nearest text columns: ${near.join(", ") || "none"}` }),
   };
 }
 
-/** The three names that share most pairs of letters with this one. */
+/** The three names that share the most letter pairs with this one. */
 function nearest(name, known) {
   const pairs = Array.from(name, (_, i) => name.slice(i, i + 2));
   const shared = (other) => pairs.filter((pair) => other.includes(pair)).length;
@@ -74,18 +74,18 @@ function nearest(name, known) {
   return sorted.slice(0, 3).map((other) => `\`${other}\``);
 }
 
-/** A text column as strings and nulls: value `i` is `values[offsets[i]..offsets[i + 1]]`. */
+/** Decodes a text column into strings and nulls: value `i` is `values[offsets[i]..offsets[i + 1]]`. */
 function* decode({ validity, offsets, values }, rows) {
   const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
   const ends = new DataView(offsets.buffer, offsets.byteOffset, offsets.byteLength);
   const offset = (row) => ends.getUint32(row * 4, true); // little-endian
   for (let row = 0; row < rows; row++) {
-    const isNull = validity && !((validity[row >> 3] >> (row & 7)) & 1); // row 0 is byte 0's lowest bit
+    const isNull = validity && !((validity[row >> 3] >> (row & 7)) & 1); // row 0 is the lowest bit of byte 0
     yield isNull ? null : utf8.decode(values.subarray(offset(row), offset(row + 1)));
   }
 }
 
-/** The way back: a null takes no bytes, and its bit stays 0. */
+/** Encodes strings and nulls as a text column. A null has no bytes, and its validity bit is 0. */
 function encode(texts, rows) {
   const utf8 = new TextEncoder();
   const validity = new Uint8Array(Math.ceil(rows / 8));
@@ -95,7 +95,7 @@ function encode(texts, rows) {
   for (const text of texts) {
     if (text !== null) {
       validity[row >> 3] |= 1 << (row & 7);
-      const needed = end + text.length * 3; // UTF-8 takes at most three bytes for each unit of UTF-16
+      const needed = end + text.length * 3; // UTF-8 needs at most three bytes for a UTF-16 unit
       if (needed > values.length) {
         const grown = new Uint8Array(needed * 2);
         grown.set(values);

@@ -38,9 +38,9 @@ struct RatesReader(String);
 
 impl Reader for RatesReader {
     fn next(&mut self) -> Result<Page> {
-        let answer = Request::get(&self.0).send("rates")?.ok()?;
+        let response = Request::get(&self.0).send("rates")?.ok()?;
         let schema = table().schema(&["month", "currency"]);
-        Ok(Page::new().rows("rates", &schema, table().decode(&answer)?).done(true))
+        Ok(Page::new().rows("rates", &schema, table().decode(&response)?).done(true))
     }
 }
 export_source!(Rates);
