@@ -68,7 +68,7 @@ inputs=("$wit" "$python"/{rule.py,requirements.txt} scripts/foreign-rules.sh)
 if ! is_current "$component" "${inputs[@]}"; then
     install_python_tools
     echo "building $component (about 10 s)"
-    # Builds from a copy, since the build leaves a `__pycache__` folder beside the rule.
+    # Builds from a copy, since the build leaves a `__pycache__` folder next to the rule.
     rm -rf .cache/python/rule && mkdir .cache/python/rule && cp $python/rule.py .cache/python/rule
     PYTHONPATH=.cache/python/packages python3 .cache/python/packages/bin/componentize-py --quiet --wit-path "$wit" \
         --world rule-plugin componentize --stub-wasi --python-path .cache/python/rule rule --output "$component.part"

@@ -3,8 +3,8 @@
 /// A specialty: canonical name, gross margin in basis points, misspellings.
 pub type Specialty = (&'static str, i64, &'static [&'static str]);
 
-/// The specialties. More than half of the misspellings are not in `sql/seeds/specialty_map.csv`: a rule has to find them
-/// by similarity.
+/// The specialties. More than half of the misspellings are not in `sql/seeds/specialty_map.csv`: a rule has to find
+/// them by similarity.
 pub const SPECIALTIES: &[Specialty] = &[
     (
         "Neurologia",

@@ -1,5 +1,5 @@
-//! Fault injection: error responses, broken connections, truncated and slow bodies, either queued one by one by a test or
-//! drawn from a seed; and random edits while a load runs.
+//! Fault injection: error responses, broken connections, truncated and slow bodies, either queued one by one by a test
+//! or drawn from a seed; and random edits while a load runs.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -207,8 +207,8 @@ impl Generator<'_> {
         }
     }
 
-    /// Adds the deal of a consultation and associates it with one of the patient's contacts and, unless unlinked, one of
-    /// the doctor's companies.
+    /// Adds the deal of a consultation and associates it with one of the patient's contacts and, unless unlinked, one
+    /// of the doctor's companies.
     fn add_consultation(&mut self, consultation: Consultation, name: &str) {
         let money = |centavos: i64| format!("{}.{:02}", centavos / 100, centavos % 100);
         let network = &mut self.network;

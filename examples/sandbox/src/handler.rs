@@ -1,5 +1,5 @@
-//! Handles requests: faults, authorization, scopes, rate limits, then the API. Requests read the network in parallel, so
-//! that the sandbox does not slow down the client that it is used to measure.
+//! Handles requests: faults, authorization, scopes, rate limits, then the API. Requests read the network in parallel,
+//! so that the sandbox does not slow down the client that it is used to measure.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};

@@ -1,7 +1,8 @@
 //! Writes the network as files for HubSpot's own importer. Import companies first, then contacts, then deals.
 //!
 //! Format: <https://knowledge.hubspot.com/import-and-export/set-up-your-import-file>. A file has a header row and fewer
-//! than 250,000 rows. Contacts need a name or an e-mail address, companies a name, deals a name, a pipeline and a stage.
+//! than 250,000 rows. Contacts need a name or an e-mail address, companies a name, deals a name, a pipeline and a
+//! stage.
 
 use std::path::{Path, PathBuf};
 

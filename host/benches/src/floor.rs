@@ -1,4 +1,5 @@
-//! The floor: fetches the same pages with plain `reqwest` to disk, one page per line, and loads typed tables with DuckDB.
+//! The floor: fetches the same pages with plain `reqwest` to disk, one page per line, and loads typed tables with
+//! DuckDB.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The worst case of a rule of table scope: `dedupe` on records that all match. It has to skip the group with notes, and
-//! stay within a plugin's memory limit.
+//! The worst case of a rule of table scope: `dedupe` on records that all match. It has to skip the group with notes,
+//! and stay within a plugin's memory limit.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -111,8 +111,8 @@ fn pipeline(patients: usize) -> Result<()> {
 }
 
 impl Bench {
-    /// Starts a sandbox with this number of patients. `unlimited` turns off the plugin's own rate limit, which would hide
-    /// the cost of the work.
+    /// Starts a sandbox with this number of patients. `unlimited` turns off the plugin's own rate limit, which would
+    /// hide the cost of the work.
     fn new(patients: usize, server_options: ServerOptions, unlimited: bool) -> Result<Self> {
         Self::with_options(GeneratorOptions { patients, ..GeneratorOptions::default() }, server_options, unlimited)
     }
@@ -196,7 +196,7 @@ impl Bench {
     }
 }
 
-/// Creates an empty folder beside this program.
+/// Creates an empty folder next to this program.
 fn folder() -> Result<PathBuf> {
     let folder = std::env::current_exe()?.with_file_name("bench-data");
     if folder.exists() {

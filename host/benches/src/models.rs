@@ -1,5 +1,5 @@
-//! The cost of models: ten trivial models; all models of 1,000,000 deals compared with the same SELECTs in DuckDB alone;
-//! an incremental build after 1 % of the rows changed compared with a full build.
+//! The cost of models: ten trivial models; all models of 1,000,000 deals compared with the same SELECTs in DuckDB
+//! alone; an incremental build after 1 % of the rows changed compared with a full build.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! The cost of WebAssembly for rules: a chain of four rules over a million rows, first as components in the host, each in
-//! its own thread, then compiled natively into this program, one after the other. The two run alternately, and their
+//! The cost of WebAssembly for rules: a chain of four rules over a million rows, first as components in the host, each
+//! in its own thread, then compiled natively into this program, one after the other. The two run alternately, and their
 //! results are compared before times are printed.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

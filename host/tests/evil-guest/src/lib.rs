@@ -1,5 +1,5 @@
-//! A rule that breaks the contract in the way its config selects. It uses the contract's bindings directly, since the SDK
-//! prevents most of this. It cleans a stream with the text columns `id`, the primary key, and `name`.
+//! A rule that breaks the contract in the way its config selects. It uses the contract's bindings directly, since the
+//! SDK prevents most of this. It cleans a stream with the text columns `id`, the primary key, and `name`.
 
 mod buffers;
 mod patches;
