@@ -37,7 +37,7 @@ async fn group(records: usize) -> Result<()> {
         others += usize::from(verdicts.merged_into.is_some()) + verdicts.patch.set.len() + verdicts.patch.rejects.len();
         notes.extend(verdicts.patch.notes);
     }
-    let guarded = format!("{records} records are alike");
+    let guarded = format!("{records} records look like duplicates of each other");
     let is_guard = |note: &host::plugin::Note| note.code == "large_group" && note.message.starts_with(&guarded);
     if others > 0 || notes.is_empty() || !notes.iter().all(is_guard) {
         return Err(format!(
