@@ -1,0 +1,7 @@
+//! Types that all rooms of the host share: errors, schemas, progress, secrets and the clock. Depends on no other room.
+
+pub mod clock;
+pub mod error;
+pub mod progress;
+pub mod schema;
+pub mod secret;
