@@ -1,0 +1,7 @@
+//! Checks TOML documents against JSON Schemas and reports the place of every problem.
+
+mod source_map;
+mod violations;
+
+pub use source_map::{FillVariables, PathStep, SourceMap};
+pub use violations::validator;
