@@ -1,0 +1,85 @@
+//! Copies of the whole database into another file, made by DuckDB itself.
+//!
+//! The host itself never opens the warehouse's file while DuckDB has it open: POSIX drops a process's lock when any descriptor
+//! of the file is closed, and another process could then open the warehouse for writing.
+
+use std::path::{Path, PathBuf};
+
+use host_core::error::{Error, Result};
+
+use crate::{Warehouse, literal, quote};
+
+/// The name under which a copy is attached while it is written.
+const COPY: &str = "host_copy";
+
+impl Warehouse {
+    /// Writes a copy of the database to `path`, which must not exist, with the owner and the permissions of the warehouse's
+    /// file. Runs `in_copy` on the copy, whose schemas are written `host_copy.schema`, before it is closed.
+    ///
+    /// # Errors
+    /// A full disk, a folder that cannot be written, and an error of `in_copy`. Nothing is left at `path` then.
+    pub fn copy_to(&self, path: &Path, in_copy: &str) -> Result<()> {
+        let on = |error: Error| error.on(path.display());
+        let failed = |cause: std::io::Error| on(Error::config(cause.to_string()));
+        remove_database(path).map_err(failed)?;
+        let database = self.database()?;
+        let like = std::fs::metadata(self.path()).map_err(failed)?;
+        let attached = self.execute(&format!("CHECKPOINT; ATTACH {} AS {COPY}", literal(&path.to_string_lossy())));
+        let copied = attached.and_then(|()| {
+            copy_owner_and_permissions(path, &like).map_err(failed)?;
+            self.execute(&format!("COPY FROM DATABASE {} TO {COPY}; {in_copy} DETACH {COPY}", quote(&database)))
+        });
+        if let Err(error) = copied {
+            // A partial copy takes space and contains data. An error of its removal matters less than the first error.
+            let _ = self.execute("ROLLBACK");
+            let _ = self.execute(&format!("DETACH DATABASE IF EXISTS {COPY}"));
+            let _ = remove_database(path);
+            return Err(on(error));
+        }
+        Ok(())
+    }
+
+    /// Rewrites the file without the free blocks that still hold deleted rows, and closes it. The new file replaces the old
+    /// one. If the path is a symbolic link, its target is replaced.
+    ///
+    /// # Errors
+    /// As [`Warehouse::copy_to`]; the old file is unchanged then.
+    pub fn rewrite(self, in_copy: &str) -> Result<()> {
+        let on = |error: Error| error.on("rewriting the warehouse's file");
+        let path = std::fs::canonicalize(self.path()).map_err(|cause| on(Error::config(cause.to_string())))?;
+        let next = with_suffix(&path, ".next");
+        self.copy_to(&next, in_copy).map_err(on)?;
+        drop(self);
+        std::fs::rename(&next, &path).map_err(|cause| on(Error::config(cause.to_string())))
+    }
+}
+
+/// A path with a suffix appended to its file name.
+#[must_use]
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Removes a database file and its write-ahead log, where they exist.
+///
+/// # Errors
+/// A file that cannot be removed.
+pub fn remove_database(path: &Path) -> std::io::Result<()> {
+    [path.to_path_buf(), with_suffix(path, ".wal")]
+        .iter()
+        .filter(|file| file.exists())
+        .try_for_each(std::fs::remove_file)
+}
+
+/// Gives a file the owner and the permissions of another before data is written to it. A user who may not change owners
+/// already owns both files.
+fn copy_owner_and_permissions(file: &Path, like: &std::fs::Metadata) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let _ = std::os::unix::fs::chown(file, Some(like.uid()), Some(like.gid()));
+    }
+    std::fs::set_permissions(file, like.permissions())
+}

@@ -1,0 +1,23 @@
+//! The warehouse: a DuckDB file. The only crate that names `duckdb`.
+//!
+//! It reads and writes rows and batches, and adapts tables to schemas. It knows neither rules nor models. Its SQL uses only what DuckLake supports too: `MERGE`, several tables in one transaction, and adding, widening
+//! and renaming columns; no constraints, indexes, `ON CONFLICT` or sequences.
+
+mod backup;
+mod connection;
+mod dialect;
+mod fault;
+mod load;
+mod rows;
+mod scan;
+mod stop;
+mod tables;
+
+pub use backup::{remove_database, with_suffix};
+pub use connection::Warehouse;
+pub use dialect::{Table, key_text, literal, quote, quote_all};
+pub use duckdb::{Params, ToSql};
+pub use load::{MergeColumns, same_key};
+pub use rows::{QueryResult, Row, display_options, displayable, row_texts};
+pub use stop::{Interrupter, StopGuard};
+pub use tables::{ColumnChange, ColumnType, fit};
