@@ -1,0 +1,64 @@
+//! The host's own tables: the schema `_host`, and one schema `ledger_<source>` per source. No other crate names these
+//! tables.
+//!
+//! # Many writers
+//! Two writers never change the same rows. Facts are inserted, and the latest one counts: the start
+//! and the end of a run, the declaration of a stream, a change of a table, a cleaning. Rows that are replaced (the cursor and
+//! the journal of a stream) are in small tables of each stream ([`StreamTable`]); views of `_host` show those of all streams
+//! together. Only the run that publishes models records them.
+//!
+//! # Tables that users read
+//! Models read `_host.runs`, `_host.changes`, `_host.rejects`, `_host.notes`, `_host.merges`, `_host.rule_runs` and
+//! `_host.variables`, so their columns do not change.
+
+pub mod cleanings;
+mod compaction;
+pub mod cursors;
+pub mod erasures;
+pub mod forgotten;
+pub mod freshness;
+pub mod identities;
+pub mod journal;
+mod json_text;
+pub mod log;
+mod migrations;
+pub mod models;
+pub mod runs;
+pub mod steps;
+pub mod streams;
+pub mod sweeps;
+pub mod variables;
+pub mod versions;
+
+use std::path::Path;
+
+use host_core::error::Result;
+use host_warehouse::Warehouse;
+
+pub use streams::StreamTable;
+
+/// The schema of the host's tables.
+pub const SCHEMA: &str = "_host";
+
+/// Opens a warehouse, or creates it, and brings the host's tables up to date.
+///
+/// # Errors
+/// As [`Warehouse::open`], a warehouse that a newer host wrote, and too little disk space for the copy before an upgrade.
+pub fn open(path: &Path, memory_limit: &str) -> Result<Warehouse> {
+    let warehouse = Warehouse::open(path, memory_limit)?;
+    migrations::run(&warehouse)?;
+    Ok(warehouse)
+}
+
+/// A warehouse in memory with the host's tables, all empty.
+///
+/// # Errors
+/// As [`Warehouse::memory`].
+pub fn memory() -> Result<Warehouse> {
+    let warehouse = Warehouse::memory()?;
+    migrations::run(&warehouse)?;
+    Ok(warehouse)
+}
+
+pub use compaction::compact;
+pub use migrations::remove_copies;
