@@ -1,0 +1,5 @@
+//! Decoders: JSON responses and CSV files to typed Arrow columns.
+
+pub(crate) mod csv;
+pub(crate) mod json;
+mod value;

@@ -1,0 +1,160 @@
+//! Credentials of connections. Secrets leave this file only in a header or in the token request.
+
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use host_core::secret::Secret;
+use reqwest::header::{HeaderValue, InvalidHeaderValue};
+use tokio::sync::Mutex;
+
+/// The credential of a connection.
+#[derive(Clone)]
+pub enum Credential {
+    /// No credential.
+    None,
+    /// A token that does not expire.
+    Token(Secret),
+    /// Access tokens that expire and are refreshed.
+    OAuth(Arc<OAuthClient>),
+}
+
+/// An OAuth client with its refresh token. It fetches and keeps access tokens.
+pub struct OAuthClient {
+    token_path: String,
+    client_id: Secret,
+    client_secret: Secret,
+    tokens: Mutex<Tokens>,
+    /// All tokens that were ever used, for redaction.
+    issued: std::sync::Mutex<Vec<Secret>>,
+}
+
+struct Tokens {
+    refresh: Secret,
+    access: Option<Secret>,
+    /// How many access tokens were fetched.
+    fetched: u64,
+}
+
+/// The access token to send.
+pub(super) struct AccessToken {
+    token: Option<Secret>,
+    /// Its number among the fetched tokens.
+    number: u64,
+}
+
+/// Why there is no access token.
+pub(super) struct TokenError {
+    /// Whether a retry may succeed.
+    pub(super) is_transient: bool,
+    /// Contains no secret.
+    pub(super) message: String,
+}
+
+impl AccessToken {
+    /// The Authorization header. None without a credential.
+    pub(super) fn header(&self) -> Result<Option<HeaderValue>, InvalidHeaderValue> {
+        let Some(token) = &self.token else { return Ok(None) };
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+}
+
+impl OAuthClient {
+    /// A client with the refresh token that it was given. `token_path` is the path of the token endpoint below the base
+    /// URL.
+    #[must_use]
+    pub fn new(token_path: String, client_id: Secret, client_secret: Secret, refresh: Secret) -> Self {
+        let issued = std::sync::Mutex::new(vec![refresh.clone()]);
+        let tokens = Mutex::new(Tokens { refresh, access: None, fetched: 0 });
+        Self { token_path, client_id, client_secret, tokens, issued }
+    }
+}
+
+impl Credential {
+    /// Whether a rejected token can be replaced.
+    pub(super) fn can_refresh(&self) -> bool {
+        matches!(self, Self::OAuth(_))
+    }
+
+    /// The token to send. `rejected` is a token that the server no longer accepts. Of concurrent callers, one fetches.
+    pub(super) async fn access_token(
+        &self,
+        client: &reqwest::Client,
+        base: &reqwest::Url,
+        rejected: Option<&AccessToken>,
+    ) -> Result<AccessToken, TokenError> {
+        let oauth = match self {
+            Self::None => return Ok(AccessToken { token: None, number: 0 }),
+            Self::Token(token) => return Ok(AccessToken { token: Some(token.clone()), number: 0 }),
+            Self::OAuth(oauth) => oauth,
+        };
+        let mut tokens = oauth.tokens.lock().await;
+        let is_rejected = rejected.is_some_and(|rejected| rejected.number == tokens.fetched);
+        if tokens.access.is_none() || is_rejected {
+            let (access, refresh) = oauth.fetch(client, base, &tokens.refresh).await?;
+            oauth.issued().extend([&access].into_iter().chain(&refresh).cloned());
+            tokens.access = Some(access);
+            tokens.refresh = refresh.unwrap_or_else(|| tokens.refresh.clone());
+            tokens.fetched += 1;
+        }
+        Ok(AccessToken { token: tokens.access.clone(), number: tokens.fetched })
+    }
+}
+
+impl Credential {
+    /// A text without the secrets of the credential. A server may echo what it was sent.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        match self {
+            Self::None => text.to_owned(),
+            Self::Token(token) => token.redact(text),
+            Self::OAuth(oauth) => {
+                let text = oauth.client_secret.redact(text);
+                oauth.issued().iter().fold(text, |text, secret| secret.redact(&text))
+            }
+        }
+    }
+}
+
+impl OAuthClient {
+    fn issued(&self) -> MutexGuard<'_, Vec<Secret>> {
+        self.issued.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches an access token by RFC 6749, section 6, and a new refresh token where the server issues one.
+    async fn fetch(
+        &self,
+        client: &reqwest::Client,
+        base: &reqwest::Url,
+        refresh: &Secret,
+    ) -> Result<(Secret, Option<Secret>), TokenError> {
+        let url = format!("{}{}", base.as_str().trim_end_matches('/'), self.token_path);
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", self.client_id.expose()),
+            ("client_secret", self.client_secret.expose()),
+            ("refresh_token", refresh.expose()),
+        ];
+        let transient = |message: String| TokenError { is_transient: true, message };
+        let response = client.post(url).form(&form).send().await;
+        let response =
+            response.map_err(|cause| transient(format!("the token request failed: {}", cause.without_url())))?;
+        let status = response.status();
+        if !status.is_success() {
+            let is_transient = status.is_server_error() || status.as_u16() == 429;
+            let what = if is_transient { "the token request failed" } else { "the server refused the refresh token" };
+            // The body is left out: it may echo the secrets that were sent.
+            return Err(TokenError { is_transient, message: format!("{what}: status {}", status.as_u16()) });
+        }
+        let body = response.bytes().await;
+        let body = body.map_err(|cause| transient(format!("the token response broke off: {}", cause.without_url())))?;
+        let body: serde_json::Value =
+            serde_json::from_slice(&body).map_err(|_| transient("the token response is not valid JSON".to_owned()))?;
+        let secret =
+            |key: &str| body.get(key).and_then(|value| value.as_str()).map(|text| Secret::new(text.to_owned()));
+        let access = secret("access_token").ok_or_else(|| TokenError {
+            is_transient: false,
+            message: "the token response has no `access_token`".to_owned(),
+        })?;
+        Ok((access, secret("refresh_token")))
+    }
+}

@@ -1,0 +1,63 @@
+//! Sends one request and receives its response, within a limit for the body.
+
+use super::connection::Connection;
+use super::error::{RequestError, RequestErrorKind};
+use super::response::HttpResponse;
+use crate::memory::{HostMemory, MemoryExceeded};
+
+/// The largest body, in bytes: a page of 100 records with a 5 MB property each fits.
+const MAX_BODY: usize = 512 * 1024 * 1024;
+
+/// Sends a request once.
+pub(super) async fn exchange(
+    connection: &Connection,
+    request: reqwest::Request,
+    memory: &HostMemory,
+) -> Result<HttpResponse, RequestError> {
+    let host = connection.base.host_str().unwrap_or_default().to_owned();
+    let failed = |cause| no_response(connection, &host, &cause);
+    let mut response = connection.client.execute(request).await.map_err(failed)?;
+    connection.note_response();
+    let length = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let too_long = || {
+        let message = format!("the response of `{host}` is larger than {} MiB", MAX_BODY >> 20);
+        RequestError::new(RequestErrorKind::Data, "body_limit", message)
+    };
+    // The plugin never sees this error: exceeding the memory limit traps it.
+    let exceeded =
+        |cause: MemoryExceeded| RequestError::new(RequestErrorKind::Internal, "held_limit", cause.to_string());
+    if length > MAX_BODY {
+        return Err(too_long());
+    }
+    let mut reservation = memory.reserve(length).map_err(exceeded)?;
+    let mut body = Vec::with_capacity(length.min(1 << 22));
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        let length = body.len() + chunk.len();
+        if length > MAX_BODY {
+            return Err(too_long());
+        }
+        reservation.grow_to(length).map_err(exceeded)?;
+        body.extend_from_slice(&chunk);
+    }
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Ok(HttpResponse { status, headers, body, _reservation: reservation })
+}
+
+/// The error of a request without a response. It names the innermost cause: outer ones repeat the URL.
+fn no_response(connection: &Connection, host: &str, cause: &reqwest::Error) -> RequestError {
+    let mut message = cause.to_string();
+    let mut source = std::error::Error::source(cause);
+    let mut is_refused = false;
+    while let Some(inner) = source {
+        // The resolver refuses addresses with an error of the host.
+        is_refused |= inner.downcast_ref::<host_core::error::Error>().is_some();
+        message = inner.to_string();
+        source = inner.source();
+    }
+    let kind = if is_refused { RequestErrorKind::Config } else { RequestErrorKind::Transient };
+    let error = RequestError::new(kind, "no_answer", format!("no response from `{host}`: {message}"));
+    if connection.has_responded() {
+        return error;
+    }
+    error.hint("check `base_url`, and that this machine reaches the server")
+}

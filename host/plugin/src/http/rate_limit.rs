@@ -1,0 +1,167 @@
+//! Rate limits: a rolling window per bucket, adapted to the limits that the server reports.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::header::HeaderMap;
+
+/// The rate limit of a bucket: the most requests within any window of its length.
+#[derive(Debug, Clone)]
+pub struct RateBucket {
+    /// The most requests within a window.
+    pub requests: u32,
+    /// The length of the window.
+    pub window: Duration,
+    /// Response headers that adapt the limit. None where the pipeline sets the limit.
+    pub headers: Option<RateLimitHeaders>,
+}
+
+/// Names of the response headers that report a server's limit.
+#[derive(Debug, Clone)]
+pub struct RateLimitHeaders {
+    /// The most requests within a window.
+    pub max: String,
+    /// The length of the window, in milliseconds.
+    pub interval_ms: String,
+    /// The requests that are left in the window.
+    pub remaining: String,
+}
+
+/// How much the time to reach the server may differ between two requests.
+const JITTER: Duration = Duration::from_millis(100);
+/// How long to wait while other clients use up the same limit.
+const SHARED_LIMIT_PAUSE: Duration = Duration::from_secs(1);
+
+/// A rolling window over the requests of a bucket. A leaky bucket would exceed such a limit in bursts or leave a good part
+/// of it unused.
+pub(super) struct RollingWindow {
+    headers: Option<RateLimitHeaders>,
+    state: Mutex<WindowState>,
+}
+
+struct WindowState {
+    requests: usize,
+    length: Duration,
+    sent: VecDeque<Instant>,
+    paused_until: Option<Instant>,
+}
+
+impl RollingWindow {
+    pub(super) fn new(bucket: &RateBucket) -> Self {
+        let requests = bucket.requests.max(1) as usize;
+        let length = padded(bucket.window);
+        let state = WindowState { requests, length, sent: VecDeque::new(), paused_until: None };
+        Self { headers: bucket.headers.clone(), state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, WindowState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a request. Returns how long to wait where the window is full.
+    pub(super) fn take(&self, now: Instant) -> Option<Duration> {
+        let mut state = self.state();
+        if let Some(until) = state.paused_until.filter(|until| *until > now) {
+            return Some(until - now);
+        }
+        let length = state.length;
+        while state.sent.front().is_some_and(|then| now.duration_since(*then) >= length) {
+            state.sent.pop_front();
+        }
+        if state.sent.len() < state.requests {
+            state.sent.push_back(now);
+            return None;
+        }
+        state.sent.front().map(|then| length.saturating_sub(now.duration_since(*then)))
+    }
+
+    /// Blocks all requests for a while.
+    pub(super) fn pause(&self, now: Instant, wait: Duration) {
+        let mut state = self.state();
+        state.paused_until = state.paused_until.max(Some(now + wait));
+    }
+
+    /// Adapts the limit to a response's headers.
+    pub(super) fn adapt(&self, now: Instant, response: &HeaderMap) {
+        let Some(names) = &self.headers else { return };
+        let number = |name: &String| response.get(name)?.to_str().ok()?.trim().parse::<u32>().ok();
+        let mut state = self.state();
+        if let Some(max) = number(&names.max).filter(|max| *max > 0) {
+            state.requests = max as usize;
+        }
+        if let Some(interval) = number(&names.interval_ms).filter(|interval| *interval > 0) {
+            state.length = padded(Duration::from_millis(interval.into()));
+        }
+        // None are left although few were sent: other clients share the limit.
+        if number(&names.remaining) == Some(0) && state.sent.len() < state.requests - state.requests / 10 {
+            state.paused_until = state.paused_until.max(Some(now + SHARED_LIMIT_PAUSE));
+        }
+    }
+
+    /// The allowed requests per second.
+    pub(super) fn requests_per_second(&self) -> f64 {
+        let state = self.state();
+        #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
+        let requests = state.requests as f64;
+        requests / state.length.as_secs_f64()
+    }
+}
+
+/// A slightly longer window: the server's window starts when a request arrives, so jitter could count a request twice.
+fn padded(length: Duration) -> Duration {
+    length + JITTER.min(length / 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RateBucket, RateLimitHeaders, RollingWindow};
+    use reqwest::header::{HeaderMap, HeaderValue};
+    use std::time::{Duration, Instant};
+
+    fn window(requests: u32) -> RollingWindow {
+        let name = |name: &str| name.to_owned();
+        let headers =
+            RateLimitHeaders { max: name("x-max"), interval_ms: name("x-interval"), remaining: name("x-left") };
+        RollingWindow::new(&RateBucket { requests, window: Duration::from_secs(10), headers: Some(headers) })
+    }
+
+    fn allowed(window: &RollingWindow, now: Instant) -> usize {
+        (0..1000).take_while(|_| window.take(now).is_none()).count()
+    }
+
+    #[test]
+    fn a_full_window_blocks_until_its_oldest_request_leaves() {
+        let window = window(3);
+        let start = Instant::now();
+        assert_eq!(allowed(&window, start), 3);
+        let later = start + Duration::from_secs(9);
+        let wait = window.take(later).expect("the window is full");
+        assert!(wait > Duration::from_secs(1), "{wait:?}");
+        assert!(window.take(later + wait).is_none());
+    }
+
+    #[test]
+    fn a_window_adapts_to_headers() {
+        let headers = |pairs: &[(&'static str, &'static str)]| -> HeaderMap {
+            pairs.iter().map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value))).collect()
+        };
+        let start = Instant::now();
+        let adapted = window(190);
+        adapted.adapt(start, &headers(&[("x-max", "110"), ("x-interval", "10000"), ("x-left", "109")]));
+        assert_eq!(allowed(&adapted, start), 110);
+        let shared = window(190);
+        shared.adapt(start, &headers(&[("x-left", "0")]));
+        assert_eq!(allowed(&shared, start), 0);
+        assert!(shared.take(start + Duration::from_secs(2)).is_none());
+    }
+
+    #[test]
+    fn a_paused_window_blocks() {
+        let paused = window(190);
+        let start = Instant::now();
+        paused.pause(start, Duration::from_secs(2));
+        assert_eq!(paused.take(start), Some(Duration::from_secs(2)));
+        assert!(paused.take(start + Duration::from_secs(2)).is_none());
+    }
+}

@@ -1,0 +1,37 @@
+//! A response, whose body stays in the host.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use sonic_rs::JsonValueTrait as _;
+
+use crate::memory::Reservation;
+
+/// A response to a plugin's request.
+#[expect(unreachable_pub, reason = "the generated bindings name it")]
+pub struct HttpResponse {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    /// Counts the body as held.
+    pub(super) _reservation: Reservation,
+}
+
+impl HttpResponse {
+    /// The value at a JSON pointer: strings unquoted, other values as JSON text. None where absent, null or not JSON.
+    pub(crate) fn get(&self, pointer: &str) -> Option<String> {
+        let path: Vec<&str> = pointer.split('/').skip(1).collect();
+        let steps = path.iter().map(|step| match step.parse::<usize>() {
+            Ok(index) => sonic_rs::PointerNode::Index(index),
+            Err(_) => sonic_rs::PointerNode::Key((*step).to_owned().into()),
+        });
+        let found = sonic_rs::get(self.body.as_slice(), steps.collect::<Vec<_>>()).ok();
+        let found = found.filter(|found| !found.is_null())?;
+        Some(found.as_str().map_or_else(|| found.as_raw_str().to_owned(), str::to_owned))
+    }
+
+    /// How long the server asks to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    }
+}

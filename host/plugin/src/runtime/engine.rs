@@ -1,0 +1,135 @@
+//! The engine: loads components and instantiates them in stores with their limits.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use host_core::error::{Error, Result, Subject};
+use sha2::{Digest, Sha256};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{HasSelf, Linker};
+use wasmtime::{Config, Store};
+
+use super::bindings::{rule_world, source_world};
+use super::cache::CompilationCache;
+use super::call::TICK;
+use super::component::{Component, PluginKind};
+use super::grants::Grants;
+use super::guest::call_guest;
+use super::limits::CALL_BYTES;
+use super::state::State;
+
+/// The time limit of a call, unless the pipeline sets another.
+const DEFAULT_CALL_TIME: Duration = Duration::from_secs(600);
+/// The first bytes of a component: the magic number of WebAssembly, then the version and layer of the component model.
+const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
+
+/// Compiles and runs components.
+#[derive(Clone)]
+pub struct Engine {
+    engine: wasmtime::Engine,
+    sources: Arc<Linker<State>>,
+    rules: Arc<Linker<State>>,
+    cache: Option<CompilationCache>,
+    call_time: Duration,
+}
+
+impl Engine {
+    /// An engine. It stores compiled components in the cache folder, if one is given.
+    ///
+    /// # Errors
+    /// An internal error where wasmtime does not start on this machine.
+    pub fn new(cache: Option<PathBuf>) -> Result<Self> {
+        let failed = |cause: wasmtime::Error| Error::internal(format!("wasmtime does not start: {cause:#}"));
+        let mut config = Config::new();
+        config.epoch_interruption(true);
+        config.compiler_inlining(wasmtime::Inlining::Yes);
+        let engine = wasmtime::Engine::new(&config).map_err(failed)?;
+        let mut sources = Linker::new(&engine);
+        source_world::SourcePlugin::add_to_linker::<_, HasSelf<State>>(&mut sources, |state| state).map_err(failed)?;
+        let mut rules = Linker::new(&engine);
+        rule_world::RulePlugin::add_to_linker::<_, HasSelf<State>>(&mut rules, |state| state).map_err(failed)?;
+        for linker in [&mut sources, &mut rules] {
+            wasmtime_wasi::p2::add_to_linker_async(linker).map_err(failed)?;
+        }
+        let ticking = engine.weak();
+        std::thread::spawn(move || {
+            while let Some(engine) = ticking.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        });
+        let (sources, rules) = (Arc::new(sources), Arc::new(rules));
+        let cache = cache.map(CompilationCache::new);
+        Ok(Self { engine, sources, rules, cache, call_time: DEFAULT_CALL_TIME })
+    }
+
+    /// The same engine with another time limit of calls. The time in which a guest waits for requests does not count.
+    #[must_use]
+    pub fn with_call_time(self, call_time: Duration) -> Self {
+        Self { call_time, ..self }
+    }
+
+    /// Reads, checks and compiles a component. With `pin`, a file with another SHA-256 is refused.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not pinned, and a component that does not compile or does not implement the
+    /// contract.
+    pub fn load(&self, path: &Path, pin: Option<&str>) -> Result<Component> {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("plugin").to_owned();
+        self.read(path, &name, pin).map_err(|error| error.about(&Subject::Plugin(name)))
+    }
+
+    fn read(&self, path: &Path, name: &str, pin: Option<&str>) -> Result<Component> {
+        let shown = path.display();
+        let bytes = std::fs::read(path).map_err(|cause| Error::config(format!("{shown}: {cause}")))?;
+        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        if let Some(pin) = pin.filter(|pin| !pin.eq_ignore_ascii_case(&sha256)) {
+            let error = Error::plugin(format!("{shown} has SHA-256 {sha256}, but the pipeline pins {pin}"));
+            return Err(error.hint(format!("if you trust the new file, set `sha256 = \"{sha256}\"`")));
+        }
+        if !bytes.starts_with(COMPONENT_HEADER) {
+            let error = Error::plugin(format!("{shown} is not a WebAssembly component"));
+            return Err(error.hint("make one with `host plugin build FOLDER`"));
+        }
+        let compiled = match &self.cache {
+            Some(cache) => cache.compile(&self.engine, &bytes, &sha256),
+            None => wasmtime::component::Component::new(&self.engine, &bytes),
+        };
+        let compiled = compiled.map_err(|cause| Error::plugin(format!("{shown} does not compile: {cause:#}")))?;
+        let component_type = compiled.component_type();
+        let exports: Vec<_> = component_type.exports(&self.engine).map(|(name, _)| name.to_owned()).collect();
+        let imports: Vec<_> = component_type
+            .imports(&self.engine)
+            .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentInstance(_)))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let kind = PluginKind::of_exports(&exports)?;
+        Ok(Component { name: name.to_owned(), sha256, kind, imports, compiled })
+    }
+
+    /// A store with the limits of a plugin.
+    pub(super) fn store(&self, component: &Component, grants: Grants) -> Store<State> {
+        let mut store = Store::new(&self.engine, State::new(component.name.clone(), grants, self.call_time));
+        store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(CALL_BYTES);
+        // A guest that computes yields, so that its time can run out and other tasks get theirs.
+        store.epoch_deadline_async_yield_and_update(1);
+        store
+    }
+
+    pub(super) async fn source(
+        &self,
+        component: &Component,
+        store: &mut Store<State>,
+    ) -> Result<source_world::SourcePlugin> {
+        let (compiled, linker) = (&component.compiled, &self.sources);
+        call_guest!(store, "instantiate", source_world::SourcePlugin::instantiate_async(&mut *store, compiled, linker))
+    }
+
+    pub(super) async fn rule(&self, component: &Component, store: &mut Store<State>) -> Result<rule_world::RulePlugin> {
+        let (compiled, linker) = (&component.compiled, &self.rules);
+        call_guest!(store, "instantiate", rule_world::RulePlugin::instantiate_async(&mut *store, compiled, linker))
+    }
+}
