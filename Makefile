@@ -13,7 +13,7 @@ SEEDS ?= 20
 # Runs a command with a browser and the paths that the browser tests need.
 BROWSER = HOST_BIN=$(abspath $(TARGET)/debug/host) HOST_PLUGINS=$(abspath $(TARGET)/test-plugins) scripts/browser.sh
 
-.PHONY: help setup pages build run test-plugins test soak screenshots lint bench clean
+.PHONY: help setup pages build run test-plugins test soak screenshots reference lint bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -45,6 +45,9 @@ test: test-plugins ## Run all tests
 
 screenshots: test-plugins ## Take the screenshots in the README
 	@$(BROWSER) npm --prefix host/pages run --silent screenshots
+
+reference: setup pages ## Generate the pages in docs/reference
+	@cargo run --quiet -p host --example reference
 
 soak: test-plugins ## Load from a sandbox with random faults, edits and kills; SEEDS=20 sets the number of seeds
 	@HOST_TEST_PLUGINS=$(abspath $(TARGET)/test-plugins) SOAK_SEEDS=$(SEEDS) cargo test --workspace --test it soak -- --nocapture

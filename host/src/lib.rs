@@ -1,43 +1,56 @@
-//! The rooms of the host, in the order in which data flows.
+//! The binary `host` as a library. Its rooms are listed in the order in which data flows: each uses only rooms above it.
+
+/// Crates of the workspace, under the names that the rooms and the tests use.
+pub use host_core::{clock, error, progress, schema, secret};
+pub use host_ledger as ledger;
+pub use host_models as models;
+pub use host_plugin as plugin;
+pub use host_plugin::install_crypto;
+pub use host_warehouse as warehouse;
+
+// Blank lines keep rustfmt from sorting the rooms.
+
+/// TOML → a checked pipeline.
+pub mod pipeline;
+
+/// A pipeline and its plugins → what a run uses.
+pub mod prepare;
+
+/// Forgotten people leave every table.
+pub mod erasure;
+
+/// Sources → raw tables.
+pub mod extract;
 
 /// Raw tables → rules → clean tables.
 pub mod clean;
-pub mod dashboard;
-/// A mart's figure → the rows behind it and their repairs.
+
+/// A model's figure → the rows behind it and their repairs.
 pub mod explain;
-/// Sources → raw tables.
-pub mod extract;
-/// Clean tables → SQL models.
-pub mod marts;
-/// TOML → a checked pipeline.
-pub mod pipeline;
-/// WebAssembly components: found, checked, run.
-pub mod plugin;
-/// Pipeline + plugins → what will run.
-pub mod prepare;
-/// What a run did and means.
+
+/// `dashboard.toml` → the figures and charts of the first page.
+pub mod dashboard;
+
+/// What a run did, as data.
 pub mod report;
-/// All of the above in order.
+
+/// Log events → standard error and the logs of runs.
+pub mod logs;
+
+/// The commands on a pipeline, from end to end.
 pub mod run;
 
-/// The pipelines and their warehouses on loopback.
+/// Results → text for a terminal.
+pub mod render;
+
+/// The kit for plugin authors.
+pub mod kit;
+
+/// Pages and schedules on loopback.
 pub mod serve;
 
-/// The commands.
+/// Arguments → a command → its output and exit code.
 pub mod cli;
-/// The time and the ids of runs.
-pub mod clock;
-/// The one error.
-pub mod error;
-/// What a run tells while it runs.
-pub mod progress;
-/// Columns and their types.
-pub mod schema;
-/// The DuckDB file behind it all.
-pub mod warehouse;
 
-/// Installs the TLS provider, once for the process.
-pub fn install_crypto() {
-    // A second installation finds the first, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
+/// Schemas and the command line → the pages of `docs/reference`.
+pub mod reference;

@@ -1,4 +1,4 @@
-//! Arguments → command → print → exit code.
+//! The binary: parses arguments and runs the command.
 
 use std::process::ExitCode;
 

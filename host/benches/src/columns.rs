@@ -5,8 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use host::ledger;
 use host::schema::{Disposition, Schema, Stream};
-use host::warehouse::{Table, Warehouse};
+use host::warehouse::Table;
 
 use crate::growth::median;
 use crate::measure::measured;
@@ -28,9 +29,9 @@ pub(crate) fn run(rows: usize) -> Result<()> {
         for (at, width) in WIDTHS.into_iter().enumerate() {
             let host = std::env::current_exe()?.with_file_name("host");
             measured(Command::new(host).args(["clean", &format!("{width}.toml"), "--quiet"]).current_dir(&folder))?;
-            let warehouse = Warehouse::open(&folder.join(format!("{width}.duckdb")), "1GB")?;
+            let warehouse = ledger::open(&folder.join(format!("{width}.duckdb")), "1GB")?;
             let step = "SELECT seconds FROM _host.steps WHERE step = 'clean' ORDER BY load_id DESC LIMIT 1";
-            cleans[at].push(warehouse.value(step, &[])?.ok_or("no clean step in _host.steps")?.parse::<f64>()?);
+            cleans[at].push(warehouse.value::<f64>(step, ())?.ok_or("no clean step in _host.steps")?);
             let started = Instant::now();
             warehouse.execute("CREATE OR REPLACE TABLE copied AS SELECT * FROM raw_bench.rows")?;
             copies[at].push(started.elapsed().as_secs_f64());
@@ -67,7 +68,7 @@ fn pipeline(width: usize) -> String {
 
 /// Creates a warehouse as a load leaves it: a raw table with `width` columns, a key and the host's columns.
 fn fill(file: &Path, rows: usize, width: usize) -> Result<()> {
-    let warehouse = Warehouse::open(file, "1GB")?;
+    let warehouse = ledger::open(file, "1GB")?;
     // One value in ten needs cleaning.
     let column = |at: usize| {
         format!(
@@ -93,5 +94,6 @@ fn fill(file: &Path, rows: usize, width: usize) -> Result<()> {
         merged: None,
         free_text: Vec::new(),
     };
-    Ok(warehouse.record_streams("bench", &[stream])?)
+    ledger::streams::declare(&warehouse, "bench", &[stream])?;
+    Ok(())
 }

@@ -14,7 +14,7 @@ use crate::Result;
 pub(crate) fn run(url: &str, file: &Path) -> Result<()> {
     let folder = file.with_extension("pages");
     std::fs::create_dir_all(&folder)?;
-    host::install_crypto();
+    host::plugin::install_crypto();
     let client = reqwest::Client::builder().no_proxy().build()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

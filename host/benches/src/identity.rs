@@ -51,7 +51,7 @@ pub(crate) fn run() -> Result<()> {
         let figure = |column: &str| -> Result<f64> {
             let sql =
                 format!("SELECT {column} FROM marts.mart_ltv_cac WHERE slice_type = 'overall' AND horizon = {HORIZON}");
-            Ok(warehouse.value(&sql, &[])?.ok_or_else(|| format!("no {column} in marts.mart_ltv_cac"))?.parse()?)
+            Ok(warehouse.value_text(&sql, ())?.ok_or_else(|| format!("no {column} in marts.mart_ltv_cac"))?.parse()?)
         };
         let (ltv, cac) = (truth.ltv(), truth.cac_blended());
         for (name, truth, found) in [
@@ -77,7 +77,7 @@ fn merges(warehouse: &Warehouse, object_type: ObjectType) -> Result<Vec<(u64, u6
     let id = |row: &host::warehouse::Row, name: &str| -> Result<u64> {
         Ok(row[name].as_str().ok_or_else(|| format!("{name} is not text"))?.parse()?)
     };
-    warehouse.query(&sql, &[])?.iter().map(|row| Ok((id(row, "key")?, id(row, "survivor_key")?))).collect()
+    warehouse.query(&sql, ())?.iter().map(|row| Ok((id(row, "key")?, id(row, "survivor_key")?))).collect()
 }
 
 /// Counts companies after cleaning whose specialty is correct, wrong, and wrong but not changed.
@@ -93,7 +93,7 @@ fn specialties(bench: &Bench, warehouse: &Warehouse) -> Result<[usize; 3]> {
         "SELECT clean.id, coalesce(clean.especialidade_medica, '') AS specialty, \
          coalesce(clean.especialidade_medica = trim(raw.especialidade_medica), false) AS is_unchanged \
          FROM clean_hubspot.companies AS clean JOIN raw_hubspot.companies AS raw USING (id)",
-        &[],
+        (),
     )?;
     let mut counts = [0; 3];
     for row in rows {

@@ -184,7 +184,7 @@ impl Bench {
                      (SELECT count(*) FROM {schema}.deals_contacts) AS deals_contacts, \
                      (SELECT count(*) FROM {schema}.deals_companies) AS deals_companies FROM {schema}.deals"
                 ),
-                &[],
+                (),
             )?)
         };
         let (host, floor) = (totals("raw_hubspot", &host_warehouse)?, totals("main", &floor_warehouse)?);

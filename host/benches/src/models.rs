@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use host::ledger;
+use host::ledger::versions::record_change;
 use host::warehouse::{Table, Warehouse};
 
 use crate::Result;
@@ -78,7 +80,7 @@ fn all_models(folder: &Path, deals: usize) -> Result<()> {
         write(folder, &format!("sql/{schema}/{name}.sql"), query)?;
     }
     write(folder, "sql/core/grown.toml", GROWN_TOML)?;
-    let warehouse = Warehouse::open(&folder.join("warehouse.duckdb"), "2GB")?;
+    let warehouse = ledger::open(&folder.join("warehouse.duckdb"), "2GB")?;
     warehouse.execute(&format!(
         "CREATE SCHEMA clean_shop; CREATE TABLE clean_shop.deals AS SELECT range::VARCHAR AS id, \
          (hash(range) % ({deals} // 3))::VARCHAR AS patient_id, (hash(range + 1) % 500)::VARCHAR AS doctor_id, \
@@ -87,7 +89,7 @@ fn all_models(folder: &Path, deals: usize) -> Result<()> {
          TIMESTAMPTZ '2026-01-01' AS _extracted_at FROM range({deals})"
     ))?;
     let deals_table = Table::new("clean_shop", "deals");
-    warehouse.touch(&deals_table, "1")?;
+    record_change(&warehouse, &deals_table, "1")?;
     drop(warehouse);
     let duckdb = median(|| measured(Command::new(std::env::current_exe()?).arg("--by-hand").arg(folder)))?;
     let full = median(|| build(folder, &["--full-refresh"]))?;
@@ -111,7 +113,7 @@ fn all_models(folder: &Path, deals: usize) -> Result<()> {
         warehouse.execute(&format!(
             "UPDATE clean_shop.deals SET amount = amount + 1, _extracted_at = _extracted_at + to_days({round}) WHERE hash(id) % 100 = {round}"
         ))?;
-        warehouse.touch(&deals_table, &round.to_string())?;
+        record_change(&warehouse, &deals_table, &round.to_string())?;
         warehouse.execute("CHECKPOINT")?;
         drop(warehouse);
         build(folder, &["--select", "core.grown"])
@@ -142,8 +144,9 @@ pub(crate) fn by_hand(folder: &Path) -> Result<()> {
 fn compare(folder: &Path) -> Result<()> {
     let warehouse = Warehouse::open(&folder.join("warehouse.duckdb"), "2GB")?;
     for (schema, name, _) in MODELS {
-        let checksum =
-            |table: String| warehouse.value(&format!("SELECT count(*) || ' ' || sum(hash(t)) FROM {table} AS t"), &[]);
+        let checksum = |table: String| {
+            warehouse.value_text(&format!("SELECT count(*) || ' ' || sum(hash(t)) FROM {table} AS t"), ())
+        };
         if checksum(format!("{schema}.{name}"))? != checksum(format!("hand.{name}"))? {
             return Err(format!("{schema}.{name} differs from hand.{name}").into());
         }

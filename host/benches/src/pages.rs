@@ -19,17 +19,17 @@ const MINUTE: Duration = Duration::from_secs(60);
 const FILTERS: [&str; 4] = ["", "horizon=6", "channel=google_ads", "horizon=3&period_from=2025-01&period_to=2025-12"];
 
 pub(crate) fn run(patients: usize) -> Result<()> {
-    host::install_crypto();
+    host::plugin::install_crypto();
     let bench = Bench::new(patients, ServerOptions::default(), true)?;
     bench.host("run", "whole.toml", "pages.duckdb")?;
     let deals = {
         let warehouse = Warehouse::open(&bench.folder.join("pages.duckdb"), "1GB")?;
-        warehouse.value("SELECT count(*) FROM raw_hubspot.deals", &[])?.unwrap_or_default()
+        warehouse.count("SELECT count(*) FROM raw_hubspot.deals", ())?
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (_process, url) = serve(&bench)?;
     runtime.block_on(async {
-        let (client, items) = measure_items(&url, &deals).await?;
+        let (client, items) = measure_items(&url, deals).await?;
         measure_during_run(&client, &url, items).await
     })
 }
@@ -64,7 +64,7 @@ fn serve(bench: &Bench) -> Result<(HostProcess, String)> {
 }
 
 /// Requests every item on its own; returns the client and the paths of the items.
-async fn measure_items(url: &str, deals: &str) -> Result<(Client, Vec<String>)> {
+async fn measure_items(url: &str, deals: u64) -> Result<(Client, Vec<String>)> {
     let client = Client::new();
     let dashboard: Value =
         serde_json::from_str(&client.get(format!("{url}/api/dashboard")).send().await?.text().await?)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use host::plugin::{Engine, Grants, Input, RulePlugin, RuleRun, Search};
+use host::plugin::{Engine, Grants, PluginFolders, RuleInput, RulePlugin, RuleRun};
 use host::schema::{Field, Schema, Type};
 use serde_json::Value;
 
@@ -17,10 +17,12 @@ pub(crate) const MAP: &str = "map";
 /// Opens a rule on these text columns and the primary key `id`.
 pub(crate) async fn open(plugin: &str, grants: Grants, config: &Value, columns: &[&str]) -> Result<RuleRun> {
     let engine = Engine::new(None)?;
-    let search = Search::new(std::env::var_os("HOST_PLUGINS").map(PathBuf::from), Path::new("."));
-    let component = engine.load(&search.find(plugin, Path::new("."))?, None)?;
+    let folders = PluginFolders::new(std::env::var_os("HOST_PLUGINS").map(PathBuf::from), Path::new("."));
+    let component = engine.load(&folders.find(plugin, Path::new("."))?, None)?;
     let field = |name: &&str| Field { name: (*name).to_owned(), data_type: Type::Text, metadata: BTreeMap::new() };
     let fields = ["id"].iter().chain(columns).map(field).collect();
     let schema = Schema { fields, primary_key: vec!["id".to_owned()], cursor: None };
-    Ok(RulePlugin::new(&engine, &component, grants, config).open(&[Input { name: STREAM.to_owned(), schema }]).await?)
+    Ok(RulePlugin::new(&engine, &component, grants, config)
+        .open(&[RuleInput { name: STREAM.to_owned(), schema }])
+        .await?)
 }

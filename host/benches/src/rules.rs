@@ -145,7 +145,7 @@ fn component(runtime: &tokio::runtime::Runtime, batches: &[RecordBatch]) -> Resu
     });
     pipe(
         workers,
-        |give| batches.iter().try_for_each(|batch| give((batch.clone(), 0))),
+        |send| batches.iter().try_for_each(|batch| send((batch.clone(), 0))),
         |(batch, batch_notes)| {
             notes += batch_notes;
             lower(&batch).iter().for_each(|column| hash(column, &mut hasher));

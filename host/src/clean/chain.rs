@@ -1,35 +1,58 @@
-//! The rules of one stream, opened in order: each sees the columns that the ones before it leave.
+//! The rules of one stream, opened in order. Each rule sees the columns as the rules before it leave them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::RuleCounts;
-use crate::error::{Error, Result};
-use crate::pipeline::InputName;
-use crate::plugin::{Input, RuleRun, Scope};
-use crate::prepare::PreparedRule;
-use crate::schema::{Field, Schema, Type};
+use host_core::error::{Error, Result};
+use host_core::schema::{Field, Schema, Type};
+use host_plugin::{RuleInput, RuleRun, RuleScope};
 
-/// A stream's rules at work.
-pub struct Chain {
-    pub(super) rules: Vec<Link>,
+use crate::pipeline::InputName;
+use crate::prepare::PreparedRule;
+
+/// What one rule did to one stream.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct RuleCounts {
+    /// The rule's name.
+    pub rule: String,
+    /// Rows that it read.
+    pub checked: u64,
+    /// Fields that it changed.
+    pub changed: u64,
+    /// Rows that it rejected.
+    pub rejected: u64,
+    /// Rows that it merged into others.
+    pub merged: u64,
+    /// Notes that it left.
+    pub notes: u64,
+    /// Rows that it rejected, merged or left a note on.
+    pub failed: u64,
 }
 
-/// One rule at work.
-pub(super) struct Link {
+/// The opened rules of one stream, in order.
+pub struct Chain {
+    pub(super) rules: Vec<OpenRule>,
+}
+
+/// An opened rule.
+pub(super) struct OpenRule {
     pub(super) run: RuleRun,
-    /// Its further inputs.
+    /// The further inputs, by the plugin's names for them.
     pub(super) inputs: BTreeMap<String, InputName>,
     pub(super) counts: RuleCounts,
 }
 
-/// Neighbouring rules of row scope, or one rule of table scope.
+/// Consecutive rules of row scope, or one rule of table scope.
 pub(super) struct Segment {
     pub(super) is_row_scope: bool,
+    /// The positions of its rules in the chain.
     pub(super) rules: Range<usize>,
 }
 
-/// Opens the rules on a stream; refuses columns that it does not have. `schema_of` knows the further inputs of rules.
+/// Opens rules on a stream with this schema. `schema_of` returns the schema of a further input, or none if it is not loaded.
+///
+/// # Errors
+/// The first rule that does not open on its columns or has an input that is not loaded.
 pub async fn open(
     rules: &[&PreparedRule],
     stream: &str,
@@ -37,57 +60,58 @@ pub async fn open(
     schema_of: &dyn Fn(&InputName) -> Option<Schema>,
 ) -> Result<Chain> {
     let mut schema = schema.clone();
-    let mut links = Vec::new();
+    let mut opened = Vec::new();
     for rule in rules {
-        let on = |error: Error| error.on(format!("{}: rule `{}` on `{stream}`", rule.place, rule.name));
-        let mut inputs = vec![Input { name: stream.to_owned(), schema: schema.clone() }];
+        let on = |error: Error| error.on(format!("rule `{}` on `{stream}`", rule.name)).at(&rule.place);
+        let mut inputs = vec![RuleInput { name: stream.to_owned(), schema: schema.clone() }];
         for (name, input) in &rule.inputs {
-            let unknown = || Error::config(format!("its input `{name}`: no stream `{}` is loaded", input.stream));
-            let schema = schema_of(input).ok_or_else(|| on(unknown()))?;
-            inputs.push(Input { name: name.clone(), schema });
+            let not_loaded = || Error::config(format!("input `{name}`: stream `{}` is not loaded", input.stream));
+            let schema = schema_of(input).ok_or_else(|| on(not_loaded()))?;
+            inputs.push(RuleInput { name: name.clone(), schema });
         }
         let run = rule.plugin.open(&inputs).await.map_err(on)?;
         for field in &run.plan.sets {
-            set(&mut schema.fields, field);
+            set_field(&mut schema.fields, field);
         }
         let inputs = rule.inputs.clone();
-        links.push(Link { run, inputs, counts: RuleCounts { rule: rule.name.clone(), ..RuleCounts::default() } });
+        opened.push(OpenRule { run, inputs, counts: RuleCounts { rule: rule.name.clone(), ..RuleCounts::default() } });
     }
-    Ok(Chain { rules: links })
+    Ok(Chain { rules: opened })
 }
 
-/// The schema of the merges of a stream: which record merged into which.
+/// The schema of the merges of a stream: the key of each merged record and the key of its survivor, as text.
 #[must_use]
 pub fn merges_schema() -> Schema {
     let field = |name: &str| Field { name: name.to_owned(), data_type: Type::Text, metadata: BTreeMap::new() };
-    Schema { fields: MERGES.map(field).into(), primary_key: vec![MERGES[0].to_owned()], cursor: None }
+    Schema { fields: MERGE_COLUMNS.map(field).into(), primary_key: vec![MERGE_COLUMNS[0].to_owned()], cursor: None }
 }
 
-const MERGES: [&str; 2] = ["key", "survivor_key"];
+const MERGE_COLUMNS: [&str; 2] = ["key", "survivor_key"];
 
-/// A rule's field takes the place of the one of its name, or joins at the end.
-pub(super) fn set(fields: &mut Vec<Field>, field: &Field) {
-    match fields.iter_mut().find(|known| known.name == field.name) {
-        Some(known) => *known = field.clone(),
+/// Replaces the field of the same name, or appends the field.
+pub(super) fn set_field(fields: &mut Vec<Field>, field: &Field) {
+    match fields.iter_mut().find(|existing| existing.name == field.name) {
+        Some(existing) => *existing = field.clone(),
         None => fields.push(field.clone()),
     }
 }
 
 impl Chain {
     /// The columns that each rule sets, in the order of the rules.
-    pub fn sets(&self) -> impl Iterator<Item = Vec<String>> + '_ {
-        self.rules.iter().map(|link| link.run.plan.sets.iter().map(|field| field.name.clone()).collect())
+    pub fn columns_set(&self) -> impl Iterator<Item = Vec<String>> + '_ {
+        self.rules.iter().map(|rule| rule.run.plan.sets.iter().map(|field| field.name.clone()).collect())
     }
 
     /// The names of a segment's rules.
-    pub(super) fn names(&self, segment: &Segment) -> Vec<String> {
-        self.rules[segment.rules.clone()].iter().map(|link| link.counts.rule.clone()).collect()
+    pub(super) fn rule_names(&self, segment: &Segment) -> Vec<String> {
+        self.rules[segment.rules.clone()].iter().map(|rule| rule.counts.rule.clone()).collect()
     }
 
+    /// All rules as segments, in order.
     pub(super) fn segments(&self) -> Vec<Segment> {
         let mut segments: Vec<Segment> = Vec::new();
-        for (index, link) in self.rules.iter().enumerate() {
-            let is_row_scope = link.run.plan.scope == Scope::Row;
+        for (index, rule) in self.rules.iter().enumerate() {
+            let is_row_scope = rule.run.plan.scope == RuleScope::Row;
             match segments.last_mut().filter(|last| last.is_row_scope && is_row_scope) {
                 Some(last) => last.rules.end = index + 1,
                 None => segments.push(Segment { is_row_scope, rules: index..index + 1 }),
@@ -96,22 +120,23 @@ impl Chain {
         segments
     }
 
-    /// Columns of which nobody should read a value.
+    /// The columns whose values must not be shown.
     pub(super) fn masked(&self) -> BTreeSet<String> {
-        let sets = self.rules.iter().flat_map(|link| &link.run.plan.sets);
+        let sets = self.rules.iter().flat_map(|rule| &rule.run.plan.sets);
         let is_masked = |field: &&Field| field.metadata.get("masked").is_some_and(|masked| masked == "true");
         sets.filter(is_masked).map(|field| field.name.clone()).collect()
     }
 
+    /// The warnings of all plugins, each after the name of its rule.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let of = |link: &Link| {
-            let rule = link.counts.rule.clone();
-            link.run.warnings().iter().map(move |warning| format!("{rule}: {warning}")).collect::<Vec<_>>()
+        let of_rule = |rule: &OpenRule| {
+            let name = rule.counts.rule.clone();
+            rule.run.warnings().iter().map(move |warning| format!("{name}: {warning}")).collect::<Vec<_>>()
         };
-        self.rules.iter().flat_map(of).collect()
+        self.rules.iter().flat_map(of_rule).collect()
     }
 
     pub(super) fn counts(&self) -> Vec<RuleCounts> {
-        self.rules.iter().map(|link| link.counts.clone()).collect()
+        self.rules.iter().map(|rule| rule.counts.clone()).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Raw tables → rules → clean tables. Raw is never altered; a stream whose rows and rules are as they were is left alone.
+//! Raw tables → rules → clean tables. Raw tables are never altered. A stream whose rows and rules did not change is skipped.
 
 mod chain;
 mod flow;
@@ -13,218 +13,209 @@ mod table_scope;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use tokio::sync::watch;
+use host_core::error::{Error, Result, Subject};
+use host_core::progress::{Event, Progress};
+use host_core::schema::Schema;
+use host_ledger::cleanings::{self, Cleaning, SegmentRecord};
+use host_ledger::steps::{Step, StepName};
+use host_ledger::streams::{self, LoadedStream};
+use host_ledger::{models, versions};
+use host_warehouse::{Table, Warehouse};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
-use crate::error::{Error, Kind, Result};
 use crate::pipeline::{InputName, StreamName};
 use crate::prepare::PreparedRule;
-use crate::progress::{Event, Progress};
-use crate::schema::Schema;
-use crate::warehouse::{LoadedStream, Step, Table, Warehouse};
 
-pub use chain::{Chain, merges_schema, open};
-use flow::{Flow, Known};
+pub use chain::{Chain, RuleCounts, merges_schema, open};
+use flow::StreamCleaning;
 use journal::Journal;
 pub use pipe::pipe;
-pub use sample::{Change, Remark, Sampled, loaded, sample};
+pub use sample::{SampleChange, SampleRemark, Sampled, loaded, sample};
 
 /// What cleaning did to one stream.
 #[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct Cleaned {
     /// `source.stream`.
     pub stream: String,
-    /// Whether it was left alone, since neither rows nor rules changed.
+    /// Whether it was skipped because neither rows nor rules changed.
     pub unchanged: bool,
-    /// What changed since it was last cleaned, beside its rows; empty where they alone did.
+    /// Why all rows were cleaned again, such as "rule `x` changed". Empty if only rows changed.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub because: String,
     /// Raw rows that went through the rules.
     pub rows: u64,
     /// What each rule did, in order.
     pub rules: Vec<RuleCounts>,
-    /// What plugins warned of.
+    /// Warnings of plugins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// Duration in seconds.
     pub seconds: f64,
 }
 
-/// What one rule did to one stream.
-#[derive(Debug, Clone, Default, serde::Serialize)]
-pub struct RuleCounts {
-    /// The rule's name.
-    pub rule: String,
-    /// Rows it looked at.
-    pub checked: u64,
-    /// Fields it changed.
-    pub changed: u64,
-    /// Rows it refused.
-    pub rejected: u64,
-    /// Rows it merged into others.
-    pub merged: u64,
-    /// Remarks it made.
-    pub notes: u64,
-    /// Rows that it refused, merged or remarked on.
-    pub failed: u64,
-}
-
-/// How streams are cleaned.
+/// What is asked of a cleaning.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct CleanRequest {
     /// The run's id.
     pub load_id: String,
-    /// Run the rules on all rows, whatever changed.
+    /// Run the rules on all rows, changed or not.
     pub replay: bool,
     /// The share of a stream's rows, from 0 to 1, above which rejects fail the run.
     pub max_rejected: f64,
 }
 
-/// Cleans every loaded stream, those first that the rules of others read.
+/// Cleans every loaded stream. A stream is cleaned after the streams that its rules read.
+///
+/// # Errors
+/// Rules that read each other's streams in a circle, and the first stream that fails.
 pub async fn clean(
     warehouse: &Warehouse,
     rules: &[PreparedRule],
-    options: &Options,
+    request: &CleanRequest,
     progress: &Progress,
-    stop: &watch::Receiver<bool>,
+    stop: &CancellationToken,
 ) -> Result<Vec<Cleaned>> {
     let mut cleaned = Vec::new();
-    for stream in order::order(warehouse.loaded_streams()?, rules)? {
-        if *stop.borrow() {
-            return Err(Error::new(Kind::Interrupted, "stopped"));
+    for stream in order::order(streams::loaded(warehouse)?, rules)? {
+        if stop.is_cancelled() {
+            return Err(Error::stopped());
         }
         let name = stream.name();
         let rules: Vec<_> = rules.iter().filter(|rule| rule.streams.contains(&name)).collect();
-        let task = Task { warehouse, stream: &stream, rules: &rules, options, progress };
-        let result = task.run().await;
+        let task = CleanTask { warehouse, stream: &stream, rules: &rules, request, progress };
+        let span = tracing::info_span!("stream", stream = name);
+        let result = task.run().instrument(span).await;
         cleaned.push(result.map_err(|error| {
-            // Why it failed is worth more than that what it built aside is still there: the next run drops that too.
-            let _ = warehouse.drop_leftovers();
-            error.on(format!("stream `{name}`"))
+            // The failure matters more than staged tables, which the next run drops too.
+            let _ = models::drop_leftovers(warehouse);
+            error.about(&Subject::Stream(name))
         })?);
     }
     cleaned.sort_by(|a, b| a.stream.cmp(&b.stream));
     Ok(cleaned)
 }
 
-struct Task<'a> {
+struct CleanTask<'a> {
     warehouse: &'a Warehouse,
     stream: &'a LoadedStream,
     rules: &'a [&'a PreparedRule],
-    options: &'a Options,
+    request: &'a CleanRequest,
     progress: &'a Progress,
 }
 
-impl Task<'_> {
+impl CleanTask<'_> {
     async fn run(&self) -> Result<Cleaned> {
         let started = Instant::now();
         let name = self.stream.name();
         let (raw, clean) = self.tables();
         let schema = self.schema(&raw)?;
         let fingerprint = self.fingerprint(&schema)?;
-        let version = self.warehouse.table_version(&raw)?.unwrap_or_default();
-        let before = self.warehouse.last_clean(&name)?;
-        let exists = self.warehouse.columns(&clean)?.is_some();
-        let same_rules = exists && before.as_ref().is_some_and(|before| before.0 == fingerprint);
-        if !self.options.replay && same_rules && before.as_ref().is_some_and(|before| before.1 == version) {
+        let version = versions::of_table(self.warehouse, &raw)?.unwrap_or_default();
+        let before = cleanings::last(self.warehouse, &name)?;
+        let exists = self.warehouse.exists(&clean)?;
+        let now = Cleaning { fingerprint, raw_version: version };
+        if !self.request.replay && exists && before.as_ref() == Some(&now) {
             let seconds = started.elapsed().as_secs_f64();
             return Ok(Cleaned { stream: name, unchanged: true, seconds, ..Cleaned::default() });
         }
-        let done = publish::Done {
+        let cleaned = publish::CleanedStream {
             stream: self.stream,
             raw: &raw,
             clean: &clean,
-            fingerprint: &fingerprint,
-            version: &version,
-            load_id: &self.options.load_id,
-            max_rejected: self.options.max_rejected,
+            cleaning: &now,
+            load_id: &self.request.load_id,
+            max_rejected: self.request.max_rejected,
         };
         if self.rules.is_empty() {
-            publish::view(self.warehouse, &done)?;
+            publish::publish_view(self.warehouse, &cleaned)?;
             let seconds = started.elapsed().as_secs_f64();
             return Ok(Cleaned { stream: name, seconds, ..Cleaned::default() });
         }
-        let inputs = self.inputs()?;
+        let inputs = self.input_schemas()?;
         let mut chain = open(self.rules, &name, &schema, &|input| inputs.get(input).cloned()).await?;
         let masked = chain.masked();
-        let fingerprints = order::segments(&chain, self.basis(&schema), &masked);
-        let (known, valid) = self.known(&fingerprints, exists)?;
-        let journal = Journal::begin(self.warehouse, &name, &self.options.load_id, masked)?;
-        let tell = |rows| self.progress.tell(Event::Clean { stream: name.clone(), rows, done: false });
-        let flow = Flow {
+        let fingerprints = order::segment_fingerprints(&chain, self.columns_and_rules(&schema), &masked);
+        let (last_records, reusable) = self.reusable_segments(&fingerprints, exists)?;
+        let journal = Journal::begin(self.warehouse, self.stream, &self.request.load_id, masked)?;
+        let report = |rows| self.progress.send(Event::Clean { stream: name.clone(), rows, done: false });
+        let cleaning = StreamCleaning {
             warehouse: self.warehouse,
             stream: self.stream,
             schema: &schema,
             journal: &journal,
-            tell: &tell,
+            report: &report,
             fingerprints,
-            known,
-            valid,
+            last_records,
+            reusable,
         };
-        let since = before.as_ref().map_or("", |before| before.1.as_str());
-        let flowed = flow.run(&mut chain, &raw, since).await?;
+        let since = before.as_ref().map_or("", |before| before.raw_version.as_str());
+        let output = cleaning.run(&mut chain, &raw, since).await?;
         let counts = chain.counts();
-        let (rows, seconds) = (flowed.rows, || started.elapsed().as_secs_f64());
-        if !flowed.is_changed {
-            publish::unchanged(self.warehouse, &done, &flowed.outputs)?;
+        let (rows, seconds) = (output.rows, || started.elapsed().as_secs_f64());
+        if !output.is_changed {
+            publish::record_unchanged(self.warehouse, &cleaned, &output.segments)?;
             return Ok(Cleaned { stream: name, unchanged: true, seconds: seconds(), ..Cleaned::default() });
         }
-        publish::publish(self.warehouse, &done, &flowed.outputs, &counts)?;
-        self.progress.tell(Event::Clean { stream: name.clone(), rows, done: true });
+        publish::publish(self.warehouse, &cleaned, &output.segments, &counts)?;
+        self.progress.send(Event::Clean { stream: name.clone(), rows, done: true });
+        tracing::info!("{name}: {rows} rows cleaned");
         let because = match &before {
-            Some((before, _)) if *before != fingerprint => order::difference(before, &fingerprint),
+            Some(before) if before.fingerprint != now.fingerprint => {
+                order::difference(&before.fingerprint, &now.fingerprint)
+            }
             _ => String::new(),
         };
         let warnings = chain.warnings();
         Ok(Cleaned { stream: name, unchanged: false, because, rows, rules: counts, warnings, seconds: seconds() })
     }
 
-    /// What the last cleaning remembered of each segment, and how many of them, from the first, still stand.
-    fn known(&self, fingerprints: &[String], exists: bool) -> Result<(Vec<Known>, usize)> {
-        // What two rules of one name did cannot be told apart in the journal.
+    /// The records of the last cleaning's segments, and how many segments, from the first, still have a usable output.
+    fn reusable_segments(&self, fingerprints: &[String], exists: bool) -> Result<(Vec<SegmentRecord>, usize)> {
+        // The journal cannot tell apart the entries of two rules of the same name.
         let names: BTreeSet<_> = self.rules.iter().map(|rule| &rule.name).collect();
-        if self.options.replay || !exists || names.len() < self.rules.len() {
+        if self.request.replay || !exists || names.len() < self.rules.len() {
             return Ok((Vec::new(), 0));
         }
-        let mut known = self.warehouse.known_segments(&self.stream.name())?;
-        for (at, known) in known.iter_mut().enumerate().take(fingerprints.len()) {
-            let place = flow::place(self.stream, at, fingerprints.len());
-            if self.warehouse.columns(&place)?.is_none() {
-                known.0.clear();
+        let mut records = cleanings::last_segments(self.warehouse, &self.stream.name())?;
+        for (at, record) in records.iter_mut().enumerate().take(fingerprints.len()) {
+            let table = flow::segment_table(self.stream, at, fingerprints.len());
+            if !self.warehouse.exists(&table)? {
+                record.fingerprint.clear();
             }
         }
-        let stands = |(known, now): &(&Known, &String)| known.fingerprint == **now;
-        let known: Vec<_> = known.into_iter().map(|(fingerprint, digest)| Known { fingerprint, digest }).collect();
-        let valid = known.iter().zip(fingerprints).take_while(stands).count();
-        Ok((known, valid))
+        let is_same = |(record, now): &(&SegmentRecord, &String)| record.fingerprint == **now;
+        let reusable = records.iter().zip(fingerprints).take_while(is_same).count();
+        Ok((records, reusable))
     }
 
-    /// What the clean table depends on beside raw's rows: raw's columns, the rules in their order, and what they read
-    /// beside the stream.
+    /// What the clean table depends on apart from raw rows: the raw columns, the rules in order, and the versions of their
+    /// further inputs. One line each.
     fn fingerprint(&self, schema: &Schema) -> Result<String> {
-        let (columns, rules) = self.basis(schema);
+        let (columns, rules) = self.columns_and_rules(schema);
         let mut lines = [columns, rules].concat();
         for input in self.rules.iter().flat_map(|rule| rule.inputs.values()) {
             let StreamName { source, stream } = &input.stream;
-            let version = self.warehouse.table_version(&Table::clean(source, stream))?.unwrap_or_default();
+            let version = versions::of_table(self.warehouse, &Table::clean(source, stream))?.unwrap_or_default();
             lines.push(format!("input {}={version}", input.stream));
         }
         Ok(lines.join("\n"))
     }
 
-    /// Raw's columns and the rules, a line each.
-    fn basis(&self, schema: &Schema) -> (Vec<String>, Vec<String>) {
+    /// The raw columns and the rules, one line each.
+    fn columns_and_rules(&self, schema: &Schema) -> (Vec<String>, Vec<String>) {
         let columns = schema.fields.iter().map(|field| format!("column {}={}", field.name, field.data_type.sql()));
         let rules = self.rules.iter().map(|rule| format!("rule {}={}", rule.name, rule.fingerprint));
         (columns.collect(), rules.collect())
     }
 
-    /// The schemas of what rules read beside the stream, of what is loaded.
-    fn inputs(&self) -> Result<BTreeMap<InputName, Schema>> {
-        let loaded = self.warehouse.loaded_streams()?;
+    /// The schemas of the rules' further inputs that are loaded.
+    fn input_schemas(&self) -> Result<BTreeMap<InputName, Schema>> {
+        let loaded = streams::loaded(self.warehouse)?;
         let mut schemas = BTreeMap::new();
         for input in self.rules.iter().flat_map(|rule| rule.inputs.values()) {
-            let is_it = |one: &&LoadedStream| one.source == input.stream.source && one.stream == input.stream.stream;
-            let Some(LoadedStream { source, stream, primary_key, .. }) = loaded.iter().find(is_it) else { continue };
+            let is_input = |one: &&LoadedStream| one.source == input.stream.source && one.stream == input.stream.stream;
+            let Some(LoadedStream { source, stream, primary_key, .. }) = loaded.iter().find(is_input) else { continue };
             if input.is_merges {
                 schemas.insert(input.clone(), merges_schema());
             } else if let Some(fields) = self.warehouse.columns(&Table::clean(source, stream))? {
@@ -236,23 +227,22 @@ impl Task<'_> {
     }
 
     fn tables(&self) -> (Table, Table) {
-        let LoadedStream { source, stream, .. } = self.stream;
-        (Table::raw(source, stream), Table::clean(source, stream))
+        (self.stream.raw(), self.stream.clean())
     }
 
     fn schema(&self, raw: &Table) -> Result<Schema> {
         let fields = self.warehouse.columns(raw)?;
-        let fields = fields.ok_or_else(|| Error::internal(format!("{raw} is gone")))?;
+        let fields = fields.ok_or_else(|| Error::internal(format!("{raw} does not exist")))?;
         Ok(Schema { fields, primary_key: self.stream.primary_key.clone(), cursor: None })
     }
 }
 
 impl Cleaned {
-    /// As a line of the run's story.
+    /// The step of the run.
     #[must_use]
     pub fn step(&self) -> Step {
         let changed = self.rules.iter().map(|rule| rule.changed + rule.rejected + rule.merged).sum();
         let (name, rows_read) = (self.stream.clone(), self.rows);
-        Step { step: "clean", name, rows_read, rows_changed: changed, requests: 0, seconds: self.seconds }
+        Step { step: StepName::Clean, name, rows_read, rows_changed: changed, requests: 0, seconds: self.seconds }
     }
 }

@@ -1,13 +1,17 @@
-//! Which stream is cleaned when, and what made a stream's cleaning anew necessary.
+//! The order in which streams are cleaned, and the reason why all rows of a stream are cleaned again.
 
 use std::collections::BTreeSet;
 
-use super::chain::{Chain, Segment};
-use crate::error::{Error, Result};
-use crate::prepare::PreparedRule;
-use crate::warehouse::LoadedStream;
+use host_core::error::{Error, Result};
+use host_ledger::streams::LoadedStream;
 
-/// Streams in an order in which each comes after those that its rules read.
+use super::chain::{Chain, Segment};
+use crate::prepare::PreparedRule;
+
+/// Orders streams so that each comes after the streams that its rules read.
+///
+/// # Errors
+/// Rules that read each other's streams in a circle.
 pub(super) fn order(streams: Vec<LoadedStream>, rules: &[PreparedRule]) -> Result<Vec<LoadedStream>> {
     let reads = |stream: &LoadedStream| {
         let own = rules.iter().filter(|rule| rule.streams.contains(&stream.name()));
@@ -20,8 +24,8 @@ pub(super) fn order(streams: Vec<LoadedStream>, rules: &[PreparedRule]) -> Resul
         let (ready, blocked): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(reads, _)| reads.is_disjoint(&names));
         if ready.is_empty() {
             let circle = names.into_iter().collect::<Vec<_>>().join("`, `");
-            let error = Error::config(format!("rules read the streams `{circle}` in a circle"));
-            return Err(error.hint("a rule may read streams that are cleaned without its own"));
+            let error = Error::config(format!("rules read each other's streams in a circle: `{circle}`"));
+            return Err(error.hint("let a rule read only streams whose rules do not read its own"));
         }
         ordered.extend(ready.into_iter().map(|(_, stream)| stream));
         waiting = blocked;
@@ -29,9 +33,9 @@ pub(super) fn order(streams: Vec<LoadedStream>, rules: &[PreparedRule]) -> Resul
     Ok(ordered)
 }
 
-/// What each segment's output rests on, beside its input: raw's columns and its own rules, a line each. Whether its
-/// output is the clean table belongs to it, and of which columns the journal holds no values.
-pub(super) fn segments(
+/// What each segment's output depends on, apart from its input: the raw columns, the masked columns, the segment's rules,
+/// and whether it is the last segment. One line each.
+pub(super) fn segment_fingerprints(
     chain: &Chain,
     (columns, rules): (Vec<String>, Vec<String>),
     masked: &BTreeSet<String>,
@@ -39,15 +43,15 @@ pub(super) fn segments(
     let shared: Vec<_> = columns.into_iter().chain(masked.iter().map(|column| format!("masked {column}"))).collect();
     let segments = chain.segments();
     let last = segments.len().saturating_sub(1);
-    let of = |(at, segment): (usize, &Segment)| {
+    let fingerprint = |(at, segment): (usize, &Segment)| {
         let rules = rules.get(segment.rules.clone()).unwrap_or_default();
-        let end = if at == last { "to clean" } else { "to the next" };
-        [shared.as_slice(), rules, &[end.to_owned()]].concat().join("\n")
+        let target = if at == last { "to clean" } else { "to the next" };
+        [shared.as_slice(), rules, &[target.to_owned()]].concat().join("\n")
     };
-    segments.iter().enumerate().map(of).collect()
+    segments.iter().enumerate().map(fingerprint).collect()
 }
 
-/// What differs between two fingerprints of a stream's cleaning, for people.
+/// What differs between two fingerprints of a stream's cleaning, as a sentence for people.
 pub(super) fn difference(before: &str, after: &str) -> String {
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
     let (before, after) = (lines(before), lines(after));
@@ -69,7 +73,7 @@ mod tests {
     use super::difference;
 
     #[test]
-    fn what_changed_is_named() {
+    fn a_difference_names_the_changed_rules_and_columns() {
         let before = "column id=VARCHAR\nrule tidy=a 1\nrule dedupe=b";
         assert_eq!(difference(before, "column id=VARCHAR\nrule tidy=a 2\nrule dedupe=b"), "rule `tidy` changed");
         assert_eq!(difference(before, "rule tidy=a 1\ncolumn id=VARCHAR"), "rule `dedupe` changed");

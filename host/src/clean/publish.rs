@@ -1,195 +1,180 @@
-//! The end of a stream's cleaning: its tables, journal and bookkeeping change in one transaction.
+//! Publishes a stream's cleaning: its tables, its journal and its records in the ledger change in one transaction.
 
-use super::RuleCounts;
-use super::flow::{self, Output};
-use super::journal::{OF_RULES, TABLES};
-use crate::error::{Error, Result};
-use crate::schema::{EXTRACTED_AT, LOAD_ID};
-use crate::warehouse::{LoadedStream, Table, Warehouse, key_text, literal, quote, quote_all};
+use host_core::error::{Error, Result};
+use host_core::schema::{EXTRACTED_AT, LOAD_ID};
+use host_ledger::cleanings::{self, Cleaning};
+use host_ledger::journal::{self, RejectCount, RuleRunRecord};
+use host_ledger::streams::LoadedStream;
+use host_ledger::versions;
+use host_warehouse::{Table, Warehouse, key_text, literal, quote, quote_all};
 
-/// What was cleaned, and from what.
-pub(super) struct Done<'a> {
+use super::chain::RuleCounts;
+use super::flow::{SCRATCH_SUFFIXES, SegmentOutput};
+
+/// The stream that was cleaned, and the run that cleaned it.
+pub(super) struct CleanedStream<'a> {
     pub(super) stream: &'a LoadedStream,
     pub(super) raw: &'a Table,
     pub(super) clean: &'a Table,
-    pub(super) fingerprint: &'a str,
-    pub(super) version: &'a str,
+    pub(super) cleaning: &'a Cleaning,
     pub(super) load_id: &'a str,
-    /// The share of the stream's rows, from 0 to 1, that rules may refuse.
+    /// The share of the stream's rows, from 0 to 1, that rules may reject.
     pub(super) max_rejected: f64,
 }
 
-/// A stream without rules is a view of its raw table.
-pub(super) fn view(warehouse: &Warehouse, done: &Done<'_>) -> Result<()> {
+/// Publishes a stream without rules: its clean table is a view of its raw table.
+pub(super) fn publish_view(warehouse: &Warehouse, cleaned: &CleanedStream<'_>) -> Result<()> {
     warehouse.transaction(|| {
-        warehouse.execute(&format!("CREATE SCHEMA IF NOT EXISTS {}", quote(&done.clean.schema)))?;
-        warehouse.drop_table_or_view(done.clean)?;
-        warehouse.execute(&format!("CREATE VIEW {} AS SELECT * FROM {}", done.clean, done.raw))?;
-        for table in TABLES {
-            warehouse.change(&format!("DELETE FROM _host.{table} WHERE stream = ?"), &[&done.stream.name()])?;
-        }
-        remember(warehouse, done, &[])?;
-        warehouse.touch(done.clean, done.load_id)
+        warehouse.create_schema_of(cleaned.clean)?;
+        warehouse.drop_table_or_view(cleaned.clean)?;
+        warehouse.execute(&format!("CREATE VIEW {} AS SELECT * FROM {}", cleaned.clean, cleaned.raw))?;
+        journal::clear(warehouse, cleaned.stream)?;
+        record_cleaning(warehouse, cleaned, &[])?;
+        versions::record_change(warehouse, cleaned.clean, cleaned.load_id)
     })
 }
 
-/// Notes that a stream is as it was, though what it was compared with is not.
-pub(super) fn unchanged(warehouse: &Warehouse, done: &Done<'_>, outputs: &[Output]) -> Result<()> {
+/// Records a cleaning that changed no row, although the raw version or the rules differ from the last cleaning.
+pub(super) fn record_unchanged(
+    warehouse: &Warehouse,
+    cleaned: &CleanedStream<'_>,
+    outputs: &[SegmentOutput],
+) -> Result<()> {
     warehouse.transaction(|| {
-        for Output { place, stage, .. } in outputs {
-            warehouse.execute(&format!("DROP TABLE {stage}"))?;
-            sweep(warehouse, place)?;
+        for SegmentOutput { table, staged, .. } in outputs {
+            warehouse.execute(&format!("DROP TABLE {staged}"))?;
+            drop_scratch_tables(warehouse, table)?;
         }
-        remember(warehouse, done, outputs)
+        record_cleaning(warehouse, cleaned, outputs)
     })
 }
 
-/// Stages take the place of what was kept, whole or row by row, and so does what rules did in the journal.
-pub(super) fn publish(warehouse: &Warehouse, done: &Done<'_>, outputs: &[Output], counts: &[RuleCounts]) -> Result<()> {
-    let key = key_text(&done.stream.primary_key);
-    let stream = literal(&done.stream.name());
+/// Replaces the tables of all segments with the staged ones, as a whole or row by row, and publishes the staged journal.
+pub(super) fn publish(
+    warehouse: &Warehouse,
+    cleaned: &CleanedStream<'_>,
+    outputs: &[SegmentOutput],
+    counts: &[RuleCounts],
+) -> Result<()> {
+    let key = key_text(&cleaned.stream.primary_key);
     if let Some(last) = outputs.last() {
-        date(warehouse, done, last, &key)?;
+        set_load_ids(warehouse, cleaned, last, &key)?;
     }
     warehouse.transaction(|| {
-        for Output { place, stage, touched, ran, .. } in outputs {
-            sweep(warehouse, place)?;
-            let Some(touched) = touched else {
-                warehouse.drop_table_or_view(place)?;
-                warehouse.rename(stage, &place.name)?;
-                forget(warehouse, &stream, &format!("rule IN ({})", names(ran)))?;
+        for SegmentOutput { table, staged, changed_keys, rules_run, .. } in outputs {
+            drop_scratch_tables(warehouse, table)?;
+            let rules = rule_list(rules_run);
+            let Some(changed_keys) = changed_keys else {
+                warehouse.drop_table_or_view(table)?;
+                warehouse.rename(staged, &table.name)?;
+                journal::delete_entries(warehouse, cleaned.stream, &format!("rule IN ({rules})"))?;
                 continue;
             };
-            let keys = format!("(SELECT key FROM temp.{touched})");
+            let keys = format!("(SELECT key FROM temp.{changed_keys})");
             warehouse.execute(&format!(
-                "DELETE FROM {place} WHERE {key} IN {keys}; INSERT INTO {place} BY NAME SELECT * FROM {stage}; \
-                 DROP TABLE {stage}"
+                "DELETE FROM {table} WHERE {key} IN {keys}; INSERT INTO {table} BY NAME SELECT * FROM {staged}; \
+                 DROP TABLE {staged}"
             ))?;
-            forget(warehouse, &stream, &format!("rule IN ({}) AND key IN {keys}", names(ran)))?;
+            journal::delete_entries(warehouse, cleaned.stream, &format!("rule IN ({rules}) AND key IN {keys}"))?;
         }
-        let rules: Vec<_> = counts.iter().map(|rule| rule.rule.clone()).collect();
-        forget(warehouse, &stream, &format!("rule NOT IN ({})", names(&rules)))?;
-        warehouse.execute(&format!("DELETE FROM _host.merges WHERE stream = {stream}"))?;
-        for table in TABLES {
-            warehouse.execute(&format!("INSERT INTO _host.{table} SELECT * FROM temp.staged_{table}"))?;
-        }
-        survivors_stay(warehouse, done, &key)?;
-        check_rejected(warehouse, done)?;
-        note(warehouse, done, counts)?;
-        remember(warehouse, done, outputs)?;
-        warehouse.touch(done.clean, done.load_id)
+        let rules: Vec<_> = counts.iter().map(|counts| counts.rule.clone()).collect();
+        journal::delete_entries(warehouse, cleaned.stream, &format!("rule NOT IN ({})", rule_list(&rules)))?;
+        journal::publish_staged(warehouse, cleaned.stream)?;
+        check_survivors(warehouse, cleaned, &key)?;
+        check_rejected(warehouse, cleaned)?;
+        record_rule_runs(warehouse, cleaned, counts)?;
+        record_cleaning(warehouse, cleaned, outputs)?;
+        versions::record_change(warehouse, cleaned.clean, cleaned.load_id)
     })
 }
 
-/// A clean row carries the run that last changed it, not the load of its raw row alone: a merge that is found later changes
-/// a survivor of an earlier load, and models that grow by `_load_id` have to see that.
-fn date(warehouse: &Warehouse, done: &Done<'_>, last: &Output, key: &str) -> Result<()> {
-    let Some(before) = warehouse.columns(&last.place)? else { return Ok(()) };
-    let after = warehouse.columns(&last.stage)?.unwrap_or_default();
-    let told = after.iter().map(|field| field.name.as_str()).filter(|name| ![LOAD_ID, EXTRACTED_AT].contains(name));
-    // A column that is new changes a row only where it has a value.
-    let (old, new): (Vec<_>, Vec<_>) = told.partition(|name| before.iter().any(|field| field.name == **name));
-    let is_new: String = new.iter().map(|name| format!(" AND {} IS NULL", quote(name))).collect();
-    let rows = |table: &Table, is_new: &str| {
-        let print = quote_all(old.iter().copied(), "");
+/// Sets the load id of each clean row to the run that last changed the clean row, not its raw row. A later run may merge
+/// records into a survivor that an earlier run loaded, and incremental models select new rows by `_load_id`.
+fn set_load_ids(warehouse: &Warehouse, cleaned: &CleanedStream<'_>, last: &SegmentOutput, key: &str) -> Result<()> {
+    let Some(before) = warehouse.columns(&last.table)? else { return Ok(()) };
+    let after = warehouse.columns(&last.staged)?.unwrap_or_default();
+    let compared = after.iter().map(|field| field.name.as_str()).filter(|name| ![LOAD_ID, EXTRACTED_AT].contains(name));
+    // A new column changes a row only if it has a value there.
+    let (old, new): (Vec<_>, Vec<_>) = compared.partition(|name| before.iter().any(|field| field.name == **name));
+    let new_are_null: String = new.iter().map(|name| format!(" AND {} IS NULL", quote(name))).collect();
+    let rows = |table: &Table, new_are_null: &str| {
+        let columns = quote_all(old.iter().copied(), "");
         format!(
-            "SELECT {key} AS _host_key, {LOAD_ID} AS load_id, hash(hash({print})) AS print, true{is_new} AS is_old FROM {table}"
+            "SELECT {key} AS _host_key, {LOAD_ID} AS load_id, hash(hash({columns})) AS row_hash, \
+             true{new_are_null} AS new_are_null FROM {table}"
         )
     };
-    let (stage, now) = (&last.stage, literal(done.load_id));
+    let (staged, now) = (&last.staged, literal(cleaned.load_id));
     warehouse.execute(&format!(
-        "UPDATE {stage} SET {LOAD_ID} = dated._host_load_id FROM ( \
+        "UPDATE {staged} SET {LOAD_ID} = dated._host_load_id FROM ( \
            SELECT _host_key, CASE WHEN is_same THEN load_id_before ELSE {now} END AS _host_load_id FROM ( \
              SELECT _host_key, after.load_id, before.load_id AS load_id_before, \
-               coalesce(before.print = after.print, false) AND after.is_old AS is_same \
+               coalesce(before.row_hash = after.row_hash, false) AND after.new_are_null AS is_same \
              FROM ({}) AS after LEFT JOIN ({}) AS before USING (_host_key)) \
            WHERE CASE WHEN is_same THEN load_id_before > load_id ELSE load_id <> {now} END \
          ) AS dated WHERE {key} = dated._host_key",
-        rows(stage, &is_new),
-        rows(&last.place, ""),
+        rows(staged, &new_are_null),
+        rows(&last.table, ""),
     ))
 }
 
-/// Drops what was made aside for a segment alone.
-fn sweep(warehouse: &Warehouse, place: &Table) -> Result<()> {
-    flow::ASIDE
+fn drop_scratch_tables(warehouse: &Warehouse, table: &Table) -> Result<()> {
+    SCRATCH_SUFFIXES
         .iter()
-        .try_for_each(|aside| warehouse.execute(&format!("DROP TABLE IF EXISTS {}", place.suffixed(aside))))
+        .try_for_each(|suffix| warehouse.execute(&format!("DROP TABLE IF EXISTS {}", table.suffixed(suffix))))
 }
 
-fn names(rules: &[String]) -> String {
-    // No rule has no name.
+/// Names of rules as SQL lists them. An empty list is one empty text, which is no rule's name.
+fn rule_list(rules: &[String]) -> String {
     let names = rules.iter().map(|rule| literal(rule)).collect::<Vec<_>>().join(", ");
     if names.is_empty() { "''".to_owned() } else { names }
 }
 
-fn forget(warehouse: &Warehouse, stream: &str, which: &str) -> Result<()> {
-    OF_RULES.iter().try_for_each(|table| {
-        warehouse.execute(&format!("DELETE FROM _host.{table} WHERE stream = {stream} AND {which}"))
-    })
+/// Checks that every survivor of a merge is in the clean table: a later rule may have rejected it.
+fn check_survivors(warehouse: &Warehouse, cleaned: &CleanedStream<'_>, key: &str) -> Result<()> {
+    let clean_keys = format!("SELECT {key} FROM {}", cleaned.clean);
+    let Some((rule, key)) = journal::missing_survivor(warehouse, cleaned.stream, &clean_keys)? else { return Ok(()) };
+    let error = Error::plugin(format!("rule `{rule}` merges records into `{key}`, which is not in the clean table"));
+    Err(error.hint("put rules that reject records before the rule that merges them"))
 }
 
-/// A record may merge only into one that is still there at the end, whichever rule took it away.
-fn survivors_stay(warehouse: &Warehouse, done: &Done<'_>, key: &str) -> Result<()> {
-    let sql = format!(
-        "SELECT rule, survivor_key FROM _host.merges WHERE stream = ? \
-         AND survivor_key NOT IN (SELECT {key} FROM {}) LIMIT 1",
-        done.clean
-    );
-    let Some(gone) = warehouse.query(&sql, &[&done.stream.name()])?.into_iter().next() else { return Ok(()) };
-    let text = |name: &str| gone.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
-    let (rule, key) = (text("rule"), text("survivor_key"));
-    let error = Error::plugin(format!("rule `{rule}` merges records into `{key}`, which does not stay"));
-    Err(error.hint("a rule that refuses records belongs before the one that merges them"))
-}
-
-/// Rules that refuse too much are rather wrong than right.
-fn check_rejected(warehouse: &Warehouse, done: &Done<'_>) -> Result<()> {
-    let refused = "SELECT rule, count(*) AS rows, sum(count(*)) OVER ()::BIGINT AS rejected FROM _host.rejects \
-                   WHERE stream = ? GROUP BY rule ORDER BY rows DESC, rule LIMIT 1";
-    let Some(worst) = warehouse.query(refused, &[&done.stream.name()])?.into_iter().next() else { return Ok(()) };
-    let rejected = worst.get("rejected").and_then(serde_json::Value::as_u64).unwrap_or_default();
-    let rows = warehouse.value(&format!("SELECT count(*) FROM {}", done.raw), &[])?;
-    let rows: u64 = rows.and_then(|rows| rows.parse().ok()).unwrap_or_default();
-    #[expect(clippy::cast_precision_loss, reason = "a share, to compare with one")]
+/// Fails if rules reject more rows than the pipeline allows: the rules are probably wrong then.
+fn check_rejected(warehouse: &Warehouse, cleaned: &CleanedStream<'_>) -> Result<()> {
+    let Some(RejectCount { rule, rejected }) = journal::count_rejects(warehouse, cleaned.stream)? else {
+        return Ok(());
+    };
+    let rows = warehouse.count(&format!("SELECT count(*) FROM {}", cleaned.raw), ())?;
+    #[expect(clippy::cast_precision_loss, reason = "a share that is compared with a setting")]
     let share = rejected as f64 / rows.max(1) as f64;
-    if share <= done.max_rejected {
+    if share <= cleaned.max_rejected {
         return Ok(());
     }
-    let (worst, most) = (worst.get("rule").and_then(|rule| rule.as_str()).unwrap_or_default(), done.max_rejected);
+    let most = cleaned.max_rejected;
     let error = Error::data(format!(
-        "rules reject {rejected} of {rows} rows, most of them `{worst}`: more than `max_rejected` = {most}"
+        "rules reject {rejected} of {rows} rows, more than `max_rejected` = {most} allows; most of them by `{rule}`"
     ));
-    Err(error
-        .hint(format!("look at the rule `{worst}`, or set `max_rejected` in `[pipeline]` to a share above {share:.3}")))
+    Err(error.hint(format!("check the rule `{rule}`, or set `max_rejected` in `[pipeline]` to more than {share:.3}")))
 }
 
-fn note(warehouse: &Warehouse, done: &Done<'_>, counts: &[RuleCounts]) -> Result<()> {
-    for (position, rule) in counts.iter().enumerate() {
-        let numbers =
-            [position as u64, rule.checked, rule.changed, rule.rejected, rule.merged, rule.notes, rule.failed];
-        let [position, checked, changed, rejected, merged, notes, failed] = numbers.map(|number| number.to_string());
-        let sql = "INSERT INTO _host.rule_runs VALUES \
-                   (?, ?, ?::BIGINT, ?, ?::BIGINT, ?::BIGINT, ?::BIGINT, ?::BIGINT, ?::BIGINT, ?::BIGINT)";
-        let stream = done.stream.name();
-        let parameters =
-            [done.load_id, &stream, &position, &rule.rule, &checked, &changed, &rejected, &merged, &notes, &failed];
-        warehouse.change(sql, &parameters)?;
-    }
-    Ok(())
+fn record_rule_runs(warehouse: &Warehouse, cleaned: &CleanedStream<'_>, counts: &[RuleCounts]) -> Result<()> {
+    let records = counts.iter().map(|counts| RuleRunRecord {
+        rule: &counts.rule,
+        checked: counts.checked,
+        changed: counts.changed,
+        rejected: counts.rejected,
+        merged: counts.merged,
+        notes: counts.notes,
+        failed: counts.failed,
+    });
+    let records: Vec<_> = records.collect();
+    journal::record_rule_runs(warehouse, cleaned.load_id, &cleaned.stream.name(), &records)
 }
 
-/// What the next cleaning compares with; tables between rules that are no more go.
-fn remember(warehouse: &Warehouse, done: &Done<'_>, outputs: &[Output]) -> Result<()> {
-    let name = done.stream.name();
-    let kept = warehouse.kept_tables(&done.stream.source, &done.stream.stream)?;
-    let is_left = |table: &&Table| !outputs.iter().any(|output| output.place == **table);
-    kept.iter().filter(is_left).try_for_each(|table| warehouse.drop_table_or_view(table))?;
-    warehouse.change("DELETE FROM _host.segments WHERE stream = ?", &[&name])?;
-    for (at, Output { known, .. }) in outputs.iter().enumerate() {
-        let sql = "INSERT INTO _host.segments VALUES (?, ?::BIGINT, ?, ?)";
-        warehouse.change(sql, &[&name, &at.to_string(), &known.fingerprint, &known.digest])?;
-    }
-    warehouse.change("DELETE FROM _host.cleans WHERE stream = ?", &[&name])?;
-    warehouse.change("INSERT INTO _host.cleans VALUES (?, ?, ?)", &[&name, done.fingerprint, done.version]).map(drop)
+/// Records what the next cleaning compares with, and drops the kept tables of segments that no longer exist.
+fn record_cleaning(warehouse: &Warehouse, cleaned: &CleanedStream<'_>, outputs: &[SegmentOutput]) -> Result<()> {
+    let kept = cleaned.stream.kept_tables(warehouse)?;
+    let is_obsolete = |table: &&Table| !outputs.iter().any(|output| output.table == **table);
+    kept.iter().filter(is_obsolete).try_for_each(|table| warehouse.drop_table_or_view(table))?;
+    let segments: Vec<_> = outputs.iter().map(|output| output.record.clone()).collect();
+    cleanings::record(warehouse, &cleaned.stream.name(), cleaned.cleaning, &segments)
 }

@@ -1,4 +1,4 @@
-//! A run of neighbouring row rules: batch by batch from a query into a stage table, each rule on a thread of its own.
+//! Runs consecutive rules of row scope: batch by batch from a query into a staged table, each rule on its own thread.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,28 +6,28 @@ use std::sync::Arc;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow_schema::DataType;
+use host_core::error::{Error, Result};
+use host_core::schema::{Field, Schema};
+use host_ledger::StreamTable;
+use host_plugin::{Note, Patch};
+use host_warehouse::{Table, Warehouse, key_text, quote};
 
-use super::chain::{Chain, Link, Segment, set};
-use super::journal::{Change, Journal, KEY, as_text, key_column};
+use super::chain::{Chain, OpenRule, Segment, set_field};
+use super::journal::{FieldChange, Journal, KEY, as_text, key_column};
 use super::pipe::pipe;
-use crate::error::{Error, Result};
-use crate::plugin::{Note, Patch};
-use crate::schema::{Field, Schema};
-use crate::warehouse::{Table, Warehouse, key_text, quote};
 
-/// Rows between two words of progress.
-const TELL_EVERY: u64 = 20_000;
+/// Rows between two reports of progress.
+const PROGRESS_ROWS: u64 = 20_000;
 
-/// The place of a row in the table that it is read from.
-const ROW: &str = "_host_row";
+/// The column with the row id of a row in the table that it is read from.
+const ROW_ID: &str = "_host_row";
 
-/// Rows that go through the rules at once: a vector of DuckDB's holds 2,048.
+/// The least rows of a batch for the rules, but for the last: a vector of DuckDB has only 2,048.
 const BATCH_ROWS: usize = 8192;
 
-/// Runs the segment's rules over the rows of `from` that meet the condition; `target` becomes `from` with what the rules
-/// set, without the rows that they refuse. Only the columns that rules read and set leave the warehouse. Gives back how
-/// many rows went in.
-#[expect(clippy::too_many_arguments, reason = "the room's one entry")]
+/// Runs a segment's rules over the rows of `from` that meet the condition. Creates `target` as `from` with the columns that
+/// the rules set and without the rows that they reject. Only columns that rules read or set leave the warehouse.
+#[expect(clippy::too_many_arguments, reason = "the one entry of this file")]
 pub(super) fn run(
     warehouse: &Warehouse,
     chain: &mut Chain,
@@ -36,178 +36,185 @@ pub(super) fn run(
     target: &Table,
     schema: &Schema,
     journal: &Journal<'_>,
-    tell: impl Fn(u64),
-) -> Result<u64> {
-    let links = &mut chain.rules[segment.rules.clone()];
-    let there = warehouse.columns(from)?.unwrap_or_default();
+    report: impl Fn(u64),
+) -> Result<()> {
+    let rules = &mut chain.rules[segment.rules.clone()];
+    let existing = warehouse.columns(from)?.unwrap_or_default();
     let mut sets: Vec<Field> = Vec::new();
-    links.iter().flat_map(|link| &link.run.plan.sets).for_each(|field| set(&mut sets, field));
+    rules.iter().flat_map(|rule| &rule.run.plan.sets).for_each(|field| set_field(&mut sets, field));
     let names =
-        links.iter().flat_map(|link| link.run.plan.reads.iter().chain(link.run.plan.sets.iter().map(|f| &f.name)));
-    let names: BTreeSet<_> = names.filter(|name| there.iter().any(|field| field.name == **name)).cloned().collect();
-    let mut stage = Stage::begin(warehouse, &sets)?;
+        rules.iter().flat_map(|rule| rule.run.plan.reads.iter().chain(rule.run.plan.sets.iter().map(|f| &f.name)));
+    let names: BTreeSet<_> = names.filter(|name| existing.iter().any(|field| field.name == **name)).cloned().collect();
+    let mut staged = StagedRows::create(warehouse, &sets)?;
     let columns: String = names.iter().map(|name| format!(", {}", quote(name))).collect();
     let sql =
-        format!("SELECT rowid AS {ROW}{columns}, {} AS {KEY} FROM {from}{condition}", key_text(&schema.primary_key));
-    let (reading, handle) = (warehouse.another()?, tokio::runtime::Handle::current());
-    let rules: Vec<_> = links.iter().map(|link| link.counts.rule.clone()).collect();
-    let workers = links.iter_mut().map(|link| {
+        format!("SELECT rowid AS {ROW_ID}{columns}, {} AS {KEY} FROM {from}{condition}", key_text(&schema.primary_key));
+    let (reading, handle) = (warehouse.connect()?, tokio::runtime::Handle::current());
+    let rule_names: Vec<_> = rules.iter().map(|rule| rule.counts.rule.clone()).collect();
+    let workers = rules.iter_mut().map(|rule| {
         let handle = handle.clone();
-        move |passing| handle.block_on(through(link, passing))
+        // A worker's thread has no current span.
+        let span = tracing::info_span!("rule", rule = rule.counts.rule);
+        move |batch| span.in_scope(|| handle.block_on(apply_rule(rule, batch)))
     });
-    let (mut rows, mut told) = (0, 0);
-    let read = move |give: &mut dyn FnMut(Passing) -> Result<()>| {
-        let mut waiting: Vec<RecordBatch> = Vec::new();
-        reading.scan(&sql, &[], |batch| {
-            waiting.push(batch.clone());
-            let is_full = waiting.iter().map(RecordBatch::num_rows).sum::<usize>() >= BATCH_ROWS;
-            if is_full { give(Passing::begin(&mut waiting)?) } else { Ok(()) }
+    let (mut rows, mut reported) = (0, 0);
+    let read = move |send: &mut dyn FnMut(RuleBatch) -> Result<()>| {
+        let mut pending: Vec<RecordBatch> = Vec::new();
+        reading.scan(&sql, (), |batch| {
+            pending.push(batch.clone());
+            let is_full = pending.iter().map(RecordBatch::num_rows).sum::<usize>() >= BATCH_ROWS;
+            if is_full { send(RuleBatch::join(&mut pending)?) } else { Ok(()) }
         })?;
-        if waiting.is_empty() { Ok(()) } else { give(Passing::begin(&mut waiting)?) }
+        if pending.is_empty() { Ok(()) } else { send(RuleBatch::join(&mut pending)?) }
     };
-    let keep = |passing: Passing| {
-        rows += passing.rows;
-        if rows - told >= TELL_EVERY {
-            told = rows;
-            tell(rows);
+    let write = |batch: RuleBatch| {
+        rows += batch.rows_read;
+        if rows - reported >= PROGRESS_ROWS {
+            reported = rows;
+            report(rows);
         }
-        for (rule, said) in rules.iter().zip(&passing.said) {
-            let key_of = |row: usize| said.keys.is_valid(row).then(|| said.keys.value(row));
-            journal.remarks("rejects", rule, key_of, &said.rejects)?;
-            journal.remarks("notes", rule, key_of, &said.notes)?;
-            journal.changes(rule, &said.changes)?;
+        for (rule, entries) in rule_names.iter().zip(&batch.entries) {
+            let key_of = |row: usize| entries.keys.is_valid(row).then(|| entries.keys.value(row));
+            journal.add_remarks(StreamTable::Rejects, rule, key_of, &entries.rejects)?;
+            journal.add_remarks(StreamTable::Notes, rule, key_of, &entries.notes)?;
+            journal.add_changes(rule, &entries.changes)?;
         }
-        stage.add(&passing.batch)
+        staged.add(&batch.rows)
     };
-    tokio::task::block_in_place(|| pipe(workers, read, keep))?;
-    stage.finish(from, target, &there)?;
-    Ok(rows)
+    tokio::task::block_in_place(|| pipe(workers, read, write))?;
+    staged.finish(from, target, &existing)
 }
 
-/// Rows on their way through the rules.
-struct Passing {
-    batch: RecordBatch,
-    /// Rows that went in.
-    rows: u64,
-    /// What each rule so far said of them.
-    said: Vec<Said>,
+/// A batch on its way through the rules.
+struct RuleBatch {
+    /// The rows as the last rule left them.
+    rows: RecordBatch,
+    /// How many rows the first rule read.
+    rows_read: u64,
+    /// The journal entries of each rule so far.
+    entries: Vec<BatchEntries>,
 }
 
-/// What one rule said of a batch, for the journal.
-struct Said {
-    /// The key texts of the rows that the rule saw.
+/// The journal entries of one rule on one batch.
+struct BatchEntries {
+    /// The key texts of the rows that the rule read.
     keys: StringArray,
     rejects: Vec<Note>,
     notes: Vec<Note>,
-    changes: Vec<Change>,
+    changes: Vec<FieldChange>,
 }
 
-impl Passing {
-    /// All that waits.
-    fn begin(waiting: &mut Vec<RecordBatch>) -> Result<Self> {
-        let batch = arrow_select::concat::concat_batches(&waiting[0].schema(), waiting.iter());
-        waiting.clear();
-        let batch = batch.map_err(|cause| Error::internal(cause.to_string()))?;
-        Ok(Self { rows: batch.num_rows() as u64, batch, said: Vec::new() })
+impl RuleBatch {
+    /// Joins pending batches, of which there is at least one.
+    fn join(pending: &mut Vec<RecordBatch>) -> Result<Self> {
+        let rows = arrow_select::concat::concat_batches(&pending[0].schema(), pending.iter());
+        pending.clear();
+        let rows = rows.map_err(Error::internal)?;
+        Ok(Self { rows_read: rows.num_rows() as u64, rows, entries: Vec::new() })
     }
 }
 
-/// What rules set, row by row, until the target is made of it.
-struct Stage<'a> {
+/// The columns that rules set, by row id, until the target is created from them.
+struct StagedRows<'a> {
     warehouse: &'a Warehouse,
     sets: &'a [Field],
-    waiting: Vec<RecordBatch>,
+    pending: Vec<RecordBatch>,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> StagedRows<'a> {
     const TABLE: &'static str = "staged_rows";
 
-    fn begin(warehouse: &'a Warehouse, sets: &'a [Field]) -> Result<Self> {
+    fn create(warehouse: &'a Warehouse, sets: &'a [Field]) -> Result<Self> {
         let columns: String =
             sets.iter().map(|field| format!(", {} {}", quote(&field.name), field.data_type.sql())).collect();
-        warehouse.execute(&format!("CREATE OR REPLACE TEMP TABLE {} ({ROW} BIGINT{columns})", Self::TABLE))?;
-        Ok(Self { warehouse, sets, waiting: Vec::new() })
+        warehouse.execute(&format!("CREATE OR REPLACE TEMP TABLE {} ({ROW_ID} BIGINT{columns})", Self::TABLE))?;
+        Ok(Self { warehouse, sets, pending: Vec::new() })
     }
 
     fn add(&mut self, cleaned: &RecordBatch) -> Result<()> {
         let names: Vec<_> =
-            std::iter::once(ROW.to_owned()).chain(self.sets.iter().map(|field| field.name.clone())).collect();
-        self.waiting.push(project(cleaned, &names)?);
-        if self.waiting.len() < 8 { Ok(()) } else { self.write() }
+            std::iter::once(ROW_ID.to_owned()).chain(self.sets.iter().map(|field| field.name.clone())).collect();
+        self.pending.push(project(cleaned, &names)?);
+        if self.pending.len() < 8 { Ok(()) } else { self.write() }
     }
 
     fn write(&mut self) -> Result<()> {
-        let batches = std::mem::take(&mut self.waiting).into_iter().map(Ok);
-        self.warehouse.append_all(&Table::new("temp", Self::TABLE), batches)
+        let batches = std::mem::take(&mut self.pending).into_iter().map(Ok);
+        self.warehouse.append_all(&Table::temporary(Self::TABLE), batches)
     }
 
-    /// Makes the target: what no rule sets is copied within the warehouse.
-    fn finish(mut self, from: &Table, target: &Table, there: &[Field]) -> Result<()> {
+    /// Creates the target. Columns that no rule sets are copied within the warehouse.
+    fn finish(mut self, from: &Table, target: &Table, existing: &[Field]) -> Result<()> {
         self.write()?;
         let is_set = |name: &str| self.sets.iter().any(|field| field.name == name);
-        let old = there.iter().map(|field| {
+        let old = existing.iter().map(|field| {
             let side = if is_set(&field.name) { "staged" } else { "old" };
             format!("{side}.{}", quote(&field.name))
         });
-        let is_new = |field: &&Field| !there.iter().any(|known| known.name == field.name);
+        let is_new = |field: &&Field| !existing.iter().any(|other| other.name == field.name);
         let new = self.sets.iter().filter(is_new).map(|field| format!("staged.{}", quote(&field.name)));
         let columns = old.chain(new).collect::<Vec<_>>().join(", ");
         self.warehouse.execute(&format!(
             "CREATE OR REPLACE TABLE {target} AS SELECT {columns} FROM {from} AS old \
-             JOIN temp.{} AS staged ON old.rowid = staged.{ROW}; DROP TABLE temp.{}",
+             JOIN temp.{} AS staged ON old.rowid = staged.{ROW_ID}; DROP TABLE temp.{}",
             Self::TABLE,
             Self::TABLE
         ))
     }
 }
 
-/// What a rule makes of a batch.
-async fn through(link: &mut Link, passing: Passing) -> Result<Passing> {
-    let Passing { mut batch, rows, mut said } = passing;
-    let reads = project(&batch, &link.run.plan.reads)?;
-    let Patch { set, rejects, notes } = link.run.apply(&reads).await?;
-    let keys = key_column(&batch)?;
+/// Applies a rule to a batch.
+async fn apply_rule(rule: &mut OpenRule, batch: RuleBatch) -> Result<RuleBatch> {
+    let RuleBatch { mut rows, rows_read, mut entries } = batch;
+    let reads = project(&rows, &rule.run.plan.reads)?;
+    let Patch { set, rejects, notes } = rule.run.apply(&reads).await?;
+    let keys = key_column(&rows)?;
     let mut changes = Vec::new();
     for (name, array) in set {
-        changes.extend(differences(&keys, &name, batch.column_by_name(&name), &array)?);
-        batch = with_column(&batch, &name, array)?;
+        changes.extend(differences(&keys, &name, rows.column_by_name(&name), &array)?);
+        rows = with_column(&rows, &name, array)?;
     }
-    link.counts.checked += batch.num_rows() as u64;
-    link.counts.rejected += rejects.len() as u64;
-    link.counts.notes += notes.len() as u64;
-    link.counts.failed += failed(&rejects, &notes);
-    link.counts.changed += changes.len() as u64;
+    rule.counts.checked += rows.num_rows() as u64;
+    rule.counts.rejected += rejects.len() as u64;
+    rule.counts.notes += notes.len() as u64;
+    rule.counts.failed += count_rows(&rejects, &notes);
+    rule.counts.changed += changes.len() as u64;
     if !rejects.is_empty() {
-        let mut keep = vec![true; batch.num_rows()];
+        let mut keep = vec![true; rows.num_rows()];
         rejects.iter().for_each(|note| keep[note.row] = false);
-        let kept = arrow_select::filter::filter_record_batch(&batch, &BooleanArray::from(keep));
-        batch = kept.map_err(|cause| Error::internal(cause.to_string()))?;
+        let kept = arrow_select::filter::filter_record_batch(&rows, &BooleanArray::from(keep));
+        rows = kept.map_err(Error::internal)?;
     }
-    said.push(Said { keys, rejects, notes, changes });
-    Ok(Passing { batch, rows, said })
+    entries.push(BatchEntries { keys, rejects, notes, changes });
+    Ok(RuleBatch { rows, rows_read, entries })
 }
 
 /// The columns of these names, in this order.
-pub(super) fn project(batch: &RecordBatch, names: &[String]) -> Result<RecordBatch> {
-    let index = |name: &String| batch.schema().index_of(name).map_err(|cause| Error::internal(cause.to_string()));
+fn project(batch: &RecordBatch, names: &[String]) -> Result<RecordBatch> {
+    let index = |name: &String| batch.schema().index_of(name).map_err(Error::internal);
     let indices = names.iter().map(index).collect::<Result<Vec<_>>>()?;
-    batch.project(&indices).map_err(|cause| Error::internal(cause.to_string()))
+    batch.project(&indices).map_err(Error::internal)
 }
 
-/// How many rows these speak of.
-pub(super) fn failed(rejects: &[Note], notes: &[Note]) -> u64 {
+/// How many rows have a reject or a note.
+pub(super) fn count_rows(rejects: &[Note], notes: &[Note]) -> u64 {
     rejects.iter().chain(notes).map(|note| note.row).collect::<BTreeSet<_>>().len() as u64
 }
 
-/// What a rule changed in one column, value by value.
-fn differences(keys: &StringArray, column: &str, before: Option<&ArrayRef>, after: &ArrayRef) -> Result<Vec<Change>> {
+/// The values of one column that a rule changed.
+fn differences(
+    keys: &StringArray,
+    column: &str,
+    before: Option<&ArrayRef>,
+    after: &ArrayRef,
+) -> Result<Vec<FieldChange>> {
     let mut changes = Vec::new();
     let mut differ = |row: usize, before: Option<String>, after: Option<String>| {
-        changes.push(Change { key: keys.value(row).to_owned(), column: column.to_owned(), before, after });
+        changes.push(FieldChange { key: keys.value(row).to_owned(), column: column.to_owned(), before, after });
     };
     let is_text = |array: &ArrayRef| *array.data_type() == DataType::Utf8;
     match before {
-        // The common case, without a copy of what stayed as it was.
+        // The common case, without a copy of unchanged values.
         Some(before) if is_text(before) && is_text(after) => {
             let pairs = before.as_string::<i32>().iter().zip(after.as_string::<i32>().iter());
             for (row, (before, after)) in pairs.enumerate().filter(|(_, (before, after))| before != after) {
@@ -244,5 +251,5 @@ fn with_column(batch: &RecordBatch, name: &str, array: ArrayRef) -> Result<Recor
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(Arc::new(arrow_schema::Schema::new(fields)), columns, &options)
-        .map_err(|cause| Error::internal(cause.to_string()))
+        .map_err(Error::internal)
 }

@@ -1,23 +1,23 @@
-//! What a rule does to the first raw rows of a stream: before and after of each field that it changes, and its remarks.
-//! Reads the warehouse, never writes it.
+//! Runs a rule on the first raw rows of a stream and shows what it changes, rejects, merges and notes. Reads the warehouse
+//! and never writes it.
 
 use std::sync::Arc;
 
 use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow_cast::display::ArrayFormatter;
-use arrow_schema::ArrowError;
+use host_core::error::{Error, Result};
+use host_core::schema::{Field, Schema};
+use host_ledger::streams::{self, LoadedStream, merges_of};
+use host_plugin::{Note, Patch, RuleInput, RuleRun, RuleScope, Verdicts};
+use host_warehouse::{Table, Warehouse, display_options, displayable, quote, quote_all};
 
-use super::merges_schema;
-use crate::error::{Error, Result};
+use super::chain::merges_schema;
 use crate::pipeline::InputName;
-use crate::plugin::{Input, Note, Patch, RuleRun, Scope, Verdicts};
 use crate::prepare::PreparedRule;
-use crate::schema::{Field, Schema};
-use crate::warehouse::{LoadedStream, Table, Warehouse, display_options, displayable, literal, quote, quote_all};
 
-/// Rows of a further input that a rule is shown at most.
+/// The most rows of a further input that the rule reads.
 const INPUT_ROWS: usize = 100_000;
-/// Pages of verdicts that are read at most.
+/// The most pages of verdicts that are read.
 const PAGES: usize = 10_000;
 
 /// What a rule did to the sample.
@@ -27,32 +27,32 @@ pub struct Sampled {
     pub rule: String,
     /// `source.stream`.
     pub stream: String,
-    /// Rows that it was shown.
+    /// Rows that it read.
     pub rows: usize,
     /// The fields that it changed.
-    pub changes: Vec<Change>,
-    /// The rows that it refused, merged or remarked on.
-    pub remarks: Vec<Remark>,
-    /// What its plugin warned of.
+    pub changes: Vec<SampleChange>,
+    /// The rows that it rejected, merged or left a note on.
+    pub remarks: Vec<SampleRemark>,
+    /// Warnings of its plugin.
     pub warnings: Vec<String>,
 }
 
 /// One field that the rule changed.
 #[derive(Debug, serde::Serialize)]
-pub struct Change {
+pub struct SampleChange {
     /// The row's key.
     pub key: String,
     /// The column.
     pub column: String,
-    /// Its value before; `…` where nobody should read it.
+    /// Its value before; `…` if the column is masked.
     pub before: Option<String>,
     /// Its value after.
     pub after: Option<String>,
 }
 
-/// A row that it refused, merged or remarked on.
+/// A row that the rule rejected, merged or left a note on.
 #[derive(Debug, serde::Serialize)]
-pub struct Remark {
+pub struct SampleRemark {
     /// The row's key.
     pub key: String,
     /// `rejected`, `merged` or `note`.
@@ -61,7 +61,10 @@ pub struct Remark {
     pub message: String,
 }
 
-/// Shows the rule at this place the first rows of a stream, after the rules of row scope that come before it.
+/// Runs the rule at the position `at` on the first raw rows of a stream, after the rules of row scope that come before it.
+///
+/// # Errors
+/// A rule that does not open or fails, an input that is not loaded, and as [`Warehouse::scan`].
 pub async fn sample(
     warehouse: &Warehouse,
     (rules, at): (&[PreparedRule], usize),
@@ -69,19 +72,19 @@ pub async fn sample(
     rows: u32,
 ) -> Result<Sampled> {
     let name = stream.name();
-    let mut sample = Rows::first(warehouse, stream, rows)?;
+    let mut sample = SampleRows::first(warehouse, stream, rows)?;
     for rule in rules[..at].iter().filter(|rule| rule.streams.contains(&name)) {
-        let on = |error: Error| error.on(format!("{}: rule `{}` on `{name}`", rule.place, rule.name));
+        let on = |error: Error| error.on(format!("rule `{}` on `{name}`", rule.name)).at(&rule.place);
         let mut run = open(warehouse, rule, &name, &sample.schema).await.map_err(on)?;
-        // What a rule of table scope would see of so few rows would mislead; its columns are there all the same.
+        // A rule of table scope would decide wrongly on so few rows. Only its columns are added.
         let patch = match run.plan.scope {
-            Scope::Row => run.apply(&sample.read(&run.plan.reads)?).await.map_err(on)?,
-            Scope::Table => Patch { set: Vec::new(), rejects: Vec::new(), notes: Vec::new() },
+            RuleScope::Row => run.apply(&sample.read(&run.plan.reads)?).await.map_err(on)?,
+            RuleScope::Table => Patch { set: Vec::new(), rejects: Vec::new(), notes: Vec::new() },
         };
-        sample.take(&run.plan.sets, patch)?;
+        sample.apply(&run.plan.sets, patch)?;
     }
     let rule = &rules[at];
-    let on = |error: Error| error.on(format!("{}: rule `{}` on `{name}`", rule.place, rule.name));
+    let on = |error: Error| error.on(format!("rule `{}` on `{name}`", rule.name)).at(&rule.place);
     let mut run = open(warehouse, rule, &name, &sample.schema).await.map_err(on)?;
     let mut sampled = Sampled {
         rule: rule.name.clone(),
@@ -92,13 +95,13 @@ pub async fn sample(
         warnings: Vec::new(),
     };
     let keys = sample.keys()?;
-    show_inputs(warehouse, rule, &mut run).await.map_err(on)?;
+    read_inputs(warehouse, rule, &mut run).await.map_err(on)?;
     let patch = run.apply(&sample.read(&run.plan.reads)?).await.map_err(on)?;
-    sampled.patch(&sample, &keys, &keys, &patch, &run)?;
-    if run.plan.scope == Scope::Table {
+    sampled.add_patch(&sample, &keys, &keys, &patch, &run)?;
+    if run.plan.scope == RuleScope::Table {
         for _ in 0..PAGES {
             let Some(verdicts) = run.finish().await.map_err(on)? else { break };
-            sampled.verdicts(&sample, &keys, &verdicts, &run)?;
+            sampled.add_verdicts(&sample, &keys, &verdicts, &run)?;
         }
     }
     sampled.warnings.extend_from_slice(run.warnings());
@@ -106,46 +109,47 @@ pub async fn sample(
 }
 
 async fn open(warehouse: &Warehouse, rule: &PreparedRule, stream: &str, schema: &Schema) -> Result<RuleRun> {
-    let mut inputs = vec![Input { name: stream.to_owned(), schema: schema.clone() }];
+    let mut inputs = vec![RuleInput { name: stream.to_owned(), schema: schema.clone() }];
     for (name, input) in &rule.inputs {
-        inputs.push(Input { name: name.clone(), schema: input_schema(warehouse, name, input)? });
+        inputs.push(RuleInput { name: name.clone(), schema: input_schema(warehouse, name, input)? });
     }
     rule.plugin.open(&inputs).await
 }
 
-/// The columns of what a rule reads beside its stream.
+/// The schema of a further input of a rule.
 fn input_schema(warehouse: &Warehouse, name: &str, input: &InputName) -> Result<Schema> {
     if input.is_merges {
         return Ok(merges_schema());
     }
-    let stream =
-        loaded(warehouse, &input.stream.to_string()).map_err(|error| error.on(format!("its input `{name}`")))?;
+    let stream = loaded(warehouse, &input.stream.to_string()).map_err(|error| error.on(format!("input `{name}`")))?;
     let fields = warehouse.columns(&Table::clean(&stream.source, &stream.stream))?;
-    let fields = fields.ok_or_else(|| Error::config(format!("its input `{name}` was not cleaned yet")))?;
+    let fields = fields.ok_or_else(|| Error::config(format!("input `{name}` was never cleaned")))?;
     Ok(Schema { fields, primary_key: stream.primary_key, cursor: None })
 }
 
-/// The stream of this name, if a run has loaded it.
+/// The loaded stream of this name, `source.stream`.
+///
+/// # Errors
+/// A stream that no run has loaded, and as [`Warehouse::query_as`].
 pub fn loaded(warehouse: &Warehouse, name: &str) -> Result<LoadedStream> {
-    let found = warehouse.loaded_streams()?.into_iter().find(|stream| stream.name() == name);
-    found.ok_or_else(|| Error::config(format!("no stream `{name}` is loaded")).hint("`host run PIPELINE` loads it"))
+    let found = streams::loaded(warehouse)?.into_iter().find(|stream| stream.name() == name);
+    found
+        .ok_or_else(|| Error::config(format!("stream `{name}` is not loaded")).hint("load it with `host run PIPELINE`"))
 }
 
-async fn show_inputs(warehouse: &Warehouse, rule: &PreparedRule, run: &mut RuleRun) -> Result<()> {
-    for (name, columns) in run.plan.reads_beside.clone() {
+/// Sends the rows of all further inputs to the rule.
+async fn read_inputs(warehouse: &Warehouse, rule: &PreparedRule, run: &mut RuleRun) -> Result<()> {
+    for (name, columns) in run.plan.input_columns.clone() {
         let input = rule.inputs.get(&name).ok_or_else(|| Error::internal(format!("no input `{name}`")))?;
         let table = if input.is_merges {
-            format!(
-                "(SELECT key, survivor_key FROM _host.merges WHERE stream = {})",
-                literal(&input.stream.to_string())
-            )
+            merges_of(&input.stream.source, &input.stream.stream)
         } else {
             Table::clean(&input.stream.source, &input.stream.stream).to_string()
         };
         let columns = quote_all(columns.iter().map(String::as_str), "");
         let sql = format!("SELECT {columns} FROM {table} ORDER BY ALL LIMIT {INPUT_ROWS}");
         let mut batches = Vec::new();
-        warehouse.scan(&sql, &[], |batch| {
+        warehouse.scan(&sql, (), |batch| {
             batches.push(batch.clone());
             Ok(())
         })?;
@@ -156,29 +160,29 @@ async fn show_inputs(warehouse: &Warehouse, rule: &PreparedRule, run: &mut RuleR
     Ok(())
 }
 
-/// The rows of a sample, column by column, as rules leave them.
-struct Rows {
+/// The rows of a sample, by column, as the rules so far left them.
+struct SampleRows {
     schema: Schema,
     columns: Vec<ArrayRef>,
     rows: usize,
 }
 
-impl Rows {
+impl SampleRows {
     /// The first raw rows by their primary key.
     fn first(warehouse: &Warehouse, stream: &LoadedStream, rows: u32) -> Result<Self> {
         let table = Table::raw(&stream.source, &stream.stream);
-        let fields = warehouse.columns(&table)?.ok_or_else(|| Error::internal(format!("{table} is gone")))?;
+        let fields = warehouse.columns(&table)?.ok_or_else(|| Error::internal(format!("{table} does not exist")))?;
         let columns = quote_all(fields.iter().map(|field| field.name.as_str()), "");
         let order: Vec<_> = stream.primary_key.iter().map(|key| quote(key)).collect();
         let sql = format!("SELECT {columns} FROM {table} ORDER BY {} LIMIT {rows}", order.join(", "));
         let mut batches = Vec::new();
-        warehouse.scan(&sql, &[], |batch| {
+        warehouse.scan(&sql, (), |batch| {
             batches.push(batch.clone());
             Ok(())
         })?;
         let schema = Schema { fields, primary_key: stream.primary_key.clone(), cursor: None };
         let arrow = batches.first().map_or_else(|| Arc::new(schema.arrow()), RecordBatch::schema);
-        let batch = arrow_select::concat::concat_batches(&arrow, batches.iter()).map_err(internal)?;
+        let batch = arrow_select::concat::concat_batches(&arrow, batches.iter()).map_err(Error::internal)?;
         Ok(Self { columns: batch.columns().to_vec(), rows: batch.num_rows(), schema })
     }
 
@@ -197,15 +201,15 @@ impl Rows {
         let (fields, arrays): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         RecordBatch::try_new_with_options(Arc::new(arrow_schema::Schema::new(fields)), arrays, &options)
-            .map_err(internal)
+            .map_err(Error::internal)
     }
 
-    /// The rows as a rule leaves them.
-    fn take(&mut self, sets: &[Field], patch: Patch) -> Result<()> {
+    /// Applies a rule's patch: sets columns and removes rejected rows.
+    fn apply(&mut self, sets: &[Field], patch: Patch) -> Result<()> {
         for field in sets {
             let set = patch.set.iter().find(|(name, _)| *name == field.name).map(|(_, array)| Arc::clone(array));
-            let known = self.schema.fields.iter().position(|known| known.name == field.name);
-            match (known, set) {
+            let position = self.schema.fields.iter().position(|existing| existing.name == field.name);
+            match (position, set) {
                 (Some(at), Some(array)) => {
                     self.schema.fields[at] = field.clone();
                     self.columns[at] = array;
@@ -224,7 +228,8 @@ impl Rows {
         patch.rejects.iter().for_each(|note| keep[note.row] = false);
         self.rows = keep.iter().filter(|keep| **keep).count();
         let keep = BooleanArray::from(keep);
-        let kept = self.columns.iter().map(|column| arrow_select::filter::filter(column, &keep).map_err(internal));
+        let kept =
+            self.columns.iter().map(|column| arrow_select::filter::filter(column, &keep).map_err(Error::internal));
         self.columns = kept.collect::<Result<_>>()?;
         Ok(())
     }
@@ -236,20 +241,27 @@ impl Rows {
 }
 
 impl Sampled {
-    /// Keeps what a patch did to the rows of these keys; `all` are those of the sample.
-    fn patch(&mut self, sample: &Rows, all: &[String], keys: &[String], patch: &Patch, run: &RuleRun) -> Result<()> {
+    /// Adds the changes and remarks of a patch on rows with these keys. `all` are the keys of the sample.
+    fn add_patch(
+        &mut self,
+        sample: &SampleRows,
+        all: &[String],
+        keys: &[String],
+        patch: &Patch,
+        run: &RuleRun,
+    ) -> Result<()> {
         for (column, after) in &patch.set {
             let is_masked = run.plan.sets.iter().any(|field| field.name == *column && is_masked(field));
             let before = sample.column(column).map(texts).transpose()?;
             for (key, after) in keys.iter().zip(texts(after)?) {
-                let row = all.iter().position(|known| known == key);
+                let row = all.iter().position(|other| other == key);
                 let before = before.as_ref().zip(row).and_then(|(before, row)| before.get(row).cloned().flatten());
                 if before == after {
                     continue;
                 }
-                // What nobody should read is not for a terminal either.
+                // The column is masked because its raw values must not be shown.
                 let before = if is_masked { before.map(|_| "…".to_owned()) } else { before };
-                self.changes.push(Change { key: key.clone(), column: column.clone(), before, after });
+                self.changes.push(SampleChange { key: key.clone(), column: column.clone(), before, after });
             }
         }
         let remarks = patch.rejects.iter().map(|note| ("rejected", note));
@@ -257,24 +269,24 @@ impl Sampled {
             let Note { row, column, code, message, .. } = note;
             let column = column.as_ref().map(|column| format!("{column}: ")).unwrap_or_default();
             let key = keys.get(*row).cloned().unwrap_or_default();
-            self.remarks.push(Remark { key, what, message: format!("{column}{message} ({code})") });
+            self.remarks.push(SampleRemark { key, what, message: format!("{column}{message} ({code})") });
         }
         Ok(())
     }
 
-    fn verdicts(&mut self, sample: &Rows, all: &[String], verdicts: &Verdicts, run: &RuleRun) -> Result<()> {
+    fn add_verdicts(&mut self, sample: &SampleRows, all: &[String], verdicts: &Verdicts, run: &RuleRun) -> Result<()> {
         let rows = verdicts.keys.num_rows();
-        let judged = keys(verdicts.keys.columns(), rows)?;
+        let verdict_keys = keys(verdicts.keys.columns(), rows)?;
         if let Some(survivors) = &verdicts.merged_into {
             let survivors = keys(survivors.columns(), rows)?;
-            let merged = judged.iter().zip(survivors).map(|(key, survivor)| Remark {
+            let merged = verdict_keys.iter().zip(survivors).map(|(key, survivor)| SampleRemark {
                 key: key.clone(),
                 what: "merged",
                 message: format!("into {survivor}"),
             });
             self.remarks.extend(merged);
         }
-        self.patch(sample, all, &judged, &verdicts.patch, run)
+        self.add_patch(sample, all, &verdict_keys, &verdicts.patch, run)
     }
 }
 
@@ -285,18 +297,14 @@ fn is_masked(field: &Field) -> bool {
 /// The values of a column as text.
 fn texts(array: &ArrayRef) -> Result<Vec<Option<String>>> {
     let (array, options) = (displayable(array), display_options());
-    let format = ArrayFormatter::try_new(&array, &options).map_err(internal)?;
+    let format = ArrayFormatter::try_new(&array, &options).map_err(Error::internal)?;
     Ok((0..array.len()).map(|row| array.is_valid(row).then(|| format.value(row).to_string())).collect())
 }
 
-/// Keys as text, their parts one after the other.
+/// Keys as text, their parts separated by `/`.
 fn keys(columns: &[ArrayRef], rows: usize) -> Result<Vec<String>> {
     let columns = columns.iter().map(texts).collect::<Result<Vec<_>>>()?;
     let part = |column: &Vec<Option<String>>, row: usize| column.get(row).cloned().flatten().unwrap_or_default();
     let key = |row: usize| columns.iter().map(|column| part(column, row)).collect::<Vec<_>>().join("/");
     Ok((0..rows).map(key).collect())
-}
-
-fn internal(cause: ArrowError) -> Error {
-    Error::internal(cause.to_string())
 }

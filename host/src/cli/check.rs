@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use host_core::error::Result;
 
-use super::{Format, Shared, json};
-use crate::error::{Error, Kind, Result};
-use crate::run::{Context, Discovered};
-use crate::warehouse::Warehouse;
+use super::{Format, GlobalArguments, json};
+use crate::render::{checked_sources, render_checked};
+use crate::run::{self, Session};
 
 /// Tries secrets, scopes, plugins, rules and models.
 #[derive(Args)]
@@ -17,37 +17,14 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
-        let prepared = context.prepare().await?;
-        let discovered = context.discover(&prepared.sources, false).await?;
-        for Discovered { source, .. } in &discovered {
-            let mut stop = context.stop.clone();
-            let checked = tokio::select! {
-                checked = source.plugin.check() => checked,
-                _ = stop.wait_for(|stopped| *stopped) => Err(Error::new(Kind::Interrupted, "stopped")),
-            };
-            checked.map_err(|error| error.on(format!("source `{}`", source.name)))?;
-        }
-        let (sources, skipped) = context.choose(&discovered, &[])?;
-        context.check_rules(&prepared.rules, &sources, &skipped).await?;
-        let models = context.models(&Warehouse::memory()?, &sources, &skipped)?;
-        let lines = discovered.iter().zip(&sources).map(|(found, (_, streams))| {
-            let identity = found.source.account.as_ref().map(|identity| format!(" · {identity}")).unwrap_or_default();
-            format!("source {}: {} streams{identity}", found.source.name, streams.len())
-        });
-        let out = skipped.iter().map(|skipped| format!("skipped {}: {}", skipped.stream, skipped.error.message));
-        let lines: Vec<String> = lines.chain(out).collect();
-        let is_complete = !skipped.iter().any(|skipped| skipped.is_named);
-        let counts = models.map_or((0, 0), |models| (models.models().count(), models.checks().count()));
-        match shared.format {
+    pub(super) async fn run(&self, session: &Session<'_>, global: &GlobalArguments) -> Result<String> {
+        let checked = run::check(session).await?;
+        match global.format {
             Format::Json => json(&serde_json::json!({
-                "ok": is_complete, "sources": lines, "rules": prepared.rules.len(), "models": counts.0, "checks": counts.1,
+                "ok": checked.is_complete(), "sources": checked_sources(&checked), "rules": checked.rules,
+                "models": checked.models, "checks": checked.checks,
             })),
-            Format::Text => {
-                let last = format!("{} rules · {} models · {} checks", prepared.rules.len(), counts.0, counts.1);
-                let verdict = if is_complete { "all good" } else { "a run would be partial" };
-                Ok(format!("{}\n{last}\n{verdict}\n", lines.join("\n")))
-            }
+            Format::Text => Ok(render_checked(&checked)),
         }
     }
 }

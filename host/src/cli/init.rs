@@ -1,13 +1,13 @@
-//! `host init`: the shipped pipeline and models as files of one's own.
+//! `host init`: a project with the shipped pipeline and models.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
+use host_core::error::{Error, Result};
 use include_dir::{Dir, include_dir};
 
-use crate::error::{Error, Result};
-
 static PIPELINES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../pipelines");
+static PROJECT: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/templates/project");
 static SQL: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../sql");
 
 /// Makes a project.
@@ -26,22 +26,20 @@ impl Init {
         std::fs::create_dir_all(folder).map_err(broken)?;
         if std::fs::read_dir(folder).map_err(broken)?.next().is_some() {
             let error = Error::config(format!("{} is not empty", folder.display()));
-            return Err(error.hint("name a new folder: `host init clinic`"));
+            return Err(error.hint("give a new folder: `host init clinic`"));
         }
         for (name, files) in [("pipelines", &PIPELINES), ("sql", &SQL)] {
             let folder = folder.join(name);
             std::fs::create_dir_all(&folder).and_then(|()| files.extract(&folder)).map_err(broken)?;
         }
-        let write = |path: &Path, text: &str| std::fs::write(path, text).map_err(broken);
-        write(
-            &folder.join(".env.example"),
-            "HUBSPOT_ACCESS_TOKEN=pat-…\n# Paths start at the pipeline's folder.\n# MARKETING_SPEND_CSV=../marketing_spend.csv\n",
-        )?;
-        write(&folder.join(".gitignore"), ".env\nwarehouse.duckdb*\n")?;
+        PROJECT.extract(folder).map_err(broken)?;
+        let pipeline =
+            PIPELINES.files().map(|file| file.path().display().to_string()).find(|name| name.ends_with(".toml"));
+        let pipeline = format!("pipelines/{}", pipeline.unwrap_or_default());
         let shown = folder.display();
         Ok(format!(
-            "made {shown}\n\nnext:\n  cd {shown}\n  cp .env.example .env    # put your HubSpot token in it\n  \
-             host check pipelines/hubspot.toml\n  host run pipelines/hubspot.toml\n"
+            "made {shown}\n\nnext:\n  cd {shown}\n  cp .env.example .env    # then set the secrets in it\n  \
+             host check {pipeline}\n  host run {pipeline}\n"
         ))
     }
 }

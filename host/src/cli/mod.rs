@@ -1,5 +1,5 @@
-//! The command line: one file a command; this one has what they share.
-#![expect(clippy::print_stderr, reason = "a command speaks to its terminal")]
+//! The command line: one file per command; this file has what they share.
+#![expect(clippy::print_stderr, reason = "commands write errors and progress to the terminal")]
 
 mod build;
 mod check;
@@ -22,49 +22,58 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tokio::sync::watch;
+use host_core::clock::Clock;
+use host_core::error::{Error, Kind, Result};
+use host_core::progress::Progress;
+use host_plugin::{Engine, PluginFolders};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::filter::LevelFilter;
 
-use crate::clock::Clock;
-use crate::error::{Error, Kind, Result};
+use crate::kit::folder_of;
+use crate::logs::{self, LogFormat};
 use crate::pipeline::{Environment, Pipeline};
-use crate::plugin::{Engine, Search};
-use crate::progress::Progress;
-use crate::run::{Context, Given};
+use crate::render::render_error;
+use crate::run::{Preset, Session};
 
-/// Loads HubSpot through WebAssembly plugins into DuckDB, cleans it, and computes LTV:CAC.
+/// Loads sources through WebAssembly plugins into DuckDB, cleans the records, and builds SQL models up to LTV:CAC.
 #[derive(Parser)]
 #[command(
+    name = "host",
     version,
-    after_help = "Exit codes: 0 done, 2 mend the pipeline or the command, 3 run again later, 4 a plugin failed,\n\
-5 the data is not as it must be, 6 partial: a stream was skipped, 1 a defect of host, 130 stopped.\n\n\
+    after_help = "Exit codes: 0 done, 1 defect in host, 2 fix the pipeline or the command, 3 run again later, 4 a plugin \
+failed,\n5 fix the data, 6 partial: a stream was skipped, 130 stopped.\n\n\
+Logs are written to standard error. RUST_LOG sets their level, such as RUST_LOG=debug.\n\n\
 Examples:\n  host init clinic && cd clinic\n  host check pipelines/hubspot.toml\n  host run pipelines/hubspot.toml"
 )]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    shared: Shared,
+    global: GlobalArguments,
 }
 
-/// What every command takes.
+/// Arguments of every command.
 #[derive(Args)]
-struct Shared {
-    /// How results are printed.
+struct GlobalArguments {
+    /// The format of results and errors.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// No progress, and no report but errors.
+    /// The format of logs. `host serve` logs at the level `info`; other commands log only with this option or `RUST_LOG`.
+    #[arg(long, global = true, value_enum)]
+    log_format: Option<LogFormat>,
+    /// Print nothing but errors.
     #[arg(long, short, global = true)]
     quiet: bool,
-    /// A folder of plugins, looked in first.
+    /// A folder with plugins, searched before the others.
     #[arg(long, global = true, env = "HOST_PLUGINS", value_name = "FOLDER")]
     plugins: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people.
+    /// Text for people.
     Text,
-    /// For machines.
+    /// JSON for machines.
     Json,
 }
 
@@ -76,78 +85,91 @@ enum Command {
     Run(run::Run),
     /// Serves pages, and runs pipelines on their schedules.
     Serve(serve::Serve),
-    /// Shows what a run would do; asks nobody.
+    /// Shows what a run would do, without asking the sources.
     Plan(plan::Plan),
-    /// Tries secrets, scopes, plugins, rules and models before a long run; writes nothing.
+    /// Tries secrets, scopes, plugins, rules and models before a long run. Writes nothing.
     Check(check::Check),
-    /// Replays the rules from raw and builds the marts; asks no source.
+    /// Runs the rules on all raw rows and builds the models, without asking the sources.
     Clean(run::Clean),
     /// Lists the models and draws their graph.
     Models(models::Models),
-    /// Builds, tests and publishes models; loads and cleans nothing.
+    /// Builds, tests and publishes models, without loading or cleaning.
     Build(build::Build),
-    /// Tests the models as they are published, and runs their unit tests.
+    /// Tests the published models, and runs their unit tests.
     Test(test::Test),
     /// Shows what cleaning did, by stream and rule, or to one record.
     Quality(quality::Quality),
-    /// Shows which figures would be other ones without the rules.
+    /// Shows which figures change without the cleaning rules.
     Compare(compare::Compare),
-    /// Traces a mart's figures down to the records behind them, and the rules that repaired these.
+    /// Traces a model's figures down to the records behind them, and to the rules that repaired these records.
     Explain(explain::Explain),
     /// Erases a person from all tables, and keeps them out of later loads.
+    ///
+    /// Erases the record, the records of the same person, and references to them, from raw and clean tables, the journal
+    /// and the models. Later loads leave them out.
+    ///
+    /// Records that are or were linked with them stay. Their free text, such as a deal's name, is emptied, now and in
+    /// later loads, where the source declares which columns hold free text. The warehouse's file is rewritten, so that none
+    /// of their bytes are left in it; only a hash of each key stays. The source itself is not changed: erase the person
+    /// there as well.
     Forget(forget::Forget),
-    /// Lists the streams and columns of the pipeline's sources.
+    /// Lists the streams and columns of the sources.
     Discover(discover::Discover),
-    /// JSON Schemas for editors.
+    /// Prints JSON Schemas for editors.
     #[command(subcommand)]
-    Schema(Schema),
-    /// Looks at plugins and builds them.
+    Schema(SchemaKind),
+    /// Makes, builds, tests and inspects plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
 }
 
 #[derive(Subcommand)]
-enum Schema {
-    /// Of a pipeline file.
+enum SchemaKind {
+    /// The schema of a pipeline file.
     Pipeline,
-    /// Of the file beside a model.
+    /// The schema of the TOML file beside a model.
     Model,
-    /// Of the first page of `host serve`, `dashboard.toml`.
+    /// The schema of `dashboard.toml`, the first page of `host serve`.
     Dashboard,
 }
 
-/// Runs a command, prints what it gives, and says how it ended.
+/// Runs a command, prints its output, and returns its exit code.
 #[must_use]
 pub fn main(arguments: Arguments) -> ExitCode {
-    crate::install_crypto();
-    let Arguments { command, shared } = arguments;
-    match dispatch(&command, &shared) {
+    host_plugin::install_crypto();
+    let Arguments { command, global } = arguments;
+    let level = match (&command, global.log_format) {
+        (Command::Serve(_), _) | (_, Some(_)) => LevelFilter::INFO,
+        _ => LevelFilter::OFF,
+    };
+    logs::install(global.log_format.unwrap_or(LogFormat::Text), if global.quiet { LevelFilter::OFF } else { level });
+    match dispatch(&command, &global) {
         Ok(Output { text, is_partial }) => {
             let code = if is_partial { ExitCode::from(PARTIAL) } else { ExitCode::SUCCESS };
-            if shared.quiet || text.is_empty() {
+            if global.quiet || text.is_empty() {
                 return code;
             }
             match say(&text) {
                 Ok(()) => code,
-                Err(error) => failed(&error, &shared),
+                Err(error) => failed(&error, &global),
             }
         }
-        Err(error) => failed(&error, &shared),
+        Err(error) => failed(&error, &global),
     }
 }
 
-fn failed(error: &Error, shared: &Shared) -> ExitCode {
-    match shared.format {
-        Format::Text => eprintln!("error: {error}"),
+fn failed(error: &Error, global: &GlobalArguments) -> ExitCode {
+    match global.format {
+        Format::Text => eprint!("{}", render_error(error)),
         Format::Json => eprintln!("{}", serde_json::json!({ "error": error })),
     }
     ExitCode::from(error.kind.exit_code())
 }
 
 /// The exit code of a run that skipped a stream which the pipeline names.
-const PARTIAL: u8 = 6;
+pub(crate) const PARTIAL: u8 = 6;
 
-/// What a command prints, and whether it did all that was asked.
+/// The output of a command, and whether it did all that it was asked to.
 struct Output {
     text: String,
     is_partial: bool,
@@ -159,94 +181,103 @@ impl From<String> for Output {
     }
 }
 
-fn dispatch(command: &Command, shared: &Shared) -> Result<Output> {
-    if let Command::Run(run) = command {
-        return on_pipeline(&run.pipeline, shared, async |context| run.run(context, shared).await);
-    }
+fn dispatch(command: &Command, global: &GlobalArguments) -> Result<Output> {
     let text = match command {
-        Command::Run(_) => String::new(),
+        Command::Run(run) => {
+            return on_pipeline(&run.pipeline, global, async |session| run.run(session, global).await);
+        }
         Command::Init(init) => init.run()?,
-        Command::Serve(serve) => serve.run(shared)?,
-        Command::Plan(plan) => on_pipeline(&plan.pipeline, shared, async |context| plan.run(context, shared).await)?,
+        Command::Serve(serve) => serve.run(global)?,
+        Command::Plan(plan) => on_pipeline(&plan.pipeline, global, async |session| plan.run(session, global).await)?,
         Command::Check(check) => {
-            on_pipeline(&check.pipeline, shared, async |context| check.run(context, shared).await)?
+            on_pipeline(&check.pipeline, global, async |session| check.run(session, global).await)?
         }
         Command::Clean(clean) => {
-            on_pipeline(&clean.pipeline, shared, async |context| clean.run(context, shared).await)?
+            on_pipeline(&clean.pipeline, global, async |session| clean.run(session, global).await)?
         }
-        Command::Models(models) => on_pipeline(&models.pipeline, shared, async |context| models.run(context, shared))?,
-        Command::Build(build) => on_pipeline(&build.pipeline, shared, async |context| build.run(context, shared))?,
-        Command::Test(test) => on_pipeline(&test.pipeline, shared, async |context| test.run(context, shared))?,
+        Command::Models(models) => on_pipeline(&models.pipeline, global, async |session| models.run(session, global))?,
+        Command::Build(build) => on_pipeline(&build.pipeline, global, async |session| build.run(session, global))?,
+        Command::Test(test) => on_pipeline(&test.pipeline, global, async |session| test.run(session, global))?,
         Command::Quality(quality) => {
-            on_pipeline(&quality.pipeline, shared, async |context| quality.run(context, shared).await)?
+            on_pipeline(&quality.pipeline, global, async |session| quality.run(session, global))?
         }
         Command::Compare(compare) => {
-            on_pipeline(&compare.pipeline, shared, async |context| compare.run(context, shared).await)?
+            on_pipeline(&compare.pipeline, global, async |session| compare.run(session, global).await)?
         }
         Command::Explain(explain) => {
-            on_pipeline(&explain.pipeline, shared, async |context| explain.run(context, shared))?
+            on_pipeline(&explain.pipeline, global, async |session| explain.run(session, global))?
         }
         Command::Forget(forget) => {
-            on_pipeline(&forget.pipeline, shared, async |context| forget.run(context, shared).await)?
+            on_pipeline(&forget.pipeline, global, async |session| forget.run(session, global).await)?
         }
         Command::Discover(discover) => {
-            on_pipeline(&discover.pipeline, shared, async |context| discover.run(context, shared).await)?
+            on_pipeline(&discover.pipeline, global, async |session| discover.run(session, global).await)?
         }
-        Command::Schema(Schema::Pipeline) => json(&crate::pipeline::schema())?,
-        Command::Schema(Schema::Model) => json(&crate::marts::schema())?,
-        Command::Schema(Schema::Dashboard) => json(&crate::dashboard::schema())?,
-        Command::Plugin(plugin) => plugin.run(shared)?,
+        Command::Schema(SchemaKind::Pipeline) => json(&crate::pipeline::schema())?,
+        Command::Schema(SchemaKind::Model) => json(&host_models::schema())?,
+        Command::Schema(SchemaKind::Dashboard) => json(&crate::dashboard::schema())?,
+        Command::Plugin(plugin) => plugin.run(global)?,
     };
     Ok(text.into())
 }
 
-/// Loads a pipeline and runs work on it, which Ctrl-C or a request to terminate asks to stop; a second one ends the
+/// Loads a pipeline and runs work on it. Ctrl-C or a termination signal asks the work to stop; a second signal ends the
 /// process at once.
-fn on_pipeline<T>(path: &Path, shared: &Shared, work: impl AsyncFnOnce(&Context<'_>) -> Result<T>) -> Result<T> {
-    let (pipeline, engine, search) = opened(path, shared, &engine()?)?;
-    let progress =
-        if shared.quiet || shared.format == Format::Json { Progress::new(|_| {}) } else { progress::on_terminal() };
+fn on_pipeline<T>(
+    path: &Path,
+    global: &GlobalArguments,
+    work: impl AsyncFnOnce(&Session<'_>) -> Result<T>,
+) -> Result<T> {
+    let (pipeline, engine, folders) = load(path, global, &engine()?)?;
+    let is_silent = global.quiet || global.format == Format::Json;
+    let progress = if is_silent { Progress::none() } else { progress::on_terminal() };
     runtime()?.block_on(async {
-        let (sender, stop) = watch::channel(false);
+        let stop = CancellationToken::new();
+        let cancel = stop.clone();
         tokio::spawn(async move {
-            ended().await;
-            sender.send_replace(true);
-            ended().await;
+            signal().await;
+            cancel.cancel();
+            signal().await;
             std::process::exit(i32::from(Kind::Interrupted.exit_code()));
         });
-        let clock = Clock::system();
-        let given = Given::default();
-        let context =
-            Context { pipeline: &pipeline, engine: &engine, search: &search, progress: &progress, stop, clock, given };
-        work(&context).await
+        let session = Session {
+            pipeline: &pipeline,
+            engine: &engine,
+            folders: &folders,
+            progress: &progress,
+            stop,
+            clock: Clock::system(),
+            preset: Preset::default(),
+        };
+        work(&session).await
     })
 }
 
-/// A pipeline, with what runs and what finds its plugins.
-fn opened(path: &Path, shared: &Shared, engine: &Engine) -> Result<(Pipeline, Engine, Search)> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+/// Loads a pipeline, with the engine and the folders of its plugins.
+fn load(path: &Path, global: &GlobalArguments, engine: &Engine) -> Result<(Pipeline, Engine, PluginFolders)> {
+    let folder = folder_of(path);
     let environment = Environment::new(variables(), folder)?;
     let pipeline = Pipeline::load(path, &environment)?;
     let call_time = std::time::Duration::from_secs(pipeline.file.pipeline.plugin_seconds.into());
-    Ok((pipeline, engine.clone().with_call_time(call_time), Search::new(shared.plugins.clone(), folder)))
+    let folders = PluginFolders::new(global.plugins.clone(), folder);
+    Ok((pipeline, engine.clone().with_call_time(call_time), folders))
 }
 
-/// Writes to standard output at once: some commands take minutes, and show where they are.
+/// Writes to standard output without buffering: some commands take minutes and show where they are.
 fn say(text: &str) -> Result<()> {
     let mut out = std::io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever closed the pipe has read enough.
+        // A reader that closes the pipe has read enough.
         Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::new(Kind::Unavailable, format!("the output cannot be written: {cause}"))
-                .hint("what the command did stays done"))
+                .hint("the work of the command itself is done"))
         }
         _ => Ok(()),
     }
 }
 
-/// Waits for Ctrl-C, or for whoever manages processes.
-async fn ended() {
+/// Waits for Ctrl-C or a termination signal.
+async fn signal() {
     #[cfg(unix)]
     let terminated = async {
         match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
@@ -267,7 +298,7 @@ async fn ended() {
     }
 }
 
-/// The process's variables; one that is not UTF-8 is none of ours.
+/// The environment variables of the process that are UTF-8.
 fn variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
@@ -277,7 +308,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     built.map_err(|cause| Error::internal(format!("the async runtime does not start: {cause}")))
 }
 
-/// An engine that keeps compiled plugins in the user's cache folder.
+/// An engine that caches compiled plugins in the user's cache folder.
 fn engine() -> Result<Engine> {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
     let cache = std::env::var_os("XDG_CACHE_HOME").filter(|cache| !cache.is_empty()).map(PathBuf::from).or_else(home);

@@ -1,14 +1,13 @@
-//! Progress on standard error: a line a stream that moves on a terminal, plain lines elsewhere.
+//! Progress on standard error: moving lines on a terminal, plain lines elsewhere.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
+use host_core::progress::{Event, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::progress::{Event, Progress};
-
-/// Progress for whoever watches standard error.
+/// Progress for standard error.
 pub(super) fn on_terminal() -> Progress {
     if std::io::stderr().is_terminal() { moving() } else { plain() }
 }
@@ -20,7 +19,7 @@ fn plain() -> Progress {
             eprintln!("extract  {stream}: {rows} rows, {requests}");
         }
         Event::Clean { stream, rows, done: true } => eprintln!("clean    {stream}: {rows} rows"),
-        Event::Model { done, of, .. } if done == of => eprintln!("marts    {of} models and checks"),
+        Event::Model { done, of, .. } if done == of => eprintln!("models   {of} models and checks"),
         _ => {}
     })
 }
@@ -61,12 +60,12 @@ fn moving() -> Progress {
                 let message = format!("{stream}: {rows} rows, {requests} requests, {rate:.0}/s{allowed}");
                 line(format!("extract {stream}"), "extract", message, done, total.map(|total| (rows, total)));
             }
-            Event::Step { .. } | Event::Again { .. } => {}
+            Event::Step { .. } | Event::Retry { .. } => {}
             Event::Clean { stream, rows, done } => {
                 line(format!("clean {stream}"), "clean", format!("{stream}: {rows} rows"), done, None);
             }
             Event::Model { model, done, of, .. } => {
-                line("marts".to_owned(), "marts", model, done == of, Some((done as u64, of as u64)));
+                line("models".to_owned(), "models", model, done == of, Some((done as u64, of as u64)));
             }
         }
     })

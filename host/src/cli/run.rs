@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use host_core::error::Result;
 
-use super::{Format, Output, Shared, json};
-use crate::error::Result;
-use crate::report::{self, Report};
-use crate::run::{Context, Options, instant};
+use super::{Format, GlobalArguments, Output, json};
+use crate::render::render_report;
+use crate::report::Report;
+use crate::run::{self, LoadRequest, Session, parse_since};
 
 /// Loads, cleans, builds and reports.
 #[derive(Args)]
@@ -17,18 +18,18 @@ use crate::run::{Context, Options, instant};
 pub(super) struct Run {
     /// The pipeline file.
     pub(super) pipeline: PathBuf,
-    /// Load this stream alone, with those that its reader carries; may be given several times.
+    /// Load only this stream and its child streams. Can be given several times.
     #[arg(long, value_name = "STREAM")]
     select: Vec<String>,
-    /// Read everything again, and merge it over what is there.
+    /// Read all records, and merge them into the tables.
     #[arg(long, conflicts_with = "since")]
     full_refresh: bool,
-    /// Read everything changed since this date or RFC 3339 instant.
+    /// Read all records that changed since this date or RFC 3339 instant.
     #[arg(long, value_name = "DATE")]
     since: Option<String>,
 }
 
-/// Replays the rules.
+/// Runs the rules on all raw rows and builds the models.
 #[derive(Args)]
 pub(super) struct Clean {
     /// The pipeline file.
@@ -36,25 +37,25 @@ pub(super) struct Clean {
 }
 
 impl Run {
-    pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<Output> {
-        let zone = &context.pipeline.file.pipeline.timezone;
-        let since = self.since.as_ref().map(|since| instant(since, zone)).transpose();
-        let since = since.map_err(|error| error.on("--since"))?;
-        let options = Options { select: self.select.clone(), full_refresh: self.full_refresh, since };
-        let report = context.run(&options).await?;
-        Ok(Output { text: print(&report, shared)?, is_partial: report.is_partial })
+    pub(super) async fn run(&self, session: &Session<'_>, global: &GlobalArguments) -> Result<Output> {
+        let zone = &session.pipeline.file.pipeline.timezone;
+        let since = self.since.as_ref().map(|since| parse_since(since, zone)).transpose();
+        let since = since.map_err(|error| error.on("`--since`"))?;
+        let request = LoadRequest { select: self.select.clone(), full_refresh: self.full_refresh, since };
+        let report = run::run(session, &request).await?;
+        Ok(Output { text: print(&report, global)?, is_partial: report.is_partial })
     }
 }
 
 impl Clean {
-    pub(super) async fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
-        print(&context.clean(true).await?, shared)
+    pub(super) async fn run(&self, session: &Session<'_>, global: &GlobalArguments) -> Result<String> {
+        print(&run::clean(session, true).await?, global)
     }
 }
 
-fn print(report: &Report, shared: &Shared) -> Result<String> {
-    match shared.format {
+fn print(report: &Report, global: &GlobalArguments) -> Result<String> {
+    match global.format {
         Format::Json => json(report),
-        Format::Text => Ok(report::print(report)),
+        Format::Text => Ok(render_report(report)),
     }
 }

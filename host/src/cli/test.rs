@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use host_core::error::Result;
+use host_models::BuildRequest;
 
-use super::{Format, Shared, json};
-use crate::error::Result;
-use crate::marts;
-use crate::run::Context;
+use super::{Format, GlobalArguments, json};
+use crate::render::render_tested;
+use crate::run::{self, Session};
 
 /// Tests models.
 #[derive(Args)]
@@ -17,24 +18,21 @@ use crate::run::Context;
 pub(super) struct Test {
     /// The pipeline file.
     pub(super) pipeline: PathBuf,
-    /// These models, as `host build` selects them; may be given several times.
+    /// Test only these models, selected as in `host build`. Can be given several times.
     #[arg(long, short, value_name = "MODELS")]
     select: Vec<String>,
-    /// Not these models.
+    /// Leave these models out. Can be given several times.
     #[arg(long, value_name = "MODELS")]
     exclude: Vec<String>,
 }
 
 impl Test {
-    pub(super) fn run(&self, context: &Context<'_>, shared: &Shared) -> Result<String> {
+    pub(super) fn run(&self, session: &Session<'_>, global: &GlobalArguments) -> Result<String> {
         let (select, exclude) = (self.select.clone(), self.exclude.clone());
-        let tested = context.test(&marts::Options { select, exclude, ..marts::Options::default() })?;
-        if shared.format == Format::Json {
-            return json(&tested);
+        let tested = run::test(session, &BuildRequest { select, exclude, ..BuildRequest::default() })?;
+        match global.format {
+            Format::Json => json(&tested),
+            Format::Text => Ok(render_tested(&tested)),
         }
-        let warnings: String = tested.warnings.iter().map(|warning| format!("warning  {warning}\n")).collect();
-        let (checks, tests, units) = (tested.checks_passed, tested.tests_passed, tested.unit_tests_passed);
-        let seconds = tested.seconds;
-        Ok(format!("{warnings}tested   {checks} checks · {tests} tests · {units} unit tests passed · {seconds:.1} s\n"))
     }
 }

@@ -1,77 +1,77 @@
-//! The shape of `sql/dashboard.toml`, key by key. The doc comments are what editors show.
+//! The keys of `dashboard.toml`. Editors and the reference show these doc comments.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A text by language: `en`, `pt`.
-pub(super) type Words = BTreeMap<String, String>;
+/// A text by language, `en` or `pt`.
+pub(super) type LocalizedText = BTreeMap<String, String>;
 
 /// The first page of `host serve`: filters, and sections of figures and charts.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
-    /// What the page is called.
-    pub title: Words,
-    /// What the page can be narrowed by. Queries read the choice from `filter`, a table of one row.
+pub(super) struct DashboardFile {
+    /// The page's title by language, such as `{ en = "Growth", pt = "Crescimento" }`.
+    pub title: LocalizedText,
+    /// The filters. Queries read the selected values from `filter`, a table with one row.
     #[serde(default)]
     pub filter: Vec<Filter>,
-    /// Queries under a name, for items and later views to read.
+    /// Named queries that items and later views can read.
     #[serde(default)]
-    pub view: Vec<View>,
-    /// Figures and charts, in the order of the page.
+    pub view: Vec<DashboardView>,
+    /// Sections of figures and charts, in the order of the page.
     #[schemars(length(min = 1))]
     pub section: Vec<Section>,
 }
 
-/// How much of a filter is chosen at once.
+/// How many values of a filter can be selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum FilterKind {
-    /// One value: `filter.NAME`.
+    /// One value, the column `filter.NAME`.
     One,
-    /// A list: `filter.NAME`.
+    /// Several values, a list in the column `filter.NAME`.
     Many,
-    /// From one month to another: `filter.NAME_from` and `filter.NAME_to`, the months' first days.
+    /// A range of months. The columns `filter.NAME_from` and `filter.NAME_to` are the first days of its months.
     Period,
 }
 
-/// What the page can be narrowed by; NULL where nothing is chosen.
+/// A filter of the page. Its columns are NULL if nothing is selected.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
-    /// Its name: the column of `filter`, and its place in the address.
+    /// The filter's name: its column in `filter` and its parameter in the page's address.
     #[schemars(regex(pattern = "^[a-z][a-z0-9_]*$"))]
     pub name: String,
-    /// How much is chosen at once.
+    /// How many values can be selected.
     pub kind: FilterKind,
-    /// What it is called.
-    pub label: Words,
-    /// Of `one` and `many`: the SQL type of a value.
-    #[serde(rename = "type", default = "text")]
+    /// The label by language.
+    pub label: LocalizedText,
+    /// For `one` and `many`: the SQL type of a value.
+    #[serde(rename = "type", default = "default_type")]
     #[schemars(regex(pattern = "^(VARCHAR|INTEGER|BIGINT|DATE|BOOLEAN)$"))]
     pub data_type: String,
-    /// A query for the values that may be chosen, one a row.
+    /// A query for the values that can be selected, one in each row.
     pub values: String,
-    /// Of `one`: what is chosen where the address says nothing.
+    /// For `one`: the value that is selected if the address has none.
     pub default: Option<String>,
 }
 
-fn text() -> String {
+fn default_type() -> String {
     "VARCHAR".to_owned()
 }
 
-/// A query under a name.
+/// A named query.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct View {
-    /// Its name.
+pub(super) struct DashboardView {
+    /// The view's name.
     #[schemars(regex(pattern = "^[a-z][a-z0-9_]*$"))]
     pub name: String,
-    /// The model whose rows they are, `schema.name`, where the rows behind a figure are asked for.
+    /// The mart, `schema.name`, whose drills list the records behind items of this view.
     pub mart: Option<String>,
-    /// The query.
+    /// The query. It can read the filters, earlier views and models.
     pub sql: String,
 }
 
@@ -79,9 +79,9 @@ pub(super) struct View {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Section {
-    /// The heading.
-    pub label: Words,
-    /// What is under it.
+    /// The heading by language.
+    pub label: LocalizedText,
+    /// The figures and charts of the section.
     #[schemars(length(min = 1))]
     pub item: Vec<Item>,
 }
@@ -90,43 +90,44 @@ pub(super) struct Section {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ItemKind {
-    /// A number: the first row's `value`; `status` says why there is none.
+    /// One number: the column `value` of the first row. If it may be missing, the column `status` gives the reason.
     Figure,
-    /// Bars, a group a value of `x`.
+    /// A bar chart with one group of bars for each value of `x`.
     Bar,
-    /// Lines over `x`.
+    /// A line chart over `x`.
     Line,
-    /// Many lines over `x` whose order tells their age.
+    /// A line chart with many lines over `x`. The color of a line shows its place in the order of `series`, such as the
+    /// age of a cohort.
     Curves,
-    /// Its rows alone.
+    /// A table of the rows, without a chart.
     Table,
 }
 
-/// How numbers are written.
+/// The format of numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Format {
-    /// Two decimals.
+pub(super) enum NumberFormat {
+    /// A number with two decimals.
     Ratio,
-    /// In the pipeline's currency.
+    /// An amount in the pipeline's currency.
     Money,
-    /// Of a share from 0 to 1.
+    /// A percentage. The value is a share from 0 to 1.
     Percent,
-    /// Whole.
+    /// A whole number.
     Integer,
-    /// Whole months.
+    /// A whole number of months.
     Months,
-    /// As it is.
+    /// A decimal number with all of its digits.
     Decimal,
 }
 
-/// Which way is better.
+/// The direction in which a figure gets better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Good {
-    /// More.
+pub(super) enum Direction {
+    /// A higher value is better.
     Up,
-    /// Less.
+    /// A lower value is better.
     Down,
 }
 
@@ -134,56 +135,56 @@ pub(super) enum Good {
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Item {
-    /// How it is drawn.
+    /// How the item is drawn.
     pub kind: ItemKind,
-    /// Its name.
+    /// The item's name.
     #[schemars(regex(pattern = "^[a-z][a-z0-9_]*$"))]
     pub name: String,
-    /// What it is called.
-    pub label: Words,
-    /// What it shows, and of what.
+    /// The label by language.
+    pub label: LocalizedText,
+    /// A sentence that explains the item, by language.
     #[serde(default)]
-    pub description: Words,
-    /// How its numbers are written.
-    pub format: Option<Format>,
-    /// The same for single columns.
+    pub description: LocalizedText,
+    /// The format of the item's numbers.
+    pub format: Option<NumberFormat>,
+    /// The format of single columns, which replaces `format`.
     #[serde(default)]
-    pub formats: BTreeMap<String, Format>,
-    /// What columns are called.
+    pub formats: BTreeMap<String, NumberFormat>,
+    /// The labels of columns, by language.
     #[serde(default)]
-    pub labels: BTreeMap<String, Words>,
-    /// Of a figure: which way is better.
-    pub good: Option<Good>,
-    /// Of a chart: the column of its categories.
+    pub labels: BTreeMap<String, LocalizedText>,
+    /// For a figure: the direction in which it gets better.
+    pub good: Option<Direction>,
+    /// For a chart: the column of the horizontal axis.
     pub x: Option<String>,
-    /// Of a chart: the columns that are drawn.
+    /// For a chart: the columns that are drawn. Other columns appear in the item's table and CSV file.
     #[serde(default)]
     pub y: Vec<String>,
-    /// Of a chart: the column whose every value is a line.
+    /// For a chart: the column that splits the rows into lines, one for each of its values.
     pub series: Option<String>,
-    /// Filters that do not narrow it: those that its own marks set.
+    /// Filters that do not apply to this item, usually those that a click on it sets.
     #[serde(default)]
     pub without: Vec<String>,
-    /// Column → the filter that a click on its mark sets.
+    /// For each column, the filter that a click on its mark sets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub filter_on_click: BTreeMap<String, String>,
-    /// Views whose marts' drills say what is behind it.
+    /// Views whose marts' drills list the records behind the item.
     #[serde(default)]
     pub behind: Vec<String>,
-    /// Columns, of the item and of those views, that narrow what is behind it to a row.
+    /// Columns, in the item and in those views, that limit the drills to one row of the item.
     #[serde(default)]
     pub drill_key: Vec<String>,
     /// The query.
     #[serde(skip_serializing)]
     pub sql: String,
-    /// Of a figure: a query for its past, a month and `value`.
+    /// For a figure: a query for its past, one row for each month with the column `value`.
     #[serde(skip_serializing)]
     pub trend: Option<String>,
 }
 
-/// The JSON Schema of the file, for editors and for the check itself.
+/// Returns the JSON Schema of `dashboard.toml`. Editors use it, and the file is checked against it.
 #[must_use]
 pub fn schema() -> serde_json::Value {
     let generator = schemars::generate::SchemaSettings::draft07().into_generator();
-    generator.into_root_schema_for::<File>().to_value()
+    generator.into_root_schema_for::<DashboardFile>().to_value()
 }

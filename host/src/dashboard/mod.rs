@@ -1,67 +1,75 @@
-//! The first page as `dashboard.toml` declares it: filters, figures, charts, and what is behind each. Queries on models,
-//! with what is chosen as their one parameter.
+//! Reads the dashboard that `dashboard.toml` declares, and runs the queries of its items and drills. The selected
+//! values of the filters are the only parameter of each query.
 
 mod check;
-mod chosen;
 mod file;
+mod selection;
 
 use std::path::Path;
 
+use host_core::error::{Error, FaultClass, Kind, Place, Result, nearest, unknown};
+use host_document::SourceMap;
+use host_models::{DrillConfig, Graph, Model};
+use host_warehouse::{QueryResult, Row, Warehouse, quote_all};
 use serde_json::{Value, json};
 
-use crate::error::{Error, Kind, Result, nearest};
-use crate::explain::Drilling;
-use crate::marts::{Drill, Graph, Model};
-use crate::pipeline::Places;
-use crate::warehouse::{Answer, Row, Warehouse};
-use file::{File, Filter, FilterKind, Item, View};
+use crate::explain::DrillQuery;
+use file::{DashboardFile, DashboardView, Filter, FilterKind, Item};
 
-pub use chosen::Chosen;
 pub use file::schema;
+pub use selection::FilterSelection;
 
-/// A checked declaration.
+/// A checked `dashboard.toml`.
 #[derive(Debug, Clone)]
 pub struct Dashboard {
-    file: File,
-    /// How errors call the file.
+    file: DashboardFile,
+    /// The path of the file, as errors show it.
     name: String,
 }
 
-/// What an item shows.
+/// The rows that an item shows.
 #[derive(Debug, serde::Serialize)]
 pub struct ItemRows {
-    /// Its columns and rows.
+    /// The columns and rows of the item.
     #[serde(flatten)]
-    pub rows: Answer,
-    /// Of a figure: its past.
+    pub rows: QueryResult,
+    /// The past values of a figure, if it has a trend.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub trend: Option<Answer>,
+    pub trend: Option<QueryResult>,
 }
 
 impl Dashboard {
-    /// Reads `dashboard.toml` of a folder of models and checks it against them; none where the folder has none.
+    /// Reads `dashboard.toml` from a models folder and checks it. Returns `None` if there is no such file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has problems: all of them are one error.
     pub fn load(folder: &Path, graph: &Graph, warehouse: &Warehouse) -> Result<Option<Self>> {
         let path = folder.join("dashboard.toml");
         if !path.is_file() {
             return Ok(None);
         }
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(&path).map_err(|cause| Error::config(format!("{name}: {cause}")))?;
-        let places = Places::parse(&text, &name)?;
-        let (value, _) = places.value(None);
-        let file: File = serde_json::from_value(value.clone()).map_err(|cause| {
-            let violations = places.violations(&[], &schema(), &value);
-            Error::all(violations).unwrap_or_else(|| Error::config(format!("{name}: {cause}")))
+        let text =
+            std::fs::read_to_string(&path).map_err(|cause| Error::config(format!("cannot read `{name}`: {cause}")))?;
+        let source_map = SourceMap::parse(&text, &name)?;
+        let (value, _) = source_map.value(None);
+        let file: DashboardFile = serde_json::from_value(value.clone()).map_err(|cause| {
+            let violations = source_map.violations(&[], &schema(), &value);
+            Error::all(violations).unwrap_or_else(|| Error::config(cause.to_string()).at(&Place::file(&name)))
         })?;
-        Error::all(places.violations(&[], &schema(), &value)).map_or(Ok(()), Err)?;
-        Error::all(check::problems(&file, &places, graph, warehouse)).map_or(Ok(()), Err)?;
+        Error::check(source_map.violations(&[], &schema(), &value))?;
+        Error::check(check::problems(&file, &source_map, graph, warehouse))?;
         Ok(Some(Self { file, name }))
     }
 
-    /// The declaration with the filters' values and the drills, for the page.
+    /// Returns the declaration as JSON for the page: `title`, `filters` with their values, and `sections` with their
+    /// items.
+    ///
+    /// # Errors
+    /// The query of a filter's values fails.
     pub fn declaration(&self, graph: &Graph, warehouse: &Warehouse) -> Result<Value> {
         let filter = |filter: &Filter| {
-            let values = self.told(chosen::values(filter, warehouse))?;
+            let values = self.on_file(selection::values(filter, warehouse))?;
             let values: Vec<_> = match filter.kind {
                 FilterKind::Period => values.iter().map(|day| day.chars().take(7).collect()).collect(),
                 _ => values,
@@ -85,94 +93,109 @@ impl Dashboard {
         Ok(json!({ "title": self.file.title, "filters": filters, "sections": sections }))
     }
 
-    /// Reads what an address chooses of the filters; names that are none of theirs are an error.
-    pub fn choose(&self, asked: &[(String, String)], warehouse: &Warehouse) -> Result<Chosen> {
-        Chosen::read(&self.file.filter, asked, warehouse)
+    /// Reads the selected values of the filters from the parameters of an address, as pairs of name and value.
+    ///
+    /// # Errors
+    /// A parameter is not that of a filter, or a value cannot be selected.
+    pub fn select(&self, parameters: &[(String, String)], warehouse: &Warehouse) -> Result<FilterSelection> {
+        FilterSelection::read(&self.file.filter, parameters, warehouse)
     }
 
-    /// What an item shows.
-    pub fn rows(&self, warehouse: &Warehouse, item: &str, chosen: Chosen) -> Result<ItemRows> {
+    /// Returns the rows of an item, and of its trend.
+    ///
+    /// # Errors
+    /// The item does not exist, or a query fails.
+    pub fn rows(&self, warehouse: &Warehouse, item: &str, selection: FilterSelection) -> Result<ItemRows> {
         let item = self.item(item)?;
-        let parameter = chosen.without(&self.file.filter, &item.without).parameter();
-        let answer = |sql: &String| {
-            let sql = format!("{} SELECT * FROM ({sql}\n)", self.with());
-            self.told(warehouse.answer(&sql, &[&parameter])).map_err(|error| error.on(format!("item `{}`", item.name)))
+        let parameter = selection.without(&self.file.filter, &item.without).parameter();
+        let run = |sql: &String| {
+            let sql = format!("{} SELECT * FROM ({sql}\n)", self.with_clause());
+            self.on_file(warehouse.result(&sql, [parameter.as_str()]))
+                .map_err(|error| error.on(format!("item `{}`", item.name)))
         };
-        Ok(ItemRows { rows: answer(&item.sql)?, trend: item.trend.as_ref().map(answer).transpose()? })
+        Ok(ItemRows { rows: run(&item.sql)?, trend: item.trend.as_ref().map(run).transpose()? })
     }
 
-    /// The rows behind an item, or behind one of its rows by `key`, as a drill of its marts gives them.
+    /// Returns the drill query for an item, or for one row of the item if `key` has values of its `drill_key` columns.
+    ///
+    /// # Errors
+    /// The item or the drill does not exist.
     pub fn behind<'a>(
         &'a self,
         (graph, warehouse): (&'a Graph, &'a Warehouse),
         (item, drill): (&str, &str),
-        chosen: Chosen,
+        selection: FilterSelection,
         key: Row,
-    ) -> Result<Drilling<'a>> {
+    ) -> Result<DrillQuery<'a>> {
         let item = self.item(item)?;
         let (view, model, drill) = self.drill(graph, item, drill)?;
-        let narrowed: Vec<_> = item.drill_key.iter().filter(|name| key.contains_key(*name)).cloned().collect();
-        let columns = crate::warehouse::quote_all(drill.key.iter().map(String::as_str), "");
-        let row = chosen::is_row(&narrowed);
-        let wanted = format!("{} SELECT DISTINCT {columns} FROM {} WHERE {row}", self.with(), view.name);
-        let parameter = chosen.without(&self.file.filter, &item.without).of_row(key).parameter();
-        Ok(Drilling::of(warehouse, model, drill, wanted, parameter))
+        let key_columns: Vec<_> = item.drill_key.iter().filter(|name| key.contains_key(*name)).cloned().collect();
+        let columns = quote_all(drill.key.iter().map(String::as_str), "");
+        let row = selection::row_condition(&key_columns);
+        let keys = format!("{} SELECT DISTINCT {columns} FROM {} WHERE {row}", self.with_clause(), view.name);
+        let parameter = selection.without(&self.file.filter, &item.without).with_row(key).parameter();
+        Ok(DrillQuery::for_keys(warehouse, model, drill, keys, parameter))
     }
 
-    /// Whether there is such an item, and such a drill of it; an error says what there is.
+    /// Checks that an item exists, and that it has a drill of this name.
+    ///
+    /// # Errors
+    /// The item or the drill does not exist. The hint lists the existing names.
     pub fn known(&self, graph: &Graph, item: &str, drill: Option<&str>) -> Result<()> {
         let item = self.item(item)?;
         drill.map_or(Ok(()), |drill| self.drill(graph, item, drill).map(drop))
     }
 
-    /// The view, the mart and the drill behind an item that are meant.
-    fn drill<'a>(&'a self, graph: &'a Graph, item: &'a Item, drill: &str) -> Result<(&'a View, &'a Model, &'a Drill)> {
+    /// Returns a drill of an item by its name, with its view and its mart.
+    fn drill<'a>(
+        &'a self,
+        graph: &'a Graph,
+        item: &'a Item,
+        drill: &str,
+    ) -> Result<(&'a DashboardView, &'a Model, &'a DrillConfig)> {
         let mut names = Vec::new();
         for (view, mart) in self.marts(item) {
             let Some(model) = graph.model(mart) else { continue };
-            if let Some(found) = model.config.drill.iter().find(|known| known.name == drill) {
+            if let Some(found) = model.config.drill.iter().find(|other| other.name == drill) {
                 return Ok((view, model, found));
             }
             names.extend(model.config.drill.iter().map(|drill| drill.name.as_str()));
         }
-        let error = Error::config(format!("item `{}` has no drill `{drill}`", item.name));
-        Err(error.hint(nearest(drill, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
-            [] => "it has none".to_owned(),
-            names => format!("there are {}", names.join(", ")),
-        })))
+        Err(unknown("drill", drill, names).on(format!("item `{}`", item.name)))
     }
 
+    /// Returns an item by its name.
     fn item(&self, name: &str) -> Result<&Item> {
         let items = || self.file.section.iter().flat_map(|section| &section.item);
         items().find(|item| item.name == name).ok_or_else(|| {
-            let error = Error::config(format!("no figure or chart `{name}`"));
+            let error = Error::config(format!("unknown item `{name}`"));
             let near = nearest(name, items().map(|item| item.name.as_str()));
-            error.hint(near.unwrap_or_else(|| format!("{} lists them", self.name)))
+            error.hint(near.unwrap_or_else(|| format!("the items are listed in `{}`", self.name)))
         })
     }
 
-    /// The views behind an item, each with its mart.
-    fn marts<'a>(&'a self, item: &'a Item) -> impl Iterator<Item = (&'a View, &'a String)> {
+    /// Returns the views of an item that have a mart, each with its mart.
+    fn marts<'a>(&'a self, item: &'a Item) -> impl Iterator<Item = (&'a DashboardView, &'a String)> {
         let view = |name: &String| self.file.view.iter().find(|view| view.name == *name);
         item.behind.iter().filter_map(move |name| view(name).and_then(|view| Some((view, view.mart.as_ref()?))))
     }
 
-    /// The filters and the views, for a query after them.
-    fn with(&self) -> String {
-        let views = self.file.view.iter().map(|View { name, sql, .. }| format!(", {name} AS ({sql}\n)"));
-        format!("WITH {}{}", chosen::table(&self.file.filter), views.collect::<String>())
+    /// Returns the `WITH` clause that defines the filters and the views.
+    fn with_clause(&self) -> String {
+        let views = self.file.view.iter().map(|DashboardView { name, sql, .. }| format!(", {name} AS ({sql}\n)"));
+        format!("WITH {}{}", selection::filter_table(&self.file.filter), views.collect::<String>())
     }
 
-    /// An error of a query is the file's, or there is nothing built to read yet.
-    fn told<T>(&self, answer: Result<T>) -> Result<T> {
-        answer.map_err(|error| match error.kind {
-            Kind::Internal if error.message.starts_with("Catalog Error") => {
-                let first = error.message.lines().next().unwrap_or_default().to_owned();
-                Error::config(format!("{}: {first}", self.name))
-                    .hint("the models were not built since: `host run PIPELINE` or `host build PIPELINE` builds them")
+    /// Turns an error of the database into a configuration error of the file. Its hint covers models that are not built
+    /// yet.
+    fn on_file<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| {
+            if error.kind != Kind::Internal {
+                return error;
             }
-            Kind::Internal => Error::config(error.message).on(&self.name),
-            _ => error,
+            let is_missing = error.is_fault(FaultClass::Catalog);
+            let hint = is_missing.then(|| "build the models: `host run PIPELINE` or `host build PIPELINE`".to_owned());
+            error.with_kind(Kind::Config).at(&Place::file(&self.name)).maybe_hint(hint)
         })
     }
 }

@@ -1,218 +1,223 @@
-//! A condition as a person writes it: one boolean expression over a mart's columns, and nothing else. It comes from a
-//! command line, so that DuckDB's own parse tree decides what it is before any of it runs.
+//! Checks the condition that a user writes: it must be one boolean expression over the columns of a mart. The check
+//! uses DuckDB's parse tree, before any of the condition runs.
 
 use std::collections::BTreeSet;
 
+use host_core::error::{Error, Kind, Result, nearest, one_of};
+use host_models::{Model, ParseError, ParseFailure, parse};
+use host_warehouse::{ColumnType, Warehouse, quote};
 use serde_json::Value;
 
-use crate::error::{Error, Kind, Result, nearest};
-use crate::marts::{Model, NO_QUERY, parsed};
-use crate::warehouse::{Named as Column, Warehouse, quote};
+/// The hint for every invalid condition.
+const HINT: &str = "write one expression over the mart's columns, such as `slice = 'all' AND horizon = 12`";
 
-/// What a condition is.
-const HINT: &str = "a condition is one expression over the mart's columns, such as `slice = 'all' AND horizon = 12`";
+/// The number of values of a column that are shown if no row matches a condition.
+const SHOWN_VALUES: usize = 12;
 
-/// Values of a column that are told where no row meets a condition.
-const VALUES: usize = 12;
+/// The number of values of a column that are searched for the nearest one.
+const COMPARED_VALUES: usize = 10_000;
 
-/// Values among which the one that was meant is looked for.
-const COMPARED: usize = 10_000;
-
-/// A condition that may run.
+/// A checked condition.
 pub(super) struct Condition {
     text: String,
-    /// The columns that it names, as the mart writes them.
+    /// The columns that the condition names, with the spelling of the mart.
     columns: Vec<String>,
-    /// The texts that it compares them with.
+    /// The text literals of the condition.
     texts: BTreeSet<String>,
 }
 
-/// What an expression names.
+/// The names and literals of an expression.
 #[derive(Default)]
-struct Named {
-    /// Columns, in lower case.
+struct ConditionNames {
+    /// The column names, in lower case.
     columns: BTreeSet<String>,
-    /// Texts.
+    /// The text literals.
     texts: BTreeSet<String>,
 }
 
 impl Condition {
-    /// Refuses what is not one boolean expression over these columns.
-    pub(super) fn check(warehouse: &Warehouse, model: &Model, columns: &[Column], text: &str) -> Result<Self> {
+    /// Checks that a text is one boolean expression over these columns.
+    pub(super) fn check(warehouse: &Warehouse, model: &Model, columns: &[ColumnType], text: &str) -> Result<Self> {
         let text = text.trim().trim_end_matches(';').trim_end();
         let on = |error: Error| {
-            let hint = error.hint.clone().unwrap_or_else(|| HINT.to_owned());
-            Error::config(first_line(&error.message)).on(format!("condition `{text}`")).hint(hint)
+            let hint = error.hint_text().is_none().then(|| HINT.to_owned());
+            error.with_kind(Kind::Config).on(format!("condition `{text}`")).maybe_hint(hint)
         };
         let expression = expression(warehouse, text).map_err(on)?;
-        let mut named = Named::default();
-        look(warehouse, &expression, &mut named).map_err(on)?;
-        let condition = Self { text: text.to_owned(), columns: Vec::new(), texts: named.texts.clone() };
-        let query = format!("SELECT {} AS _met FROM {}", condition.sql(), model.table);
-        // In brackets it is still one statement, or it says what it is not.
-        parsed(&query, warehouse).map_err(on)?;
-        let type_of = match warehouse.describe(&query) {
+        let mut mentions = ConditionNames::default();
+        inspect(warehouse, &expression, &mut mentions).map_err(on)?;
+        let condition = Self { text: text.to_owned(), columns: Vec::new(), texts: mentions.texts.clone() };
+        let query = format!("SELECT {} AS _matches FROM {}", condition.sql(), model.table);
+        // The text must also parse inside the brackets of `sql`.
+        parse(&query, warehouse).map_err(|failure| on(failure.error))?;
+        let data_type = match warehouse.describe(&query) {
             Ok(found) => found.first().map(|column| column.data_type.clone()).unwrap_or_default(),
-            Err(error) => return Err(on(unbound(&named.columns, columns).unwrap_or(error))),
+            Err(error) => return Err(on(unknown_column(&mentions.columns, columns).unwrap_or(error))),
         };
-        if type_of != "BOOLEAN" {
-            return Err(on(Error::config(format!("it gives {type_of}, neither true nor false"))));
+        if data_type != "BOOLEAN" {
+            return Err(on(Error::config(format!("the expression has type {data_type}, expected BOOLEAN"))));
         }
         let columns = columns.iter().map(|column| column.name.clone());
-        let columns = columns.filter(|name| named.columns.contains(&name.to_lowercase())).collect();
+        let columns = columns.filter(|name| mentions.columns.contains(&name.to_lowercase())).collect();
         Ok(Self { columns, ..condition })
     }
 
-    /// As SQL that may stand beside other conditions; a comment at its end ends with its line.
+    /// Returns the condition in brackets. The line break ends a comment at its end.
     pub(super) fn sql(&self) -> String {
         format!("({}\n)", self.text)
     }
 
-    /// As it was written.
+    /// Returns the condition as the user wrote it.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// How many rows of the mart meet it.
+    /// Counts the rows of the mart that match the condition.
     pub(super) fn count(&self, warehouse: &Warehouse, model: &Model) -> Result<u64> {
-        let count = warehouse.value(&format!("SELECT count(*) FROM {} WHERE {}", model.table, self.sql()), &[]);
-        // What binds may still fail on a value: a text that is no number.
-        let count = count.map_err(|error| match error.kind {
-            Kind::Internal => {
-                Error::config(first_line(&error.message)).on(format!("condition `{}`", self.text)).hint(HINT)
-            }
+        let count = warehouse.count(&format!("SELECT count(*) FROM {} WHERE {}", model.table, self.sql()), ());
+        // An expression that binds can still fail on a value, such as a text that is not a number.
+        count.map_err(|error| match error.kind {
+            Kind::Internal => error.with_kind(Kind::Config).on(format!("condition `{}`", self.text)).hint(HINT),
             _ => error,
-        })?;
-        Ok(count.and_then(|count| count.parse().ok()).unwrap_or_default())
+        })
     }
 
-    /// That no row meets it, with the values that its columns have.
-    pub(super) fn unmet(&self, warehouse: &Warehouse, model: &Model) -> Result<Error> {
-        let error = Error::config(format!("no row of `{}` meets `{}`", model.name(), self.text));
+    /// Returns the error for a condition that no row matches. Its hints list values of the columns.
+    pub(super) fn no_match_error(&self, warehouse: &Warehouse, model: &Model) -> Result<Error> {
+        let error = Error::config(format!("no row of `{}` matches `{}`", model.name(), self.text));
         let mut hints = Vec::new();
         for column in &self.columns {
             let name = quote(column);
             let sql = format!(
-                "SELECT CAST({name} AS VARCHAR) AS value, count(*) OVER () AS of FROM \
-                 (SELECT DISTINCT {name} FROM {} WHERE {name} IS NOT NULL) ORDER BY {name} LIMIT {COMPARED}",
+                "SELECT CAST({name} AS VARCHAR) AS value, count(*) OVER () AS distinct_values FROM \
+                 (SELECT DISTINCT {name} FROM {} WHERE {name} IS NOT NULL) ORDER BY {name} LIMIT {COMPARED_VALUES}",
                 model.table
             );
-            let rows = warehouse.query(&sql, &[])?;
-            let values: Vec<_> = rows.iter().filter_map(|row| row.get("value")?.as_str()).collect();
-            let wanted = self.texts.iter().filter(|text| !values.contains(&text.as_str()));
-            let near = wanted.filter_map(|text| nearest(text, values.iter().copied())).next();
+            #[derive(serde::Deserialize)]
+            struct DistinctValue {
+                value: String,
+                distinct_values: u64,
+            }
+            let rows: Vec<DistinctValue> = warehouse.query_as(&sql, ())?;
+            let values: Vec<_> = rows.iter().map(|row| row.value.as_str()).collect();
+            let missing = self.texts.iter().filter(|text| !values.contains(&text.as_str()));
+            let near = missing.filter_map(|text| nearest(text, values.iter().copied())).next();
             let near = near.map(|near| format!("; {near}")).unwrap_or_default();
-            let values: Vec<_> = values.iter().take(VALUES).map(|value| format!("`{value}`")).collect();
+            let values: Vec<_> = values.iter().take(SHOWN_VALUES).map(|value| format!("`{value}`")).collect();
             let values = values.join(", ");
-            let of = rows.first().and_then(|row| row.get("of")?.as_u64()).unwrap_or_default();
-            hints.push(match of {
+            let count = rows.first().map_or(0, |row| row.distinct_values);
+            hints.push(match count {
                 0 => format!("`{column}` is NULL in all rows"),
-                of if of > VALUES as u64 => format!("`{column}` has {of} values: {values}, …{near}"),
+                count if count > SHOWN_VALUES as u64 => format!("`{column}` has {count} values: {values}, …{near}"),
                 _ => format!("`{column}` is {values}{near}"),
             });
         }
         if hints.is_empty() {
-            return Ok(error.hint("name a column of the mart"));
+            return Ok(error.hint("write a condition on a column of the mart"));
         }
-        Ok(error.hint(hints.join("\n      ")))
+        Ok(error.hint(hints.join("\n")))
     }
 }
 
-fn first_line(message: &str) -> &str {
-    message.lines().next().unwrap_or(message)
-}
-
-/// The one expression that a text is, parsed.
+/// Parses a text that must be exactly one expression.
 fn expression(warehouse: &Warehouse, text: &str) -> Result<Value> {
     if text.is_empty() {
-        return Err(Error::config("it is empty"));
+        return Err(Error::config("the condition is empty"));
     }
-    // What a bare expression gives when it is selected from nothing; whatever else the text brings differs from that.
-    let mut bare = select(warehouse, "true")?;
-    let mut found = select(warehouse, text).map_err(|error| match error.message.starts_with(NO_QUERY) {
-        true => Error::config("it is not one expression"),
-        false => error,
+    // The parse tree of a SELECT with a single constant. A text with further clauses gives a different tree.
+    let not_one_expression = || Error::config("the text is not one expression");
+    let mut constant = select(warehouse, "true").map_err(|failure| failure.error)?;
+    let mut found = select(warehouse, text).map_err(|failure| match failure.reason {
+        ParseFailure::NotAQuery => not_one_expression(),
+        _ => failure.error,
     })?;
     let mut expressions = found.pointer_mut("/select_list").map(Value::take).unwrap_or_default();
-    bare["select_list"] = Value::Null;
+    constant["select_list"] = Value::Null;
     let list = expressions.as_array_mut().map(std::mem::take).unwrap_or_default();
     match <[Value; 1]>::try_from(list) {
-        Ok([expression]) if bare == found && said(&expression, "alias").is_empty() => Ok(expression),
-        _ => Err(Error::config("it is not one expression")),
+        Ok([expression]) if constant == found && text_of(&expression, "alias").is_empty() => Ok(expression),
+        _ => Err(not_one_expression()),
     }
 }
 
-fn select(warehouse: &Warehouse, text: &str) -> Result<Value> {
-    let mut tree = parsed(&format!("SELECT {text}\n"), warehouse)?;
+/// Parses `SELECT` with a text after it, and returns the node of the statement.
+fn select(warehouse: &Warehouse, text: &str) -> Result<Value, ParseError> {
+    let mut tree = parse(&format!("SELECT {text}\n"), warehouse)?;
     Ok(tree.pointer_mut("/statements/0/node").map(Value::take).unwrap_or_default())
 }
 
-fn said<'a>(node: &'a Value, key: &str) -> &'a str {
+/// Returns a text of a node of the parse tree, or an empty one if the node has none.
+fn text_of<'a>(node: &'a Value, key: &str) -> &'a str {
     node.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Refuses what looks beyond the row, and notes what it names.
-fn look(warehouse: &Warehouse, node: &Value, named: &mut Named) -> Result<()> {
+/// Refuses an expression that reads more than the current row, and collects its names and literals.
+fn inspect(warehouse: &Warehouse, node: &Value, mentions: &mut ConditionNames) -> Result<()> {
     match node {
-        Value::Array(items) => items.iter().try_for_each(|item| look(warehouse, item, named)),
+        Value::Array(items) => items.iter().try_for_each(|item| inspect(warehouse, item, mentions)),
         Value::Object(entries) => {
-            match said(node, "class") {
-                "SUBQUERY" => return Err(Error::config("it asks a query of its own")),
-                "WINDOW" => return Err(Error::config("a window function sees other rows than the one at hand")),
-                "PARAMETER" => return Err(Error::config("it has a parameter, and nothing gives that a value")),
-                "FUNCTION" => function(warehouse, said(node, "function_name"))?,
+            match text_of(node, "class") {
+                "SUBQUERY" => return Err(Error::config("subqueries are not allowed in a condition")),
+                "WINDOW" => {
+                    return Err(Error::config("window functions are not allowed in a condition: they read other rows"));
+                }
+                "PARAMETER" => return Err(Error::config("parameters are not allowed in a condition")),
+                "FUNCTION" => check_function(warehouse, text_of(node, "function_name"))?,
                 "COLUMN_REF" => {
                     let names = node.get("column_names").and_then(Value::as_array).into_iter().flatten();
-                    named.columns.extend(names.filter_map(Value::as_str).map(str::to_lowercase));
+                    mentions.columns.extend(names.filter_map(Value::as_str).map(str::to_lowercase));
                 }
                 "CONSTANT" => {
-                    named.texts.extend(node.pointer("/value/value").and_then(Value::as_str).map(str::to_owned));
+                    mentions.texts.extend(node.pointer("/value/value").and_then(Value::as_str).map(str::to_owned));
                 }
                 _ => {}
             }
-            entries.values().try_for_each(|value| look(warehouse, value, named))
+            entries.values().try_for_each(|value| inspect(warehouse, value, mentions))
         }
         _ => Ok(()),
     }
 }
 
-/// Refuses functions that do more than give a value of their arguments: aggregates, readers of files, writers.
-fn function(warehouse: &Warehouse, name: &str) -> Result<()> {
+/// A row of DuckDB's `duckdb_functions()`.
+#[derive(serde::Deserialize)]
+struct CatalogFunction {
+    function_type: String,
+    stability: Option<String>,
+    internal: bool,
+    macro_definition: Option<String>,
+}
+
+/// Refuses functions that do more than compute a value from their arguments, such as aggregates and readers of files.
+fn check_function(warehouse: &Warehouse, name: &str) -> Result<()> {
     let sql = "SELECT DISTINCT function_type, stability, internal, macro_definition FROM duckdb_functions() \
                WHERE function_name = lower(?)";
-    let found = warehouse.query(sql, &[name])?;
-    let text =
-        |row: &crate::warehouse::Row, key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let types: Vec<_> = found.iter().map(|row| text(row, "function_type")).collect();
-    let refused = |why: &str| Err(Error::config(format!("`{name}` {why}")));
+    let found: Vec<CatalogFunction> = warehouse.query_as(sql, [name])?;
+    let refused =
+        |reason: &str| Err(Error::config(format!("the function `{name}` is not allowed in a condition: {reason}")));
     if found.is_empty() {
-        let known = warehouse
-            .query("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'scalar'", &[])?;
-        let known: Vec<_> = known.iter().map(|row| text(row, "function_name")).collect();
-        let error = Error::config(format!("no function `{name}`"));
-        return Err(match nearest(name, known.iter().map(String::as_str)) {
-            Some(hint) => error.hint(hint),
-            None => error,
-        });
+        let sql = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_type = 'scalar'";
+        let known: Vec<String> = warehouse.values(sql, ())?;
+        let hint = nearest(name, known.iter().map(String::as_str));
+        return Err(Error::config(format!("unknown function `{name}`")).maybe_hint(hint));
     }
-    if types.iter().any(|kind| kind == "aggregate") {
-        return refused("adds up rows, where a condition is about one");
+    if found.iter().any(|row| row.function_type == "aggregate") {
+        return refused("it aggregates several rows");
     }
-    if !types.iter().any(|kind| kind == "scalar" || kind == "macro") {
-        return refused("reads what is not of the row");
+    if !found.iter().any(|row| row.function_type == "scalar" || row.function_type == "macro") {
+        return refused("it reads more than the current row");
     }
     for row in &found {
-        match text(row, "function_type").as_str() {
-            "scalar" if text(row, "stability") == "VOLATILE" => {
-                return refused("does more than give a value of the row");
+        match row.function_type.as_str() {
+            "scalar" if row.stability.as_deref() == Some("VOLATILE") => {
+                return refused("its result can differ for the same row");
             }
-            "macro" if row.get("internal") != Some(&Value::Bool(true)) => {
-                return refused("is a macro of the warehouse, which may read anything");
+            "macro" if !row.internal => {
+                return refused("it is a user-defined macro, which can read other tables");
             }
-            // What DuckDB brings is built of its own functions, each of which has to be one that may be here.
+            // A built-in macro is allowed if every function in it is allowed.
             "macro" => {
-                let inside = expression(warehouse, &text(row, "macro_definition"))?;
-                look(warehouse, &inside, &mut Named::default())?;
+                let definition = expression(warehouse, row.macro_definition.as_deref().unwrap_or_default())?;
+                inspect(warehouse, &definition, &mut ConditionNames::default())?;
             }
             _ => {}
         }
@@ -220,12 +225,12 @@ fn function(warehouse: &Warehouse, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The first name that is no column, with those nearest to it.
-fn unbound(named: &BTreeSet<String>, columns: &[Column]) -> Option<Error> {
-    let is_there = |name: &String| columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
-    let name = named.iter().find(|name| !is_there(name))?;
-    let error = Error::config(format!("the mart has no column `{name}`"));
+/// Returns an error for the first name that is not a column, with the nearest columns.
+fn unknown_column(names: &BTreeSet<String>, columns: &[ColumnType]) -> Option<Error> {
+    let is_column = |name: &String| columns.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+    let name = names.iter().find(|name| !is_column(name))?;
+    let error = Error::config(format!("unknown column `{name}`"));
     let near = nearest(name, columns.iter().map(|column| column.name.as_str()));
-    let all = || columns.iter().map(|column| format!("`{}`", column.name)).collect::<Vec<_>>().join(", ");
-    Some(error.hint(near.unwrap_or_else(|| format!("there are {}; a text stands in single quotes: '{name}'", all()))))
+    let all = || one_of(columns.iter().map(|column| column.name.as_str())).unwrap_or_default();
+    Some(error.hint(near.unwrap_or_else(|| format!("{}; put a text in single quotes: '{name}'", all()))))
 }

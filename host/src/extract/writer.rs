@@ -1,31 +1,32 @@
-//! Writes a stream's pages on a thread of its own, a checkpoint at a time.
+//! Writes the pages of a stream on a thread of its own, one checkpoint at a time.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use host_core::error::{Error, Result};
+use host_plugin::{Part, SourcePage, Sweep};
 use tokio::sync::mpsc::Receiver;
 
-use crate::error::{Error, Result};
-use crate::plugin::{Part, SourcePage, Sweep};
-use crate::warehouse::{LoadCounts, StreamLoader, Waiting};
+use super::loader::{LoadCounts, PendingSize, StreamLoader};
 
-/// A checkpoint commits at this many rows of a stream, …
+/// A checkpoint is due at this many rows of one stream.
 const CHECKPOINT_ROWS: usize = 10_000;
-/// … after this long, …
+/// A checkpoint is due after this long.
 const CHECKPOINT_TIME: Duration = Duration::from_secs(5);
-/// … or at this many bytes of all that the reader brings, whichever comes first.
+/// A checkpoint is due at this many bytes of all streams of the reader.
 const CHECKPOINT_BYTES: usize = 80 << 20;
 
-/// A first load commits a row group of DuckDB's at a time: that is compressed and written once. Fewer rows are written
-/// to its log, and compressed anew with each checkpoint of the log, which costs half as much again.
+/// The same for a first load: one row group of DuckDB, which is compressed and written once. Smaller commits go to the
+/// write-ahead log and are compressed again at each checkpoint of the log, which takes 1.5 times as long.
 const FIRST_ROWS: usize = 122_880;
+/// The same for a first load.
 const FIRST_TIME: Duration = Duration::from_secs(10);
 
-/// What was written.
+/// What a writer wrote.
 pub(super) struct Written {
     /// By stream.
     pub(super) counts: BTreeMap<String, LoadCounts>,
-    /// How many records the source counts and the raw table has, where those differ.
+    /// The number of records that the source reports and the number in the raw table, if they differ.
     pub(super) miscounted: Option<(u64, u64)>,
 }
 
@@ -33,7 +34,7 @@ pub(super) struct Written {
 pub(super) struct Writer {
     loader: StreamLoader,
     stream: String,
-    /// The streams that the reader may bring.
+    /// The streams that the reader may return.
     streams: Vec<String>,
     state: Option<String>,
     counts: BTreeMap<String, LoadCounts>,
@@ -47,24 +48,24 @@ impl Writer {
         Self { loader, stream, streams, state, counts: BTreeMap::new(), committed: Instant::now() }
     }
 
-    /// Writes until the last page, or until no more comes: then what waits is kept.
+    /// Writes until the last page. If the pages end before it, the rows so far are committed.
     pub(super) fn run(mut self, mut pages: Receiver<SourcePage>) -> Result<Written> {
         let mut expected = None;
         let mut is_done = false;
         while let Some(page) = pages.blocking_recv() {
             expected = page.expected.or(expected);
             is_done = page.done;
-            self.take(page)?;
+            self.add(page)?;
             if is_done || (self.is_due() && self.loader.is_incremental()) {
                 self.checkpoint(is_done)?;
             }
         }
-        if !is_done && self.loader.is_incremental() && self.loader.waiting().rows > 0 {
+        if !is_done && self.loader.is_incremental() && self.loader.pending_size().rows > 0 {
             self.checkpoint(false)?;
         }
         let miscounted = match expected.filter(|_| is_done) {
             Some(expected) => {
-                let live = self.loader.live_rows()?;
+                let live = self.loader.expected_records()?;
                 (!live.contains(&expected)).then(|| (expected, *live.start()))
             }
             None => None,
@@ -73,30 +74,30 @@ impl Writer {
     }
 
     fn is_due(&self) -> bool {
-        let Waiting { rows, bytes } = self.loader.waiting();
+        let PendingSize { rows, bytes } = self.loader.pending_size();
         let (most, longest) =
             if self.loader.is_fresh() { (FIRST_ROWS, FIRST_TIME) } else { (CHECKPOINT_ROWS, CHECKPOINT_TIME) };
         rows >= most || bytes >= CHECKPOINT_BYTES || self.committed.elapsed() >= longest
     }
 
-    fn take(&mut self, page: SourcePage) -> Result<()> {
-        if let Some(unasked) = page.parts.iter().find(|part| !self.streams.contains(&part.stream)) {
-            let (stream, other) = (&self.stream, &unasked.stream);
+    fn add(&mut self, page: SourcePage) -> Result<()> {
+        if let Some(unexpected) = page.parts.iter().find(|part| !self.streams.contains(&part.stream)) {
+            let (stream, other) = (&self.stream, &unexpected.stream);
             return Err(Error::plugin(format!(
-                "the reader of `{stream}` sent rows of `{other}`, which was not asked for"
+                "the reader of `{stream}` sent rows of `{other}`, which was not requested"
             )));
         }
-        let again = |part: &Part| {
-            part.replace.as_ref().is_some_and(|replace| self.loader.replaces_again(&part.stream, replace))
+        let is_replace_pending = |part: &Part| {
+            part.replace.as_ref().is_some_and(|replace| self.loader.is_replace_pending(&part.stream, replace))
         };
-        if page.parts.iter().any(again) && self.loader.is_incremental() {
+        if page.parts.iter().any(is_replace_pending) && self.loader.is_incremental() {
             self.checkpoint(false)?;
         }
         for part in page.parts {
             self.loader.add(&part.stream, &part.schema, part.rows, part.replace)?;
         }
         if let Some(sweep) = page.sweep {
-            self.loader.sweep(sweep == Sweep::First, sweep == Sweep::Last);
+            self.loader.mark_sweep(sweep == Sweep::First, sweep == Sweep::Last);
         }
         if page.state.is_some() {
             self.state = page.state;

@@ -1,114 +1,116 @@
-//! The shape of a pipeline file, key by key. The doc comments are what editors show.
+//! The keys of a pipeline file. Editors and the reference show these doc comments.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// A pipeline: where data comes from, how it is cleaned, what is computed.
+/// A pipeline: where data comes from, how it is cleaned, and which models are built.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct File {
-    /// Name, warehouse, time zone, currency.
-    pub pipeline: Settings,
-    /// Named base URLs with secrets; plugins see the names alone.
+pub struct PipelineFile {
+    /// Settings of the whole pipeline: name, warehouse, time zone, currency, schedule, limits.
+    pub pipeline: PipelineSettings,
+    /// Base URLs with their secrets, by name. Plugins see only the names.
     #[serde(default)]
-    pub connection: BTreeMap<String, Connection>,
-    /// Sources, loaded side by side.
+    pub connection: BTreeMap<String, ConnectionSettings>,
+    /// Sources, loaded concurrently.
     #[serde(default)]
-    pub source: Vec<Source>,
-    /// Rules, applied to each stream in this order.
+    pub source: Vec<SourceSettings>,
+    /// Cleaning rules, applied to each stream in this order.
     #[serde(default)]
-    pub rule: Vec<Rule>,
+    pub rule: Vec<RuleSettings>,
     /// SQL models, built after cleaning.
-    pub marts: Option<Marts>,
-    /// Tables that close the report of a run.
+    #[serde(rename = "marts")]
+    pub models: Option<ModelSettings>,
+    /// Tables at the end of a run's report.
     #[serde(default)]
-    pub report: Vec<Report>,
-    /// Whom `host serve` tells of what.
+    pub report: Vec<ReportSettings>,
+    /// Notifications that `host serve` sends to web hooks.
     #[serde(default)]
-    pub alert: Vec<Alert>,
+    pub alert: Vec<AlertSettings>,
 }
 
-/// A table that closes the report of a run.
+/// A table at the end of a run's report.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Report {
-    /// What it shows.
+pub struct ReportSettings {
+    /// The table's title.
     pub title: String,
-    /// A query on the marts.
+    /// A query on the models.
     pub query: String,
-    /// What the figures mean, in a line.
+    /// One line below the table that says what the figures mean.
     pub meaning: Option<String>,
 }
 
-/// What holds for the whole pipeline.
+/// Settings of the whole pipeline.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
-    /// Shown in reports.
+pub struct PipelineSettings {
+    /// The pipeline's name, shown in reports and on pages.
     pub name: String,
-    /// Path of the DuckDB file; relative paths start at the pipeline file's folder.
+    /// Path of the DuckDB file. Relative paths start at the pipeline file's folder.
     pub warehouse: String,
-    /// IANA time zone that months and cohorts follow.
+    /// IANA time zone of months and cohorts, such as `America/Sao_Paulo`.
     #[serde(default = "utc")]
     pub timezone: String,
-    /// ISO 4217 code of the home currency.
+    /// ISO 4217 code of the home currency, such as `BRL`.
     #[serde(default = "usd")]
     #[schemars(regex(pattern = r"^[A-Z]{3}$"))]
     pub currency: String,
-    /// When `host serve` runs it: minute, hour, day of the month, month, day of the week, in the time zone.
+    /// When `host serve` runs the pipeline: a cron expression (minute, hour, day of the month, month, day of the week) in the
+    /// pipeline's time zone.
     pub schedule: Option<String>,
-    /// What `host serve` does about times of the schedule at which it was not there.
+    /// What `host serve` does about runs missed while the server was down.
     #[serde(default)]
-    pub missed: Missed,
-    /// What `host serve` does about a run that ended with its process.
+    pub missed: MissedPolicy,
+    /// What `host serve` does about a run whose process died.
     #[serde(default)]
-    pub interrupted: Interrupted,
-    /// Seconds after which `host serve` stops a run.
+    pub interrupted: InterruptedPolicy,
+    /// Seconds after which `host serve` stops a run and marks it as failed. By default there is no limit.
     #[schemars(range(min = 1))]
     pub timeout_seconds: Option<u32>,
-    /// How often `host serve` runs a step again that failed for a reason that may pass.
+    /// How many times `host serve` retries a step that failed for a temporary reason.
     #[serde(default = "retries")]
     #[schemars(range(max = 100))]
     pub retries: u32,
-    /// Seconds before the first of these; each further wait is twice as long.
+    /// Seconds before the first retry of a step. Each further wait is twice as long, up to an hour.
     #[serde(default = "retry_wait_seconds")]
     #[schemars(range(min = 1, max = 86_400))]
     pub retry_wait_seconds: u32,
-    /// Memory that DuckDB may use, such as `2GB`; it spills to disk beyond.
+    /// Memory that DuckDB may use, such as `2GB`. DuckDB spills to disk beyond it.
     #[serde(default = "memory_limit")]
     #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)? ?([KMG]i?B|[kmg]i?b)$"))]
     pub memory_limit: String,
-    /// The share of a stream's rows, from 0 to 1, above which rejects fail the run.
+    /// The share of a stream's rows, from 0 to 1, above which rejected rows fail the run.
     #[serde(default = "max_rejected")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_rejected: f64,
-    /// Seconds that one call into a plugin may take, asleep or not; requests that it waits for do not count.
+    /// Seconds that one call into a plugin may take. Time spent waiting for HTTP responses does not count.
     #[serde(default = "plugin_seconds")]
     #[schemars(range(min = 1, max = 86_400))]
     pub plugin_seconds: u32,
 }
 
-/// What becomes of times of a schedule that were missed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+/// What to do about runs missed while the server was down.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Missed {
-    /// One run makes up for all of them.
+pub enum MissedPolicy {
+    /// Run once for all missed times.
     #[default]
     RunOnce,
-    /// The next time is waited for.
+    /// Wait for the next scheduled time.
     Skip,
 }
 
-/// What becomes of a run that ended with its process.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+/// What to do about a run whose process died.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Interrupted {
-    /// It is run again: what was committed is not read twice.
+pub enum InterruptedPolicy {
+    /// Run it again from its last checkpoint.
     #[default]
     Resume,
-    /// It is left.
+    /// Leave it marked as interrupted.
     Leave,
 }
 
@@ -140,23 +142,23 @@ fn memory_limit() -> String {
     "1GB".to_owned()
 }
 
-/// A base URL with its secret.
+/// A base URL with its secret and its limits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Connection {
-    /// `https://host`, or `http://` on loopback.
+pub struct ConnectionSettings {
+    /// The URL below which requests are sent: `https://host`, or `http://` on a loopback address.
     pub base_url: String,
-    /// Sent as `Authorization: Bearer …`.
+    /// The secret sent as `Authorization: Bearer …`.
     pub token: Option<SecretReference>,
-    /// In place of `token`: an OAuth refresh token, for which the host fetches access tokens.
-    pub oauth: Option<OAuth>,
-    /// Rate limits that override the plugin's own, by bucket.
+    /// Instead of `token`: an OAuth client whose refresh token the host exchanges for access tokens.
+    pub oauth: Option<OAuthSettings>,
+    /// Rate limits that replace the plugin's own, by bucket.
     #[serde(default)]
-    pub rate_limits: BTreeMap<String, RateLimit>,
-    /// How a failed request is tried again.
+    pub rate_limits: BTreeMap<String, RateLimitSettings>,
+    /// How failed requests are retried.
     #[serde(default)]
-    pub retry: Retry,
-    /// Requests over the connection that are under way at once, of all streams of a plugin together.
+    pub retry: RetrySettings,
+    /// Concurrent requests over the connection, for all streams of a plugin together.
     #[serde(default = "concurrent_requests")]
     #[schemars(range(min = 1, max = 256))]
     pub concurrent_requests: u16,
@@ -169,8 +171,8 @@ fn concurrent_requests() -> u16 {
 /// An OAuth client with a refresh token (RFC 6749, section 6).
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct OAuth {
-    /// The path below `base_url` that gives access tokens.
+pub struct OAuthSettings {
+    /// The path below `base_url` that returns access tokens.
     pub token_path: String,
     /// The client's id.
     pub client_id: SecretReference,
@@ -180,121 +182,121 @@ pub struct OAuth {
     pub refresh_token: SecretReference,
 }
 
-/// How a failed request is tried again: the waits double from the first to the longest.
+/// How failed requests are retried: each wait is twice as long as the one before, up to the longest.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Retry {
-    /// Tries after the first.
+pub struct RetrySettings {
+    /// Retries after the first attempt.
     pub attempts: u16,
     /// The first wait, in milliseconds.
     #[schemars(range(min = 1))]
     pub first_ms: u32,
-    /// The longest wait, in milliseconds, unless the server asks for more.
+    /// The longest wait, in milliseconds. A `Retry-After` of the server may ask for more.
     #[schemars(range(min = 1))]
     pub longest_ms: u32,
 }
 
-impl Default for Retry {
-    /// Rides out about two minutes.
+impl Default for RetrySettings {
+    /// Bridges an outage of about two minutes.
     fn default() -> Self {
         Self { attempts: 8, first_ms: 500, longest_ms: 30_000 }
     }
 }
 
-/// Where a secret is kept.
+/// Where a secret is stored.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum SecretReference {
-    /// In a variable of the environment or of `.env`.
+    /// In an environment variable, or in `.env`.
     Variable {
         /// The variable's name.
         secret: String,
     },
-    /// In a file of its own.
+    /// In a file that contains nothing else.
     File {
         /// The file's path.
         file: String,
     },
 }
 
-/// A web hook, and of what it is told.
+/// A web hook and the events that it receives.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Alert {
-    /// What it is told of.
+pub struct AlertSettings {
+    /// The events that it receives.
     #[schemars(length(min = 1))]
-    pub on: Vec<AlertOn>,
-    /// `https://…`, or `http://` on loopback, or where that is kept; it gets a POST of JSON.
+    pub on: Vec<AlertEvent>,
+    /// The URL, or the secret that holds it: `https://…`, or `http://` on a loopback address. It receives a POST with JSON.
     pub url: AlertUrl,
-    /// Seconds without a run that succeeded, after which the pipeline is late.
+    /// For `late`: seconds without a successful run after which the pipeline is late.
     #[schemars(range(min = 1))]
     pub late_after_seconds: Option<u32>,
-    /// A query on the warehouse that gives one number.
+    /// For `quality`: a query on the warehouse that returns one number.
     pub query: Option<String>,
-    /// The greatest number that is still fine.
+    /// For `quality`: the largest number that is still acceptable.
     pub threshold: Option<f64>,
 }
 
-/// What an alert is told of.
+/// An event of which a web hook is notified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum AlertOn {
+pub enum AlertEvent {
     /// A run failed.
     Failure,
-    /// A run succeeded after one that failed, or late.
+    /// A run succeeded after a failed one, or after the pipeline was late.
     Recovery,
     /// No run has succeeded for `late_after_seconds`.
     Late,
-    /// After a run `query` gave more than `threshold`.
+    /// After a run, `query` returned more than `threshold`.
     Quality,
 }
 
-/// Where an alert goes.
+/// The URL of a web hook.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum AlertUrl {
-    /// To this URL.
+    /// The URL itself.
     Plain(String),
-    /// To a URL that is a secret.
+    /// A URL that is a secret.
     Secret(SecretReference),
 }
 
-/// At most so many requests in so many seconds.
+/// The number of requests allowed in a time window.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RateLimit {
-    /// Requests.
+pub struct RateLimitSettings {
+    /// Requests per window.
     #[schemars(range(min = 1))]
     pub requests: u32,
-    /// Seconds.
+    /// Length of the window in seconds.
     #[schemars(range(min = 1))]
     pub per_seconds: u32,
 }
 
-/// A source plugin at work.
+/// A source: a plugin with its grants and settings.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Source {
+pub struct SourceSettings {
     /// A name in a plugins folder, or a path to a component.
     pub plugin: String,
-    /// The source's name in the warehouse; the plugin's unless given.
+    /// The source's name in the warehouse: its schemas are `raw_NAME` and `clean_NAME`. By default the plugin's name.
     pub name: Option<String>,
-    /// SHA-256 of the component, in hex: another file is refused.
+    /// SHA-256 of the component in hexadecimal. A component with another hash is refused.
     pub sha256: Option<String>,
-    /// The streams to load; all where left out.
+    /// The streams to load. By default all streams, except those that a source loads only on request.
     pub streams: Option<Vec<String>>,
-    /// Connections granted: the plugin's name for it = the pipeline's.
+    /// Granted connections: the plugin's name for a connection = the pipeline's name for it.
     #[serde(default)]
     pub connections: BTreeMap<String, String>,
-    /// Files granted: the plugin's name for it = a path; empty grants nothing.
+    /// Granted files: the plugin's name for a file = its path. An empty path grants nothing.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
-    /// The plugin's own settings.
+    /// The plugin's own settings. `host plugin inspect` shows their schema.
     #[serde(default)]
     pub config: serde_json::Map<String, serde_json::Value>,
 }
 
-impl Source {
+impl SourceSettings {
     /// The source's name in the warehouse.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -302,32 +304,32 @@ impl Source {
     }
 }
 
-/// A rule plugin at work.
+/// A cleaning rule: a plugin with its streams, grants and settings.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub struct RuleSettings {
     /// A name in a plugins folder, or a path to a component.
     pub plugin: String,
-    /// The rule's name in reports; the plugin's unless given.
+    /// The rule's name in reports and in the journal. By default the plugin's name.
     pub name: Option<String>,
-    /// SHA-256 of the component, in hex: another file is refused.
+    /// SHA-256 of the component in hexadecimal. A component with another hash is refused.
     pub sha256: Option<String>,
-    /// The streams it cleans, each `source.stream`.
+    /// The streams that the rule cleans, each `source.stream`.
     #[schemars(length(min = 1), inner(regex(pattern = r"^[a-z0-9_]+\.[a-z0-9_]+$")))]
     pub streams: Vec<StreamName>,
-    /// Files granted: the plugin's name for it = a path.
+    /// Granted files: the plugin's name for a file = its path.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
-    /// Further streams that it reads, as they are once cleaned: the plugin's name for it = `source.stream`, or
-    /// `source.stream.merges` for which records of it merged into which.
+    /// Further streams that the rule reads, after they are cleaned: the plugin's name for an input = `source.stream`, or
+    /// `source.stream.merges` for the pairs of its records that were merged.
     #[serde(default)]
     pub inputs: BTreeMap<String, InputName>,
-    /// The plugin's own settings.
+    /// The plugin's own settings. `host plugin inspect` shows their schema.
     #[serde(default)]
     pub config: serde_json::Map<String, serde_json::Value>,
 }
 
-impl Rule {
+impl RuleSettings {
     /// The rule's name in reports.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -339,14 +341,14 @@ fn stem(plugin: &str) -> &str {
     std::path::Path::new(plugin).file_stem().and_then(|stem| stem.to_str()).unwrap_or(plugin)
 }
 
-/// What a rule reads beside its stream: `source.stream`, or `source.stream.merges`.
+/// A further input of a rule: `source.stream`, or `source.stream.merges`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(with = "String")]
 pub struct InputName {
     /// The stream.
     pub stream: StreamName,
-    /// Whether its merges are meant, not its records.
+    /// Whether the input is the stream's merges instead of its records.
     pub is_merges: bool,
 }
 
@@ -385,11 +387,11 @@ impl std::fmt::Display for StreamName {
     }
 }
 
-/// SQL models and what they may ask of the pipeline.
+/// SQL models and their variables.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Marts {
-    /// The folder with `staging`, `core`, `marts`, `checks`, `seeds`.
+pub struct ModelSettings {
+    /// The folder of the models. Each folder in it is a schema.
     pub path: String,
     /// Values that models read from `_host.variables`.
     #[serde(default)]

@@ -1,64 +1,72 @@
-//! TOML text in, a checked `Pipeline` out, every problem with file, line and column. Reads no plugin and no network.
+//! Parses and checks a pipeline file. Every problem has a file, a line and a column. Loads no plugin and sends no request.
 
 mod environment;
 mod file;
-mod places;
 mod schedule;
 
 use std::path::{Path, PathBuf};
 
-pub use environment::{Environment, Secret};
+pub use environment::Environment;
 pub use file::{
-    Alert, AlertOn, AlertUrl, Connection, File, InputName, Interrupted, Marts, Missed, OAuth, RateLimit, Report, Retry,
-    Rule, SecretReference, Settings, Source, StreamName,
+    AlertEvent, AlertSettings, AlertUrl, ConnectionSettings, InputName, InterruptedPolicy, MissedPolicy, ModelSettings,
+    OAuthSettings, PipelineFile, PipelineSettings, RateLimitSettings, ReportSettings, RetrySettings, RuleSettings,
+    SecretReference, SourceSettings, StreamName,
 };
-pub use places::{Places, Step, validator};
 pub use schedule::Schedule;
 
-use crate::error::{Error, Result};
+use host_core::error::{Error, Place, Result};
+use host_core::secret::Secret;
+use host_document::{PathStep, SourceMap};
 
-/// A pipeline as its file declares it, paths resolved and variables filled in.
+/// A pipeline as its file declares it, with environment variables filled in.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
-    /// What the file says.
-    pub file: File,
-    /// Where each value stands in the file, for errors.
-    pub places: Places,
-    /// Variables of the process and of `.env`, for secrets.
+    /// The file's keys.
+    pub file: PipelineFile,
+    /// The position of each value in the file, for errors.
+    pub source_map: SourceMap,
+    /// Environment variables, for secrets.
     pub environment: Environment,
     folder: PathBuf,
 }
 
 impl Pipeline {
-    /// Reads and checks a pipeline file; all of its problems are one error.
+    /// Reads and checks a pipeline file.
+    ///
+    /// # Errors
+    /// All problems of the file as one error.
     pub fn load(path: &Path, environment: &Environment) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|cause| {
             let error = Error::config(format!("{}: {cause}", path.display()));
-            error.hint("`host init` makes a project with a pipeline in it")
+            error.hint("`host init` creates a project with a pipeline")
         })?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
         Self::parse(&text, &path.display().to_string(), folder, environment)
     }
 
-    fn parse(text: &str, name: &str, folder: PathBuf, environment: &Environment) -> Result<Self> {
-        let places = Places::parse(text, name)?;
-        let (value, problems) = places.value(Some(environment));
-        Error::all(problems).map_or(Ok(()), Err)?;
-        let schema = schema();
-        Error::all(places.violations(&[], &schema, &value)).map_or(Ok(()), Err)?;
-        let file: File = serde_json::from_value(value).map_err(|cause| Error::config(cause.to_string()).on(name))?;
-        let pipeline = Self { file, places, environment: environment.clone(), folder };
-        Error::all(pipeline.problems()).map_or(Ok(pipeline), Err)
+    /// Parses the text of a pipeline file. `name` stands in errors; relative paths start at `folder`.
+    ///
+    /// # Errors
+    /// Every problem of the text.
+    pub fn parse(text: &str, name: &str, folder: PathBuf, environment: &Environment) -> Result<Self> {
+        let source_map = SourceMap::parse_with_secrets(text, name, may_hold_secret)?;
+        let (value, problems) = source_map.value(Some(&|text| environment.fill(text)));
+        Error::check(problems)?;
+        Error::check(source_map.violations(&[], &schema(), &value))?;
+        let file: PipelineFile =
+            serde_json::from_value(value).map_err(|cause| Error::config(cause.to_string()).at(&Place::file(name)))?;
+        let pipeline = Self { file, source_map, environment: environment.clone(), folder };
+        Error::check(pipeline.problems()).map(|()| pipeline)
     }
 
-    /// A path of the file: relative ones start at the file's folder.
+    /// A path named in the file. Relative paths start at the file's folder.
     #[must_use]
     pub fn path(&self, path: &str) -> PathBuf {
         let mut clean = PathBuf::new();
         for part in self.folder.join(path).components() {
-            let climbs = part == std::path::Component::ParentDir
+            let is_parent = part == std::path::Component::ParentDir
                 && matches!(clean.components().next_back(), Some(std::path::Component::Normal(_)));
-            if climbs {
+            if is_parent {
                 clean.pop();
             } else {
                 clean.push(part);
@@ -67,7 +75,7 @@ impl Pipeline {
         clean
     }
 
-    /// The folder that holds the file.
+    /// The folder of the file.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -79,92 +87,121 @@ impl Pipeline {
         self.path(&self.file.pipeline.warehouse)
     }
 
+    /// The problems that the JSON Schema cannot express.
     fn problems(&self) -> Vec<Error> {
         let mut problems = Vec::new();
         let mut seen = std::collections::BTreeSet::new();
         for (index, source) in self.file.source.iter().enumerate() {
-            let at = |key: &str| self.places.at(&["source".into(), index.into(), key.into()]);
+            let at = |key: &str| self.source_map.at(&["source".into(), index.into(), key.into()]);
             let name = source.name();
             if !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
-                let error = Error::config(format!("source name `{name}` is not lower-case letters, digits and `_`"));
-                problems.push(error.on(at("name")));
+                let error = Error::config(format!(
+                    "source name `{name}` is not valid: expected lower-case letters, digits and `_`"
+                ));
+                problems.push(error.at(&at("name")));
             }
             if !seen.insert(name) {
                 let error = Error::config(format!("two sources are named `{name}`"));
-                problems.push(error.hint("give one of them a `name`").on(at("plugin")));
+                problems.push(error.hint("give one of them a `name`").at(&at("plugin")));
             }
             for (wanted, connection) in &source.connections {
                 if !self.file.connection.contains_key(connection) {
-                    let place =
-                        self.places.at(&["source".into(), index.into(), "connections".into(), wanted.as_str().into()]);
-                    let error = Error::config(format!("source `{name}`: no connection `{connection}`"));
+                    let place = self.source_map.at(&[
+                        "source".into(),
+                        index.into(),
+                        "connections".into(),
+                        wanted.as_str().into(),
+                    ]);
+                    let error = Error::config(format!("source `{name}`: unknown connection `{connection}`"));
                     problems.push(
-                        error.hint(format!("add `[connection.{connection}]` with `base_url` and `token`")).on(place),
+                        error.hint(format!("add `[connection.{connection}]` with `base_url` and `token`")).at(&place),
                     );
                 }
             }
         }
         for (index, rule) in self.file.rule.iter().enumerate() {
             for (nth, stream) in rule.streams.iter().enumerate() {
-                let known = self.file.source.iter().any(|source| source.name() == stream.source);
-                if !known {
-                    let place = self.places.at(&["rule".into(), index.into(), "streams".into(), nth.into()]);
-                    let error = Error::config(format!("rule `{}`: no source `{}`", rule.name(), stream.source));
-                    problems.push(error.hint("a stream is written `source.stream`").on(place));
+                let is_known = self.file.source.iter().any(|source| source.name() == stream.source);
+                if !is_known {
+                    let place = self.source_map.at(&["rule".into(), index.into(), "streams".into(), nth.into()]);
+                    let error = Error::config(format!("rule `{}`: unknown source `{}`", rule.name(), stream.source));
+                    problems.push(error.hint("write a stream as `source.stream`").at(&place));
                 }
             }
         }
         if let Err(cause) = jiff::tz::TimeZone::get(&self.file.pipeline.timezone) {
-            let place = self.places.at(&["pipeline".into(), "timezone".into()]);
-            problems.push(Error::config(cause.to_string()).on(place));
+            let place = self.source_map.at(&["pipeline".into(), "timezone".into()]);
+            problems.push(Error::config(cause.to_string()).at(&place));
         } else if let Err(error) = self.schedule() {
-            problems.push(error.on(self.places.at(&["pipeline".into(), "schedule".into()])));
+            problems.push(error.at(&self.source_map.at(&["pipeline".into(), "schedule".into()])));
         }
         for (index, alert) in self.file.alert.iter().enumerate() {
-            let at = |key: &str| self.places.at(&["alert".into(), index.into(), key.into()]);
-            if alert.on.contains(&AlertOn::Late) && alert.late_after_seconds.is_none() {
+            let at = |key: &str| self.source_map.at(&["alert".into(), index.into(), key.into()]);
+            if alert.on.contains(&AlertEvent::Late) && alert.late_after_seconds.is_none() {
                 let error = Error::config("an alert on `late` needs `late_after_seconds`");
-                problems.push(error.hint("a day and an hour: `late_after_seconds = 90000`").on(at("on")));
+                problems.push(error.hint("add `late_after_seconds = 90000` for a day and an hour").at(&at("on")));
             }
-            if alert.on.contains(&AlertOn::Quality) && (alert.query.is_none() || alert.threshold.is_none()) {
+            if alert.on.contains(&AlertEvent::Quality) && (alert.query.is_none() || alert.threshold.is_none()) {
                 let error = Error::config("an alert on `quality` needs `query` and `threshold`");
-                let hint = "`query = \"SELECT count(*) FROM _host.rejects\"` and `threshold = 100`";
-                problems.push(error.hint(hint).on(at("on")));
+                let hint = "add `query = \"SELECT count(*) FROM _host.rejects\"` and `threshold = 100`";
+                problems.push(error.hint(hint).at(&at("on")));
             }
             if let AlertUrl::Plain(url) = &alert.url
                 && let Err(error) = Self::check_alert_url(url)
             {
-                problems.push(error.on(at("url")));
+                problems.push(error.at(&at("url")));
             }
         }
         problems
     }
 
-    /// When it runs, if it says so.
+    /// The schedule, if the file has one.
+    ///
+    /// # Errors
+    /// An expression that is not valid.
     pub fn schedule(&self) -> Result<Option<Schedule>> {
         let settings = &self.file.pipeline;
         let zone = jiff::tz::TimeZone::get(&settings.timezone).unwrap_or(jiff::tz::TimeZone::UTC);
         settings.schedule.as_deref().map(|expression| Schedule::parse(expression, zone)).transpose()
     }
 
-    /// The secrets that it names; one that is unset or cannot be read is in no text either.
+    /// A secret of the environment or of a file. None if it is unset or empty.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn secret(&self, reference: &SecretReference) -> Result<Option<Secret>> {
+        let text = match reference {
+            SecretReference::Variable { secret } => self.environment.get(secret).unwrap_or_default().to_owned(),
+            SecretReference::File { file } => {
+                let path = self.path(file);
+                std::fs::read_to_string(&path).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?
+            }
+        };
+        let text = text.trim();
+        Ok((!text.is_empty()).then(|| Secret::new(text.to_owned())))
+    }
+
+    /// The values of all secrets that the file names. A secret that is unset or cannot be read is left out.
     #[must_use]
     pub fn secrets(&self) -> Vec<Secret> {
-        let of_connection = |connection: &Connection| {
+        let of_connection = |connection: &ConnectionSettings| {
             let oauth =
                 connection.oauth.clone().map(|oauth| [oauth.client_id, oauth.client_secret, oauth.refresh_token]);
             connection.token.clone().into_iter().chain(oauth.into_iter().flatten()).collect::<Vec<_>>()
         };
-        let of_alert = |alert: &Alert| match &alert.url {
+        let of_alert = |alert: &AlertSettings| match &alert.url {
             AlertUrl::Secret(reference) => Some(reference.clone()),
             AlertUrl::Plain(_) => None,
         };
         let references = self.file.connection.values().flat_map(of_connection);
         let references = references.chain(self.file.alert.iter().filter_map(of_alert));
-        references.filter_map(|reference| self.environment.secret(&reference, self).ok()?).collect()
+        references.filter_map(|reference| self.secret(&reference).ok()?).collect()
     }
 
-    /// Refuses what alerts may not be sent to; says nothing of the URL, which may be a secret.
+    /// Checks that alerts may be sent to a URL. The error does not show the URL, which may be a secret.
+    ///
+    /// # Errors
+    /// A URL that is neither HTTPS nor on a loopback address.
     pub fn check_alert_url(url: &str) -> Result<()> {
         let host = url.strip_prefix("http://").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or(rest));
         let is_loopback = host.is_some_and(|host| {
@@ -177,13 +214,20 @@ impl Pipeline {
         if is_loopback || url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty()) {
             return Ok(());
         }
-        Err(Error::config("the URL of an alert starts with `https://`, or with `http://` on loopback"))
+        Err(Error::config("the URL of an alert must start with `https://`, or with `http://` and a loopback address"))
     }
+}
+
+/// Whether errors must not show the value at a path: a value below `connection` may be a secret that was written instead of
+/// its name, and the URL of a web hook may contain one.
+fn may_hold_secret(path: &[PathStep]) -> bool {
+    let is_key = |step: Option<&PathStep>, name: &str| matches!(step, Some(PathStep::Key(key)) if key == name);
+    is_key(path.first(), "connection") || (is_key(path.first(), "alert") && is_key(path.get(2), "url"))
 }
 
 /// The JSON Schema of a pipeline file, for editors and for the check itself.
 #[must_use]
 pub fn schema() -> serde_json::Value {
     let generator = schemars::generate::SchemaSettings::draft07().into_generator();
-    generator.into_root_schema_for::<File>().to_value()
+    generator.into_root_schema_for::<PipelineFile>().to_value()
 }

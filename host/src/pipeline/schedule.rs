@@ -1,18 +1,16 @@
-//! When a pipeline runs: a cron expression in its time zone, summer time included. Asks no clock.
+//! Schedules: a cron expression in a time zone, with daylight saving time. Nothing here reads the clock.
 
 use std::cmp::Ordering;
 
 use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 use croner::{CivilDateTime, Cron, CronDateTime, Resolution, Weekday};
+use host_core::error::{Error, Result};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp, civil};
 
-use crate::error::{Error, Result};
-
-/// A cron expression in a time zone. A time that the clock jumps over runs when it has jumped, where it is a single one
-/// (`30 0 * * *`), and not at all where it is one of many (`*/15 * * * *`); one that comes twice runs once, or with its
-/// interval.
+/// A cron expression in a time zone. A fixed time that the clock skips (`30 0 * * *`) runs right after the jump; a skipped time
+/// of an interval (`*/15 * * * *`) does not run. A fixed time that the clock repeats runs once.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     cron: Cron,
@@ -20,18 +18,24 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Reads five fields: minute, hour, day of the month, month, day of the week.
+    /// Parses five fields: minute, hour, day of the month, month, day of the week.
+    ///
+    /// # Errors
+    /// An expression that does not parse, and one that never matches a time.
     pub fn parse(expression: &str, zone: TimeZone) -> Result<Self> {
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let cron = parser.parse(expression).map_err(|cause| {
             let cause = cause.to_string();
-            let error = Error::config(format!("`{expression}` is no schedule: {}", cause.trim_end_matches('.')));
-            error.hint("minute, hour, day of the month, month, day of the week: `0 */6 * * *` is every six hours")
+            let error =
+                Error::config(format!("`{expression}` is not a valid schedule: {}", cause.trim_end_matches('.')));
+            error.hint(
+                "write minute, hour, day of the month, month, day of the week: `0 */6 * * *` runs every six hours",
+            )
         })?;
         let schedule = Self { cron, zone };
         match schedule.after(Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(schedule),
-            None => Err(Error::config(format!("the schedule `{expression}` never comes"))),
+            None => Err(Error::config(format!("the schedule `{expression}` never matches a time"))),
         }
     }
 
@@ -43,7 +47,7 @@ impl Schedule {
     }
 }
 
-/// An instant as the clock on the wall shows it.
+/// An instant in local time.
 #[derive(Clone)]
 struct Local {
     instant: Timestamp,
@@ -113,28 +117,28 @@ mod tests {
         TimeZone::get("America/Sao_Paulo").expect("a zone")
     }
 
-    /// The times after an instant, as the clock on the wall shows them.
-    fn check(expression: &str, after: &str, expect: &[&str]) {
+    /// Checks the next times after an instant, in local time.
+    fn check(expression: &str, after: &str, expected: &[&str]) {
         let schedule = Schedule::parse(expression, zone()).expect("a schedule");
         let mut at: Timestamp = after.parse().expect("an instant");
-        for expect in expect {
+        for expected in expected {
             at = schedule.after(at).expect("a time");
             assert_eq!(
                 at.to_zoned_datetime(zone()).strftime("%m-%d %H:%M %:z").to_string(),
-                *expect,
+                *expected,
                 "{expression} {after}"
             );
         }
     }
 
     #[test]
-    fn summer_time_loses_no_day_and_runs_none_twice() {
-        // On 2018-11-04 midnight became one o'clock.
+    fn a_fixed_time_runs_once_on_days_when_the_clock_changes() {
+        // On 2018-11-04 the clock went forward from 00:00 to 01:00.
         let before = "2018-11-03T12:00:00-03:00";
         check("0 0 * * *", before, &["11-04 01:00 -02:00", "11-05 00:00 -02:00"]);
         check("30 0 * * *", before, &["11-04 01:00 -02:00", "11-05 00:30 -02:00"]);
         check("*/30 * * * *", "2018-11-03T23:10:00-03:00", &["11-03 23:30 -03:00", "11-04 01:00 -02:00"]);
-        // On 2019-02-17 midnight became eleven o'clock of the day before.
+        // On 2019-02-17 the clock went back from 00:00 to 23:00 of the day before.
         check("30 23 * * *", "2019-02-16T12:00:00-02:00", &["02-16 23:30 -02:00", "02-17 23:30 -03:00"]);
         check(
             "0 * * * *",
@@ -144,10 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_schedule_is_told() {
-        for wrong in ["", "every hour", "61 * * * *", "* * * *", "0 0 0 * * *", "0 0 31 2 *"] {
-            let error = Schedule::parse(wrong, TimeZone::UTC).expect_err(wrong);
-            assert!(error.message.contains("schedule"), "{error}");
+    fn an_invalid_schedule_is_an_error() {
+        for invalid in ["", "every hour", "61 * * * *", "* * * *", "0 0 0 * * *", "0 0 31 2 *"] {
+            let error = Schedule::parse(invalid, TimeZone::UTC).expect_err(invalid);
+            assert!(error.message().contains("schedule"), "{error}");
         }
     }
 }

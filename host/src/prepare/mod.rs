@@ -1,32 +1,34 @@
-//! From a pipeline to plugins ready to run: components found and compiled, configs checked against the plugins' own
-//! schemas, needs met by grants. Names every problem at once.
+//! Prepares plugins: finds and compiles components, checks configs against the plugins' own schemas, and grants what the
+//! plugins need. All problems are reported at once.
 
 mod grants;
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result, nearest};
-use crate::pipeline::{InputName, Pipeline, Step};
-use crate::plugin::{Component, Contract, Description, Engine, Grants, RulePlugin, Search, SourcePlugin};
-use crate::schema::Stream;
-use grants::{Granted, Granting, Shared};
+use host_core::error::{Error, Place, Result, nearest};
+use host_core::schema::Stream;
+use host_document::PathStep;
+use host_plugin::{Component, Description, Engine, Grants, PluginFolders, PluginKind, RulePlugin, SourcePlugin};
+
+use crate::pipeline::{InputName, Pipeline};
+use grants::{ConnectionPool, GrantRequest, Granted};
 
 /// A source ready to read.
 #[derive(Clone)]
 pub struct PreparedSource {
     /// Its name in the warehouse.
     pub name: String,
-    /// What it says of itself.
+    /// The plugin's description of itself.
     pub description: Description,
     /// SHA-256 of its component.
     pub sha256: String,
     /// The plugin.
     pub plugin: SourcePlugin,
-    /// The streams asked for; all where none are named.
+    /// The streams that the pipeline names. None if it names no stream, which selects all.
     pub wanted: Option<Vec<String>>,
-    /// Grants, as the plan shows them.
+    /// Its grants, as the plan shows them.
     pub granted: Vec<String>,
-    /// Which account it reaches, once it was asked.
+    /// The account that it reaches. None before discovery, and if the source names none.
     pub account: Option<String>,
     index: usize,
 }
@@ -36,7 +38,7 @@ pub struct PreparedSource {
 pub struct PreparedRule {
     /// Its name in reports.
     pub name: String,
-    /// What it says of itself.
+    /// The plugin's description of itself.
     pub description: Description,
     /// SHA-256 of its component, its config and its granted files.
     pub fingerprint: String,
@@ -44,11 +46,11 @@ pub struct PreparedRule {
     pub plugin: RulePlugin,
     /// The streams it cleans, `source.stream`.
     pub streams: Vec<String>,
-    /// Further streams that it reads, by its names for them.
+    /// Further streams that it reads, by the plugin's names for them.
     pub inputs: BTreeMap<String, InputName>,
-    /// Where the rule stands in the pipeline file, for errors.
-    pub place: String,
-    /// Grants, as the plan shows them.
+    /// The rule's place in the pipeline file, for errors.
+    pub place: Place,
+    /// Its grants, as the plan shows them.
     pub granted: Vec<String>,
 }
 
@@ -60,54 +62,62 @@ pub struct Prepared {
     pub rules: Vec<PreparedRule>,
 }
 
-/// Finds, compiles and checks every plugin of a pipeline. Reads files, never the network.
-/// Without `with_sources` their plugins, secrets and files are not looked at.
-pub async fn prepare(pipeline: &Pipeline, engine: &Engine, search: &Search, with_sources: bool) -> Result<Prepared> {
+/// Finds, compiles and checks every plugin of a pipeline. It reads files, never the network. Without `with_sources`,
+/// sources are left out, so that a command on loaded data needs none of their plugins, secrets and files.
+///
+/// # Errors
+/// All problems of all plugins.
+pub async fn prepare(
+    pipeline: &Pipeline,
+    engine: &Engine,
+    folders: &PluginFolders,
+    with_sources: bool,
+) -> Result<Prepared> {
     let mut prepared = Prepared { sources: Vec::new(), rules: Vec::new() };
     let mut problems = Vec::new();
-    let mut shared = Shared::default();
+    let mut pool = ConnectionPool::default();
     for index in (0..pipeline.file.source.len()).filter(|_| with_sources) {
-        match source(pipeline, index, engine, search, &mut shared).await {
+        match source(pipeline, index, engine, folders, &mut pool).await {
             Ok(source) => prepared.sources.push(source),
             Err(mut errors) => problems.append(&mut errors),
         }
     }
     for index in 0..pipeline.file.rule.len() {
-        match rule(pipeline, index, engine, search, &mut shared).await {
+        match rule(pipeline, index, engine, folders, &mut pool).await {
             Ok(rule) => prepared.rules.push(rule),
             Err(mut errors) => problems.append(&mut errors),
         }
     }
-    Error::all(problems).map_or(Ok(prepared), Err)
+    Error::check(problems).map(|()| prepared)
 }
 
 async fn source(
     pipeline: &Pipeline,
     index: usize,
     engine: &Engine,
-    search: &Search,
-    shared: &mut Shared,
+    folders: &PluginFolders,
+    pool: &mut ConnectionPool,
 ) -> Result<PreparedSource, Vec<Error>> {
     let spec = &pipeline.file.source[index];
-    let at = |key: &str| pipeline.places.at(&["source".into(), index.into(), key.into()]);
-    let on = |error: Error| vec![error.on(at("plugin"))];
+    let at = |key: &str| pipeline.source_map.at(&["source".into(), index.into(), key.into()]);
+    let on = |error: Error| vec![error.at(&at("plugin"))];
     let component =
-        load(engine, search, pipeline, &spec.plugin, spec.sha256.as_deref(), Contract::Source).map_err(on)?;
+        load(engine, folders, pipeline, &spec.plugin, spec.sha256.as_deref(), PluginKind::Source).map_err(on)?;
     let config = serde_json::Value::Object(spec.config.clone());
-    let bare = SourcePlugin::new(engine, &component, Grants::default(), &config);
-    let description = bare.describe().await.map_err(on)?;
-    let base: [Step; 3] = ["source".into(), index.into(), "config".into()];
-    let mut problems = pipeline.places.violations(&base, &description.config_schema, &config);
+    let ungranted = SourcePlugin::new(engine, &component, Grants::default(), &config);
+    let description = ungranted.describe().await.map_err(on)?;
+    let base: [PathStep; 3] = ["source".into(), index.into(), "config".into()];
+    let mut problems = pipeline.source_map.violations(&base, &description.config_schema, &config);
     let name = spec.name();
-    let grant = Granting {
+    let grant = GrantRequest {
         pipeline,
         base: ["source".into(), index.into()],
-        who: format!("source `{name}`"),
+        label: format!("source `{name}`"),
         connections: &spec.connections,
         files: &spec.files,
         inputs: Vec::new(),
     };
-    let Granted { grants, labels } = grant.grant(&description, shared, &mut problems);
+    let Granted { grants, labels } = grant.grant(&description, pool, &mut problems);
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -120,29 +130,29 @@ async fn rule(
     pipeline: &Pipeline,
     index: usize,
     engine: &Engine,
-    search: &Search,
-    shared: &mut Shared,
+    folders: &PluginFolders,
+    pool: &mut ConnectionPool,
 ) -> Result<PreparedRule, Vec<Error>> {
     let spec = &pipeline.file.rule[index];
-    let place = pipeline.places.at(&["rule".into(), index.into(), "plugin".into()]);
-    let on = |error: Error| error.on(&place);
-    let component = load(engine, search, pipeline, &spec.plugin, spec.sha256.as_deref(), Contract::Rule);
+    let place = pipeline.source_map.at(&["rule".into(), index.into(), "plugin".into()]);
+    let on = |error: Error| error.at(&place);
+    let component = load(engine, folders, pipeline, &spec.plugin, spec.sha256.as_deref(), PluginKind::Rule);
     let component = component.map_err(|error| vec![on(error)])?;
     let config = serde_json::Value::Object(spec.config.clone());
-    let bare = RulePlugin::new(engine, &component, Grants::default(), &config);
-    let description = bare.describe().await.map_err(|error| vec![on(error)])?;
-    let base: [Step; 3] = ["rule".into(), index.into(), "config".into()];
-    let mut problems = pipeline.places.violations(&base, &description.config_schema, &config);
-    let grant = Granting {
+    let ungranted = RulePlugin::new(engine, &component, Grants::default(), &config);
+    let description = ungranted.describe().await.map_err(|error| vec![on(error)])?;
+    let base: [PathStep; 3] = ["rule".into(), index.into(), "config".into()];
+    let mut problems = pipeline.source_map.violations(&base, &description.config_schema, &config);
+    let grant = GrantRequest {
         pipeline,
         base: ["rule".into(), index.into()],
-        who: format!("rule `{}`", spec.name()),
+        label: format!("rule `{}`", spec.name()),
         connections: &BTreeMap::new(),
         files: &spec.files,
         inputs: spec.inputs.keys().map(String::as_str).collect(),
     };
-    let Granted { grants, labels } = grant.grant(&description, shared, &mut problems);
-    // A config may hold what is not for everyone to read, such as the salt of hashes.
+    let Granted { grants, labels } = grant.grant(&description, pool, &mut problems);
+    // A config may contain a secret, such as the salt of hashes: only its hash is recorded.
     let inputs: Vec<_> = spec.inputs.iter().map(|(name, input)| format!("{name}={}", input.stream)).collect();
     let mut fingerprint =
         format!("{} {} {}", component.sha256, sha256(config.to_string().as_bytes()), inputs.join(" "));
@@ -168,44 +178,48 @@ fn sha256(bytes: &[u8]) -> String {
 
 fn load(
     engine: &Engine,
-    search: &Search,
+    folders: &PluginFolders,
     pipeline: &Pipeline,
     plugin: &str,
     pin: Option<&str>,
-    contract: Contract,
+    kind: PluginKind,
 ) -> Result<Component> {
-    let component = engine.load(&search.find(plugin, pipeline.folder())?, pin)?;
-    if component.contract != contract {
-        let (is, belongs) = match component.contract {
-            Contract::Source => ("source", "[[source]]"),
-            Contract::Rule => ("rule", "[[rule]]"),
+    let component = engine.load(&folders.find(plugin, pipeline.folder())?, pin)?;
+    if component.kind != kind {
+        let (kind, section) = match component.kind {
+            PluginKind::Source => ("source", "[[source]]"),
+            PluginKind::Rule => ("rule", "[[rule]]"),
         };
-        return Err(Error::config(format!("plugin `{plugin}` is a {is}")).hint(format!("name it under `{belongs}`")));
+        return Err(Error::config(format!("plugin `{plugin}` is a {kind}")).hint(format!("move it to `{section}`")));
     }
     Ok(component)
 }
 
 impl PreparedSource {
-    /// Keeps the streams asked for, of those that the source has; `select` narrows further. What cannot be read now is
-    /// told apart, and what is read with it.
-    pub fn choose(&self, streams: Vec<Stream>, select: &[String], pipeline: &Pipeline) -> Result<Chosen> {
+    /// Selects the streams that the pipeline names from the streams of the source. `select` narrows them further; all if it
+    /// is empty. Streams that cannot be read now are skipped, and so are the streams that are read with them.
+    ///
+    /// # Errors
+    /// A stream that the source does not have, and a stream that is read with another one which is not selected.
+    pub fn select(&self, streams: Vec<Stream>, select: &[String], pipeline: &Pipeline) -> Result<SelectedStreams> {
         let mut problems = Vec::new();
         for (nth, wanted) in self.wanted.iter().flatten().enumerate() {
             if !streams.iter().any(|stream| stream.name == *wanted) {
-                let place = pipeline.places.at(&["source".into(), self.index.into(), "streams".into(), nth.into()]);
-                let error = Error::config(format!("source `{}` has no stream `{wanted}`", self.name)).on(place);
+                let place = pipeline.source_map.at(&["source".into(), self.index.into(), "streams".into(), nth.into()]);
+                let error = Error::config(format!("source `{}`: unknown stream `{wanted}`", self.name)).at(&place);
                 let near = nearest(wanted, streams.iter().map(|stream| stream.name.as_str()));
-                problems.push(error.hint(near.unwrap_or_else(|| "`host discover` lists them".to_owned())));
+                problems
+                    .push(error.hint(near.unwrap_or_else(|| "`host discover PIPELINE` lists the streams".to_owned())));
             }
         }
-        Error::all(problems).map_or(Ok(()), Err)?;
-        let asked = |stream: &Stream| match &self.wanted {
+        Error::check(problems)?;
+        let is_wanted = |stream: &Stream| match &self.wanted {
             Some(wanted) => wanted.contains(&stream.name),
             None => !stream.on_request,
         };
-        let (mut chosen, out_of_reach): (Vec<_>, Vec<_>) =
-            streams.into_iter().filter(asked).partition(|stream| stream.unavailable.is_none());
-        let mut skipped: Vec<_> = out_of_reach
+        let (mut chosen, unavailable): (Vec<_>, Vec<_>) =
+            streams.into_iter().filter(is_wanted).partition(|stream| stream.unavailable.is_none());
+        let mut skipped: Vec<_> = unavailable
             .into_iter()
             .filter_map(|stream| Some(self.skipped(&stream.name, stream.unavailable?)))
             .collect();
@@ -214,16 +228,17 @@ impl PreparedSource {
             if chosen.iter().any(|other| other.name == *carrier) {
                 continue;
             }
-            let its_name = format!("{}.{carrier}", self.name);
-            if let Some(why) = skipped.iter().find(|skipped| skipped.stream == its_name) {
-                skipped.push(self.skipped(&stream.name, why.error.clone()));
+            let carrier_name = format!("{}.{carrier}", self.name);
+            if let Some(carrier) = skipped.iter().find(|skipped| skipped.stream == carrier_name) {
+                skipped.push(self.skipped(&stream.name, carrier.error.clone()));
                 continue;
             }
             let error =
-                Error::config(format!("stream `{}` is read with `{carrier}`, which is not asked for", stream.name));
+                Error::config(format!("stream `{}` is read with `{carrier}`, which is not selected", stream.name));
             return Err(error.hint(format!("add \"{carrier}\" to the streams of source `{}`", self.name)));
         }
-        chosen.retain(|stream| !skipped.iter().any(|out| out.stream == format!("{}.{}", self.name, stream.name)));
+        chosen
+            .retain(|stream| !skipped.iter().any(|skipped| skipped.stream == format!("{}.{}", self.name, stream.name)));
         if !select.is_empty() {
             let named = |name: &str| select.iter().any(|s| *s == name || *s == format!("{}.{name}", self.name));
             let carriers: Vec<_> =
@@ -236,30 +251,30 @@ impl PreparedSource {
                 named(&s.name) || carriers.contains(&s.name) || carried
             });
         }
-        Ok(Chosen { streams: chosen, skipped })
+        Ok(SelectedStreams { streams: chosen, skipped })
     }
 
-    fn skipped(&self, stream: &str, error: Error) -> Skipped {
+    fn skipped(&self, stream: &str, error: Error) -> SkippedStream {
         let is_named = self.wanted.as_ref().is_some_and(|wanted| wanted.iter().any(|name| name == stream));
-        Skipped { stream: format!("{}.{stream}", self.name), is_named, error }
+        SkippedStream { stream: format!("{}.{stream}", self.name), is_named, error }
     }
 }
 
-/// The streams of a source that a run reads, and those that it cannot.
-pub struct Chosen {
-    /// To be read.
+/// The streams of a source that a run reads, and those that it skips.
+pub struct SelectedStreams {
+    /// Streams to read.
     pub streams: Vec<Stream>,
-    /// Asked for, and out of reach.
-    pub skipped: Vec<Skipped>,
+    /// Streams that cannot be read now.
+    pub skipped: Vec<SkippedStream>,
 }
 
-/// A stream that was asked for and cannot be read now.
+/// A stream that is selected and cannot be read now.
 #[derive(Debug, Clone, serde::Serialize)]
-pub struct Skipped {
+pub struct SkippedStream {
     /// `source.stream`.
     pub stream: String,
-    /// Whether the pipeline names it, so that the run is not complete without it.
+    /// Whether the pipeline names it, so that a run without it is partial.
     pub is_named: bool,
-    /// Why, and how to mend it.
+    /// Why, and how to fix it.
     pub error: Error,
 }

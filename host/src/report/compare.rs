@@ -1,29 +1,30 @@
-//! Two runs' closing tables side by side: which figures differ, and by how much.
+//! The tables of two runs side by side: which figures differ, and by how much.
 
+use host_warehouse::Row;
 use serde_json::Value;
 
-use super::ReportTable;
-use crate::warehouse::Row;
+use super::tables::ReportTable;
 
-/// A figure of a closing table in both runs.
+/// A figure that differs between two runs.
 #[derive(Debug, PartialEq, serde::Serialize)]
 pub struct Difference {
-    /// The row, by its values that are no numbers.
+    /// The name of the row: its first value that is not a number.
     pub row: String,
     /// The column.
     pub figure: String,
-    /// With the rules, as the report shows it; none where there is no such row.
+    /// The figure with the rules, as the report shows it. None if it is NULL or the row does not exist.
     pub with: Option<String>,
-    /// Without them.
+    /// The figure without the rules.
     pub without: Option<String>,
-    /// How far off it is without, as a share of the figure with the rules; none where that has no meaning.
+    /// The difference as a share of the figure with the rules, such as -0.25. None if one of them is not a number or the
+    /// figure is 0.
     pub off_by: Option<f64>,
 }
 
-/// A closing table's figures that differ.
+/// The figures of a table that differ.
 #[derive(Debug, serde::Serialize)]
-pub struct Compared {
-    /// What it shows.
+pub struct TableComparison {
+    /// The table's title.
     pub title: String,
     /// Figures in both runs.
     pub figures: usize,
@@ -31,26 +32,26 @@ pub struct Compared {
     pub differences: Vec<Difference>,
 }
 
-/// Compares the tables of one title each; rows belong together by their texts, or by their place where they have none.
+/// Compares the tables that have the same title. Rows are matched by their names, or by position if they have no text.
 #[must_use]
-pub fn compare(with: &[ReportTable], without: &[ReportTable]) -> Vec<Compared> {
+pub fn compare(with: &[ReportTable], without: &[ReportTable]) -> Vec<TableComparison> {
     let pairs = with.iter().filter_map(|table| Some((table, without.iter().find(|other| other.title == table.title)?)));
     pairs.map(|(table, other)| compare_tables(table, other)).collect()
 }
 
-fn compare_tables(with: &ReportTable, without: &ReportTable) -> Compared {
-    let mut compared = Compared { title: with.title.clone(), figures: 0, differences: Vec::new() };
+fn compare_tables(with: &ReportTable, without: &ReportTable) -> TableComparison {
+    let mut compared = TableComparison { title: with.title.clone(), figures: 0, differences: Vec::new() };
     let figures = figures(with.rows.iter().chain(&without.rows));
     let labels = |rows: &[Row]| rows.iter().enumerate().map(|(at, row)| label(row, &figures, at)).collect::<Vec<_>>();
-    let (names, others) = (labels(&with.rows), labels(&without.rows));
-    let added = others.iter().filter(|name| !names.contains(name));
+    let (names, other_names) = (labels(&with.rows), labels(&without.rows));
+    let added = other_names.iter().filter(|name| !names.contains(name));
     for name in names.iter().chain(added) {
         let row = |names: &[String], rows: &'_ [Row]| {
-            names.iter().position(|known| known == name).and_then(|at| rows.get(at)).cloned().unwrap_or_default()
+            names.iter().position(|other| other == name).and_then(|at| rows.get(at)).cloned().unwrap_or_default()
         };
-        let (ours, theirs) = (row(&names, &with.rows), row(&others, &without.rows));
+        let (row_with, row_without) = (row(&names, &with.rows), row(&other_names, &without.rows));
         for figure in &figures {
-            let (with, without) = (shown(ours.get(figure)), shown(theirs.get(figure)));
+            let (with, without) = (shown(row_with.get(figure)), shown(row_without.get(figure)));
             compared.figures += 1;
             if with == without {
                 continue;
@@ -69,7 +70,7 @@ fn compare_tables(with: &ReportTable, without: &ReportTable) -> Compared {
     compared
 }
 
-/// The columns that hold numbers, and nothing else, in all rows.
+/// The columns that have only numbers or NULL in all rows.
 fn figures<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -> Vec<String> {
     let Some(first) = rows.clone().next() else { return Vec::new() };
     let is_number = |value: &Value| match value {
@@ -81,7 +82,7 @@ fn figures<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -> Vec<String> {
 }
 
 fn label(row: &Row, figures: &[String], at: usize) -> String {
-    // A status follows from the figures; what comes first says what the row is about.
+    // The first text column names the row. Later ones, such as a status, may follow from the figures.
     let name = row.iter().find(|(name, _)| !figures.contains(name)).and_then(|(_, value)| shown(Some(value)));
     name.unwrap_or_else(|| format!("row {}", at + 1))
 }
@@ -107,16 +108,16 @@ mod tests {
     }
 
     #[test]
-    fn figures_that_differ_are_told() {
+    fn differing_figures_are_listed_with_their_difference() {
         let with = table(json!([{ "channel": "ads", "ltv": "200.00", "cac": null, "status": "ok" }]));
         let without = table(json!([
             { "channel": "ads", "ltv": "150.00", "cac": null, "status": "low_n" },
             { "channel": "Unknown", "ltv": "9.00", "cac": null, "status": "ok" },
         ]));
         let compared = compare(&[with], &[without]);
-        let told: Vec<_> =
+        let differences: Vec<_> =
             compared[0].differences.iter().map(|one| (one.row.as_str(), one.figure.as_str(), one.off_by)).collect();
-        assert_eq!(told, [("ads", "ltv", Some(-0.25)), ("Unknown", "ltv", None)]);
+        assert_eq!(differences, [("ads", "ltv", Some(-0.25)), ("Unknown", "ltv", None)]);
         assert_eq!(compared[0].figures, 4);
     }
 }

@@ -1,93 +1,185 @@
-//! Models alone: built, tested and listed from what is loaded and cleaned.
+//! Commands on models: loads their graph, and builds, tests and lists them without reading a source.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Context;
-use crate::error::{Error, Kind, Result};
-use crate::marts::{self, Built, BuiltModel, Entry, Graph, Target};
-use crate::progress::Event;
-use crate::warehouse::{Table, Warehouse};
+use host_core::error::{Error, Result, unknown};
+use host_core::progress::Event;
+use host_core::schema::Stream;
+use host_ledger::steps::{self, StepName};
+use host_ledger::streams::{self, LoadedStream};
+use host_models::{BuildRequest, BuildTarget, Built, BuiltModel, Graph, ManifestEntry, Model};
+use host_warehouse::{Table, Warehouse};
 
-impl Context<'_> {
-    /// Builds, tests and publishes models; gives back what was built and the run's id.
-    pub fn build(&self, options: &marts::Options) -> Result<(Built, String)> {
-        if !self.pipeline.warehouse().is_file() {
-            // What is wrong with the models is said before a file is made, and what sources load comes first.
-            self.models(&Warehouse::memory()?, &[], &[])?;
-            if !self.pipeline.file.source.is_empty() {
-                self.look()?;
+use super::finish;
+use super::session::{Session, start};
+use crate::prepare::{PreparedSource, SkippedStream};
+
+/// The models, checked against the tables that these streams will have. None if the pipeline has no models.
+///
+/// # Errors
+/// Every problem of the models and of the reports that read them. A model that reads a skipped stream which was never loaded
+/// fails with the reason why the stream was skipped.
+pub(super) fn checked_graph(
+    session: &Session<'_>,
+    warehouse: &Warehouse,
+    sources: &[(PreparedSource, Vec<Stream>)],
+    skipped: &[SkippedStream],
+) -> Result<Option<Graph>> {
+    let Some(settings) = &session.pipeline.file.models else { return Ok(None) };
+    let missing = RefCell::new(Vec::new());
+    let will_exist = |table: &Table| {
+        sources.iter().any(|(source, streams)| {
+            streams.iter().any(|stream| {
+                *table == Table::raw(&source.name, &stream.name) || *table == Table::clean(&source.name, &stream.name)
+            })
+        })
+    };
+    // Cleaning creates the clean table of every loaded stream, even if the first run ended before it.
+    let loaded = streams::loaded(warehouse)?;
+    let was_loaded = |table: &Table| loaded.iter().map(LoadedStream::clean).any(|clean| clean == *table);
+    let exists = |table: &Table| {
+        if will_exist(table) || was_loaded(table) || matches!(warehouse.exists(table), Ok(true)) {
+            return true;
+        }
+        let is_table = |skipped: &&SkippedStream| {
+            let split = skipped.stream.split_once('.');
+            split.is_some_and(|(s, t)| *table == Table::raw(s, t) || *table == Table::clean(s, t))
+        };
+        let skipped = skipped.iter().find(is_table);
+        missing.borrow_mut().extend(skipped.cloned());
+        skipped.is_some()
+    };
+    let graph = host_models::load(&session.pipeline.path(&settings.path), warehouse, &variables(session), &exists)?;
+    Error::check(report_problems(session, warehouse, &graph, &exists))?;
+    let mut seen = BTreeSet::new();
+    let needed = missing.into_inner().into_iter().filter(|skipped| seen.insert(skipped.stream.clone()));
+    let error = |skipped: SkippedStream| {
+        let SkippedStream { stream, error, .. } = skipped;
+        error.on(format!("models read stream `{stream}`, which was never loaded"))
+    };
+    Error::check(needed.map(error).collect()).map(|()| Some(graph))
+}
+
+/// The problems of the pipeline's reports: queries that do not parse, and tables that do not exist.
+fn report_problems(
+    session: &Session<'_>,
+    warehouse: &Warehouse,
+    graph: &Graph,
+    exists: &dyn Fn(&Table) -> bool,
+) -> Vec<Error> {
+    let mut problems = Vec::new();
+    for (index, report) in session.pipeline.file.report.iter().enumerate() {
+        let place = || session.pipeline.source_map.at(&["report".into(), index.into(), "query".into()]);
+        let on = |error: Error| error.on(format!("report `{}`", report.title)).at(&place());
+        let tables = match host_models::reads(&report.query, warehouse) {
+            Ok(tables) => tables,
+            Err(error) => {
+                problems.push(on(error));
+                continue;
+            }
+        };
+        let names: Vec<_> = graph.models().map(Model::name).collect();
+        for name in tables.iter().filter(|table| !names.contains(table)) {
+            let (schema, table) = name.split_once('.').unwrap_or(("", name));
+            if !exists(&Table::new(schema, table)) {
+                problems.push(on(unknown("table", name, names.iter().map(String::as_str))));
             }
         }
-        let warehouse = self.warehouse()?;
-        let graph = self.models(&warehouse, &[], &[])?.ok_or_else(no_models)?;
-        let load_id = self.begin(&warehouse, "build")?;
-        let built = {
-            let _stopping = warehouse.stop_when(&self.stop);
-            self.build_models(&graph, &warehouse, &load_id, options)
-        };
-        let (status, message) = match &built {
-            Ok(_) => ("ok", ""),
-            Err(error) if error.kind == Kind::Interrupted => ("interrupted", error.message.as_str()),
-            Err(error) => ("failed", error.message.as_str()),
-        };
-        // The error matters more than the note of it.
-        let noted = warehouse.end_run(&load_id, status, message);
-        let built = built?;
-        noted.map(|()| (built, load_id))
     }
+    problems
+}
 
-    /// Tests models as they are published.
-    pub fn test(&self, options: &marts::Options) -> Result<Built> {
-        let warehouse = self.look()?;
-        let graph = self.models(&warehouse, &[], &[])?.ok_or_else(no_models)?;
-        let _stopping = warehouse.stop_when(&self.stop);
-        let stopped = || *self.stop.borrow();
-        let variables = self.variables();
-        let (load_id, now) = ("", "");
-        let target = Target { warehouse: &warehouse, variables: &variables, load_id, now, progress: self.progress };
-        tokio::task::block_in_place(|| marts::test(&graph, &target, options, &stopped))
-    }
+/// The models. Every table of a source of the pipeline counts as existing, because only the source knows its streams.
+///
+/// # Errors
+/// A pipeline without models, and every problem of the models.
+pub fn graph(session: &Session<'_>, warehouse: &Warehouse) -> Result<Graph> {
+    let settings = session.pipeline.file.models.as_ref().ok_or_else(no_models)?;
+    let sources = session.pipeline.file.source.iter().map(|source| source.name());
+    let schemas: Vec<_> = sources.flat_map(|name| [format!("raw_{name}"), format!("clean_{name}")]).collect();
+    let exists = |table: &Table| schemas.contains(&table.schema) || matches!(warehouse.exists(table), Ok(true));
+    host_models::load(&session.pipeline.path(&settings.path), warehouse, &variables(session), &exists)
+}
 
-    /// All models; with what is known of them as published, where there is a warehouse.
-    pub fn entries(&self) -> Result<Vec<Entry>> {
-        let is_there = self.pipeline.warehouse().is_file();
-        let warehouse = if is_there { self.warehouse()? } else { Warehouse::memory()? };
-        marts::manifest(&self.graph(&warehouse)?, &warehouse)
+/// Builds, tests and publishes models. Returns what was built, and the run's id.
+///
+/// # Errors
+/// Every problem of the models before anything is written; then as [`host_models::build`].
+pub fn build(session: &Session<'_>, request: &BuildRequest) -> Result<(Built, String)> {
+    if !session.pipeline.warehouse().is_file() {
+        // Problems of the models are reported before a file is created, and sources have to be loaded first.
+        checked_graph(session, &host_ledger::memory()?, &[], &[])?;
+        if !session.pipeline.file.source.is_empty() {
+            session.existing_warehouse()?;
+        }
     }
+    let warehouse = session.warehouse()?;
+    let graph = checked_graph(session, &warehouse, &[], &[])?.ok_or_else(no_models)?;
+    let run = start(session, &warehouse, "build")?;
+    let built = {
+        let _guard = warehouse.stop_on(&session.stop);
+        let _entered = run.span.enter();
+        build_models(session, &graph, &warehouse, &run.load_id, request)
+    };
+    let recorded = finish::record_end(session, &warehouse, &run, built.as_ref().map(drop));
+    let built = built?;
+    recorded.map(|()| (built, run.load_id))
+}
 
-    /// The models, where any table of a known source counts as there: which it has is known once it is asked.
-    pub fn graph(&self, warehouse: &Warehouse) -> Result<Graph> {
-        let marts = self.pipeline.file.marts.as_ref().ok_or_else(no_models)?;
-        let sources = self.pipeline.file.source.iter().map(|source| source.name());
-        let schemas: Vec<_> = sources.flat_map(|name| [format!("raw_{name}"), format!("clean_{name}")]).collect();
-        let exists = |table: &Table| schemas.contains(&table.schema) || matches!(warehouse.columns(table), Ok(Some(_)));
-        marts::load(&self.pipeline.path(&marts.path), warehouse, &self.variables(), &exists)
-    }
+/// Tests models as they are published.
+///
+/// # Errors
+/// As [`host_models::test`].
+pub fn test(session: &Session<'_>, request: &BuildRequest) -> Result<Built> {
+    let warehouse = session.existing_warehouse()?;
+    let graph = checked_graph(session, &warehouse, &[], &[])?.ok_or_else(no_models)?;
+    let _guard = warehouse.stop_on(&session.stop);
+    let variables = variables(session);
+    let (load_id, now) = ("", "");
+    let target = BuildTarget { warehouse: &warehouse, variables: &variables, load_id, now, progress: session.progress };
+    tokio::task::block_in_place(|| host_models::test(&graph, &target, request, &|| session.stop.is_cancelled()))
+}
 
-    pub(super) fn build_models(
-        &self,
-        graph: &Graph,
-        warehouse: &Warehouse,
-        load_id: &str,
-        options: &marts::Options,
-    ) -> Result<Built> {
-        let stopped = || *self.stop.borrow();
-        let (variables, now) = (self.variables(), self.clock.now().to_string());
-        let target = Target { warehouse, variables: &variables, load_id, now: &now, progress: self.progress };
-        self.progress.tell(Event::Step { step: "marts" });
-        let built = tokio::task::block_in_place(|| marts::build(graph, &target, options, &stopped))?;
-        warehouse.record_steps(load_id, built.models.iter().map(BuiltModel::step))?;
-        Ok(built)
-    }
+/// All models. If the warehouse exists, each has the facts of its last publication.
+///
+/// # Errors
+/// As [`graph`].
+pub fn manifest(session: &Session<'_>) -> Result<Vec<ManifestEntry>> {
+    let exists = session.pipeline.warehouse().is_file();
+    let warehouse = if exists { session.warehouse()? } else { host_ledger::memory()? };
+    host_models::manifest(&graph(session, &warehouse)?, &warehouse)
+}
 
-    /// What models read from `_host.variables`.
-    pub(super) fn variables(&self) -> BTreeMap<String, String> {
-        let settings = &self.pipeline.file.pipeline;
-        let mut variables = self.pipeline.file.marts.as_ref().map(|marts| marts.variables.clone()).unwrap_or_default();
-        variables.insert("timezone".to_owned(), settings.timezone.clone());
-        variables.insert("currency".to_owned(), settings.currency.clone());
-        variables
-    }
+/// Builds, tests and publishes models, and records a step for each.
+///
+/// # Errors
+/// As [`host_models::build`].
+pub(super) fn build_models(
+    session: &Session<'_>,
+    graph: &Graph,
+    warehouse: &Warehouse,
+    load_id: &str,
+    request: &BuildRequest,
+) -> Result<Built> {
+    let _span = tracing::info_span!("models").entered();
+    let (variables, now) = (variables(session), session.clock.now().to_string());
+    let target = BuildTarget { warehouse, variables: &variables, load_id, now: &now, progress: session.progress };
+    session.progress.send(Event::Step { step: StepName::Models.name() });
+    let is_stopped = || session.stop.is_cancelled();
+    let built = tokio::task::block_in_place(|| host_models::build(graph, &target, request, &is_stopped))?;
+    steps::record(warehouse, load_id, built.models.iter().map(BuiltModel::step))?;
+    Ok(built)
+}
+
+/// The variables that models read.
+fn variables(session: &Session<'_>) -> BTreeMap<String, String> {
+    let settings = &session.pipeline.file.pipeline;
+    let models = session.pipeline.file.models.as_ref();
+    let mut variables = models.map(|models| models.variables.clone()).unwrap_or_default();
+    variables.insert("timezone".to_owned(), settings.timezone.clone());
+    variables.insert("currency".to_owned(), settings.currency.clone());
+    variables
 }
 
 fn no_models() -> Error {

@@ -1,190 +1,208 @@
-//! Tells web hooks of failures, recoveries, lateness and bad quality. A hook that hangs keeps nothing waiting, and its
-//! URL, which may be a secret, is in no log and on no page.
+//! Sends alerts to web hooks: failures, recoveries, lateness, bad quality. A hook that hangs delays nothing. The URL of
+//! a hook may be a secret and appears in no log and on no page.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable as _};
+use host_core::error::{Error, Result};
+use host_core::secret::Secret;
+use host_ledger::log::{self, LogLevel};
+use host_ledger::runs::{self, RunEnd, RunStatus};
+use host_warehouse::Warehouse;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::shared::Shared;
-use super::state::Served;
-use crate::error::{Error, Result};
-use crate::pipeline::{Alert, AlertOn, AlertUrl, Pipeline, Secret};
-use crate::warehouse::{Ended, Warehouse};
+use super::served_pipeline::ServedPipeline;
+use super::shared_warehouse::SharedWarehouse;
+use super::web_hook::WebHook;
+use crate::pipeline::AlertEvent;
 
-/// How long a hook may take to answer.
-const ANSWER: Duration = Duration::from_secs(10);
-/// Waits between tries.
-const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(25)];
-/// Hooks that are told something at once.
-const AT_ONCE: usize = 16;
+/// The time limit of one request to a hook.
+const REQUEST_TIME: Duration = Duration::from_secs(10);
+/// Requests that are sent at the same time.
+const MAX_REQUESTS: usize = 16;
+/// Failed requests are retried after 1, 5 and 25 seconds.
+const FIRST_DELAY: Duration = Duration::from_secs(1);
+const DELAY_FACTOR: f32 = 5.0;
+const RETRIES: usize = 3;
 
-/// A web hook of a pipeline.
-pub(super) struct Hook {
-    alert: Alert,
-    url: Secret,
-}
-
-/// What is told to whom.
-pub(super) struct Alerts {
+/// Sends alerts, and remembers what each pipeline's hooks already know.
+pub(super) struct AlertSender {
     runtime: tokio::runtime::Handle,
     client: reqwest::Client,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// By pipeline.
-    health: Mutex<BTreeMap<String, Health>>,
+    health: Mutex<BTreeMap<String, PipelineHealth>>,
 }
 
-/// How a pipeline is.
-struct Health {
-    /// When it last succeeded, or the server started.
-    succeeded: Timestamp,
-    /// Whether the hook of this place was told that it is late.
-    late: Vec<bool>,
+struct PipelineHealth {
+    /// When it last succeeded; before that, when the server started.
+    last_success: Timestamp,
+    /// By hook: whether the hook was notified that the pipeline is late.
+    notified_late: Vec<bool>,
 }
 
-/// The hooks of a pipeline, with their URLs.
-pub(super) fn hooks(pipeline: &Pipeline) -> Result<Vec<Hook>> {
-    let hook = |(index, alert): (usize, &Alert)| {
-        let place = || pipeline.places.at(&["alert".into(), index.into(), "url".into()]);
-        let url = match &alert.url {
-            AlertUrl::Plain(url) => Secret::new(url.clone()),
-            AlertUrl::Secret(reference) => {
-                let secret = pipeline.environment.secret(reference, pipeline).map_err(|error| error.on(place()))?;
-                secret.ok_or_else(|| {
-                    let error = Error::config("the secret that holds the URL of this alert is not set").on(place());
-                    error.hint("put it into the environment, or into .env beside the pipeline")
-                })?
-            }
-        };
-        Pipeline::check_alert_url(url.expose()).map_err(|error| error.on(place()))?;
-        Ok(Hook { alert: alert.clone(), url })
-    };
-    let (hooks, problems): (Vec<_>, Vec<_>) = pipeline.file.alert.iter().enumerate().map(hook).partition(Result::is_ok);
-    let problems = problems.into_iter().filter_map(Result::err).collect();
-    Error::all(problems).map_or_else(|| Ok(hooks.into_iter().flatten().collect()), Err)
+/// What an alert says, as the body of the request.
+#[derive(serde::Serialize)]
+struct AlertBody<'a> {
+    alert: AlertEvent,
+    pipeline: &'a str,
+    /// The id of the run; empty where the alert is about no run.
+    run: &'a str,
+    at: String,
+    message: &'a str,
+    /// The text that chat programs show.
+    text: String,
 }
 
-impl Alerts {
-    /// Nobody is late yet.
-    pub(super) fn new(pipelines: &[Arc<Served>], now: Timestamp) -> Result<Self> {
-        let client = reqwest::Client::builder().timeout(ANSWER).redirect(reqwest::redirect::Policy::none()).build();
-        let client = client.map_err(|cause| Error::internal(format!("no client for web hooks: {cause}")))?;
+/// A run that ended.
+pub(super) struct EndedRun<'a> {
+    pub(super) id: &'a str,
+    pub(super) end: &'a RunEnd,
+    /// How the run before it ended.
+    pub(super) status_before: Option<RunStatus>,
+}
+
+impl AlertSender {
+    /// A sender for these pipelines, none of which is late yet.
+    ///
+    /// # Errors
+    /// A warehouse that cannot be read.
+    pub(super) fn new(pipelines: &[Arc<ServedPipeline>], now: Timestamp) -> Result<Self> {
+        let client = reqwest::Client::builder().timeout(REQUEST_TIME).redirect(reqwest::redirect::Policy::none());
+        let client =
+            client.build().map_err(|cause| Error::internal(format!("the HTTP client does not start: {cause}")))?;
         let mut health = BTreeMap::new();
         for served in pipelines {
-            let last = served.warehouse.connect()?.last_success(served.name())?;
-            let succeeded = last.and_then(|at| at.parse().ok()).unwrap_or(now);
-            health.insert(served.name().to_owned(), Health { succeeded, late: vec![false; served.hooks.len()] });
+            let last = runs::last_success(&served.warehouse.connect()?, served.name())?;
+            let last_success = last.and_then(|at| at.parse().ok()).unwrap_or(now);
+            let notified_late = vec![false; served.web_hooks.len()];
+            health.insert(served.name().to_owned(), PipelineHealth { last_success, notified_late });
         }
-        let (runtime, places) = (tokio::runtime::Handle::current(), Arc::new(Semaphore::new(AT_ONCE)));
-        Ok(Self { runtime, client, places, health: Mutex::new(health) })
+        let (runtime, permits) = (tokio::runtime::Handle::current(), Arc::new(Semaphore::new(MAX_REQUESTS)));
+        Ok(Self { runtime, client, permits, health: Mutex::new(health) })
     }
 
-    /// Tells how a run ended; `before` is how the one before did.
-    pub(super) fn after(
+    /// Sends the alerts that the end of a run calls for.
+    pub(super) fn on_run_end(
         &self,
-        served: &Arc<Served>,
-        run: &str,
-        ended: &Ended,
-        before: Option<&str>,
+        served: &Arc<ServedPipeline>,
+        run: &EndedRun<'_>,
         warehouse: &Warehouse,
         now: Timestamp,
     ) {
-        if ended.status == "failed" {
-            self.tell(served, AlertOn::Failure, run, &ended.message, now);
+        if run.end.status == RunStatus::Failed {
+            let message = run.end.message.as_deref().unwrap_or_default();
+            self.send_to_all(served, AlertEvent::Failure, run.id, message, now);
         }
-        if !["ok", "partial"].contains(&ended.status) {
+        if !run.end.status.is_success() {
             return;
         }
         let was_late = {
             let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
             health.get_mut(served.name()).is_some_and(|health| {
-                health.succeeded = now;
-                let was_late = health.late.contains(&true);
-                health.late.fill(false);
+                health.last_success = now;
+                let was_late = health.notified_late.contains(&true);
+                health.notified_late.fill(false);
                 was_late
             })
         };
-        if before == Some("failed") || was_late {
-            self.tell(served, AlertOn::Recovery, run, "the pipeline succeeded again", now);
+        if run.status_before == Some(RunStatus::Failed) || was_late {
+            self.send_to_all(served, AlertEvent::Recovery, run.id, "the pipeline has recovered", now);
         }
-        for hook in served.hooks.iter().filter(|hook| hook.alert.on.contains(&AlertOn::Quality)) {
-            match hook.quality(warehouse) {
+        for hook in served.web_hooks.iter().filter(|hook| hook.receives(AlertEvent::Quality)) {
+            match hook.check_quality(warehouse) {
                 Ok(None) => {}
-                Ok(Some(message)) => self.send(served, hook, AlertOn::Quality, run, &message, now),
+                Ok(Some(message)) => self.send(served, hook, AlertEvent::Quality, run.id, &message, now),
                 Err(error) => {
-                    let message = format!("the query of an alert: {}", error.message);
-                    // It can be told nowhere else.
-                    let _ = warehouse.append_log(run, "warn", &message);
+                    let message = format!("the `query` of an alert failed: {error}");
+                    tracing::warn!(pipeline = served.name(), "{message}");
+                    // The run has ended; a log that cannot be written must not fail it.
+                    let _ = log::append(warehouse, run.id, LogLevel::Warn, &message);
                 }
             }
         }
     }
 
-    /// Tells of pipelines that have become late.
-    pub(super) fn check_late(&self, pipelines: &[Arc<Served>], now: Timestamp) {
+    /// Sends alerts for pipelines that have become late.
+    pub(super) fn check_late(&self, pipelines: &[Arc<ServedPipeline>], now: Timestamp) {
         for served in pipelines {
-            for (index, hook) in served.hooks.iter().enumerate() {
-                let Some(seconds) = hook.alert.late_after_seconds else { continue };
-                if !hook.alert.on.contains(&AlertOn::Late) {
-                    continue;
-                }
-                let is_news = {
+            for (index, hook) in served.web_hooks.iter().enumerate() {
+                let Some(seconds) = hook.late_after_seconds() else { continue };
+                let became_late = {
                     let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
                     let Some(health) = health.get_mut(served.name()) else { continue };
-                    let is_late = now.duration_since(health.succeeded) > SignedDuration::from_secs(seconds.into());
-                    is_late && !std::mem::replace(&mut health.late[index], true)
+                    let is_late = now.duration_since(health.last_success) > SignedDuration::from_secs(seconds.into());
+                    is_late && !std::mem::replace(&mut health.notified_late[index], true)
                 };
-                if is_news {
+                if became_late {
                     let message = format!("no run has succeeded for more than {seconds} s");
-                    self.send(served, hook, AlertOn::Late, "", &message, now);
+                    self.send(served, hook, AlertEvent::Late, "", &message, now);
                 }
             }
         }
     }
 
-    fn tell(&self, served: &Arc<Served>, on: AlertOn, run: &str, message: &str, now: Timestamp) {
-        for hook in served.hooks.iter().filter(|hook| hook.alert.on.contains(&on)) {
-            self.send(served, hook, on, run, message, now);
+    fn send_to_all(&self, served: &Arc<ServedPipeline>, event: AlertEvent, run: &str, message: &str, now: Timestamp) {
+        for hook in served.web_hooks.iter().filter(|hook| hook.receives(event)) {
+            self.send(served, hook, event, run, message, now);
         }
     }
 
-    /// Sends it from a task of its own, a few times if need be.
-    fn send(&self, served: &Arc<Served>, hook: &Hook, on: AlertOn, run: &str, message: &str, now: Timestamp) {
-        let name = served.name();
-        let body = json!({
-            "alert": on, "pipeline": name, "run": run, "at": now.to_string(), "message": message,
-            // What chat programs show.
-            "text": format!("{name}: {message}"),
-        });
-        let (client, url, places) = (self.client.clone(), hook.url.clone(), Arc::clone(&self.places));
+    /// Sends one alert in a task of its own, with retries.
+    fn send(
+        &self,
+        served: &Arc<ServedPipeline>,
+        hook: &WebHook,
+        event: AlertEvent,
+        run: &str,
+        message: &str,
+        now: Timestamp,
+    ) {
+        let pipeline = served.name().to_owned();
+        let body = AlertBody {
+            alert: event,
+            pipeline: &pipeline,
+            run,
+            at: now.to_string(),
+            message,
+            text: format!("{pipeline}: {message}"),
+        };
+        let body = match serde_json::to_string(&body) {
+            Ok(body) => body,
+            Err(cause) => return tracing::error!(pipeline, "alert not sent: {cause}"),
+        };
+        let (client, url, permits) = (self.client.clone(), hook.url().clone(), Arc::clone(&self.permits));
         let (warehouse, run) = (Arc::clone(&served.warehouse), run.to_owned());
         self.runtime.spawn(async move {
-            let Ok(_place) = places.acquire().await else { return };
-            let mut outcome = post(&client, &url, body.to_string()).await;
-            for wait in WAITS {
-                if outcome.is_ok() {
-                    break;
-                }
-                tokio::time::sleep(wait).await;
-                outcome = post(&client, &url, body.to_string()).await;
-            }
-            let (level, message) = match outcome {
-                Ok(()) => ("info", "an alert was sent".to_owned()),
-                Err(why) => ("warn", format!("an alert could not be sent: {why}")),
+            let Ok(_permit) = permits.acquire().await else { return };
+            let delays = ExponentialBuilder::default()
+                .with_min_delay(FIRST_DELAY)
+                .with_factor(DELAY_FACTOR)
+                .with_max_times(RETRIES);
+            let sent = (async || post(&client, &url, body.clone()).await).retry(delays).sleep(tokio::time::sleep).await;
+            let (level, message) = match sent {
+                Ok(()) => (LogLevel::Info, "alert sent".to_owned()),
+                Err(why) => (LogLevel::Warn, format!("alert not sent: {why}")),
             };
-            note(&warehouse, run, level, message).await;
+            match level {
+                LogLevel::Info => tracing::info!(pipeline, "{message}"),
+                LogLevel::Warn | LogLevel::Error => tracing::warn!(pipeline, "{message}"),
+            }
+            if !run.is_empty() {
+                append_to_log(warehouse, run, level, message).await;
+            }
         });
     }
 }
 
-async fn note(warehouse: &Arc<Shared>, run: String, level: &'static str, message: String) {
-    if !run.is_empty() {
-        // The alert matters more than the note of it.
-        let _ = warehouse.read(move |warehouse| warehouse.append_log(&run, level, &message)).await;
-    }
+/// Adds a line to the log of a run that has ended.
+async fn append_to_log(warehouse: Arc<SharedWarehouse>, run: String, level: LogLevel, message: String) {
+    let append = move || log::append(&warehouse.connect()?, &run, level, &message);
+    // The alert matters more than the line about it, which the process logs too.
+    let _ = tokio::task::spawn_blocking(append).await;
 }
 
 async fn post(client: &reqwest::Client, url: &Secret, body: String) -> Result<(), String> {
@@ -192,21 +210,5 @@ async fn post(client: &reqwest::Client, url: &Secret, body: String) -> Result<()
     // The error would show the URL.
     let response = request.send().await.map_err(|cause| cause.without_url().to_string())?;
     let status = response.status();
-    if status.is_success() { Ok(()) } else { Err(format!("the answer was {status}")) }
-}
-
-impl Hook {
-    /// As pages see it: all but where it goes.
-    pub(super) fn shown(&self) -> Value {
-        let Alert { on, late_after_seconds, query, threshold, .. } = &self.alert;
-        json!({ "on": on, "late_after_seconds": late_after_seconds, "query": query, "threshold": threshold })
-    }
-
-    /// What is wrong with the quality, if anything is.
-    fn quality(&self, warehouse: &Warehouse) -> Result<Option<String>> {
-        let (Some(query), Some(threshold)) = (&self.alert.query, self.alert.threshold) else { return Ok(None) };
-        let Some(value) = warehouse.value(query, &[])? else { return Ok(None) };
-        let number: f64 = value.parse().map_err(|_| Error::config(format!("`{value}` is no number")))?;
-        Ok((number > threshold).then(|| format!("quality: {value} is over {threshold} ({query})")))
-    }
+    if status.is_success() { Ok(()) } else { Err(format!("the web hook responded {status}")) }
 }

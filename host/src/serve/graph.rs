@@ -1,156 +1,211 @@
-//! A pipeline as a graph: sources, streams, rules, models and what flows between them, each with its status in the run
-//! under way or the last one, and with what its last step took.
+//! A pipeline as a graph: sources, streams, rules, models and the edges between them. Each node has its status in the
+//! active run or the last one, and the figures of its last step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
+use host_core::error::Result;
+use host_ledger::runs::{self, NodeStatus, Nodes, RunSummary};
+use host_ledger::steps::{self, LastStep, StepName};
+use host_ledger::streams::{self, LoadedStream};
+use host_models::{ManifestEntry, ModelKind};
+use host_warehouse::Warehouse;
 
-use crate::error::Result;
-use crate::marts::Entry;
 use crate::pipeline::Pipeline;
-use crate::run::Context;
-use crate::warehouse::{LoadedStream, Row, Warehouse};
+use crate::run::{self, Session};
 
-/// The graph. `live` are the nodes of the run under way; the last run's where there is none.
-pub(super) fn graph(context: &Context<'_>, live: Option<Value>) -> Result<Value> {
-    let warehouse = context.warehouse()?;
-    let pipeline = context.pipeline;
+/// The graph of a pipeline.
+#[derive(Debug, serde::Serialize)]
+pub(super) struct PipelineGraph {
+    pipeline: String,
+    /// The last run.
+    run: Option<RunSummary>,
+    nodes: Vec<GraphNode>,
+    edges: Vec<GraphEdge>,
+}
+
+#[derive(Debug, serde::Serialize)]
+struct GraphNode {
+    id: String,
+    kind: GraphNodeKind,
+    name: String,
+    /// The key of its status and figures; the rules of a stream share one.
+    step: String,
+    status: Option<NodeStatus>,
+    rows: Option<u64>,
+    total: Option<u64>,
+    changed: Option<u64>,
+    seconds: Option<f64>,
+    last_run: Option<String>,
+    #[serde(flatten)]
+    details: NodeDetails,
+}
+
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+enum GraphNodeKind {
+    Source,
+    Stream,
+    Rule,
+    Model,
+}
+
+/// What only nodes of one kind have.
+#[derive(Debug, serde::Serialize)]
+#[serde(untagged)]
+enum NodeDetails {
+    None {},
+    Rule {
+        stream: String,
+        plugin: String,
+    },
+    Model {
+        materialized: ModelKind,
+        description: Option<String>,
+        built_at: Option<String>,
+        is_modified: bool,
+        published_rows: Option<u64>,
+    },
+}
+
+#[derive(Debug, serde::Serialize)]
+struct GraphEdge {
+    from: String,
+    to: String,
+}
+
+/// The graph. `active` are the nodes of the active run; those of the last run are used where there is none.
+///
+/// # Errors
+/// A warehouse that cannot be read, and every problem of the models.
+pub(super) fn pipeline_graph(
+    session: &Session<'_>,
+    warehouse: &Warehouse,
+    active: Option<Nodes>,
+) -> Result<PipelineGraph> {
+    let pipeline = session.pipeline;
     let name = &pipeline.file.pipeline.name;
-    let last = warehouse.runs(name, "", 1, 0)?.into_iter().next();
-    let run = last.as_ref().and_then(|run| run.get("run")?.as_str()).unwrap_or_default();
-    let statuses = match live {
-        Some(live) => live,
-        None => last_nodes(&warehouse, run)?,
+    let last = runs::last(warehouse, name)?;
+    let statuses = match (active, &last) {
+        (Some(active), _) => active,
+        (None, Some(last)) => runs::read(warehouse, &last.run)?.and_then(|run| run.nodes).unwrap_or_default(),
+        (None, None) => Nodes::new(),
     };
-    let models = if pipeline.file.marts.is_some() { context.entries()? } else { Vec::new() };
-    let mut drawing = Drawing { statuses, steps: steps(&warehouse)?, nodes: Vec::new(), edges: Vec::new() };
-    let ends = drawing.streams(pipeline, &warehouse.loaded_streams()?);
-    drawing.models(&models, &ends);
-    Ok(json!({ "pipeline": name, "run": last, "nodes": drawing.nodes, "edges": drawing.edges }))
+    let models = if pipeline.file.models.is_some() { run::manifest(session)? } else { Vec::new() };
+    let mut builder = GraphBuilder { statuses, steps: last_steps(warehouse)?, nodes: Vec::new(), edges: Vec::new() };
+    let outputs = builder.add_streams(pipeline, &streams::loaded(warehouse)?);
+    builder.add_models(models, &outputs);
+    let GraphBuilder { nodes, edges, .. } = builder;
+    Ok(PipelineGraph { pipeline: name.clone(), run: last, nodes, edges })
 }
 
-/// What became of streams and models in a run.
-fn last_nodes(warehouse: &Warehouse, run: &str) -> Result<Value> {
-    let nodes = warehouse.run(run)?.and_then(|run| Some(run.get("nodes")?.as_str()?.to_owned()));
-    Ok(nodes.and_then(|nodes| serde_json::from_str(&nodes).ok()).unwrap_or_default())
-}
-
-/// Each node's last step.
-fn steps(warehouse: &Warehouse) -> Result<BTreeMap<String, Row>> {
-    let text = |row: &Row, key: &str| row.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let id = |row: &Row| match text(row, "step").as_str() {
-        "extract" => format!("stream:{}", text(row, "name")),
-        "clean" => format!("clean:{}", text(row, "name")),
-        _ => format!("model:{}", text(row, "name")),
+/// The last step of each node, by the node's key.
+fn last_steps(warehouse: &Warehouse) -> Result<BTreeMap<String, LastStep>> {
+    let key = |step: &LastStep| match step.step {
+        StepName::Extract => format!("stream:{}", step.name),
+        StepName::Clean => format!("clean:{}", step.name),
+        StepName::Prepare | StepName::Models => format!("model:{}", step.name),
     };
-    Ok(warehouse.last_steps()?.into_iter().map(|row| (id(&row), row)).collect())
+    Ok(steps::last(warehouse)?.into_iter().map(|step| (key(&step), step)).collect())
 }
 
-struct Drawing {
-    statuses: Value,
-    steps: BTreeMap<String, Row>,
-    nodes: Vec<Value>,
-    edges: Vec<Value>,
+struct GraphBuilder {
+    statuses: Nodes,
+    steps: BTreeMap<String, LastStep>,
+    nodes: Vec<GraphNode>,
+    edges: Vec<GraphEdge>,
 }
 
-impl Drawing {
-    /// A node; `step` is what its status and its figures are kept under.
-    fn node(&mut self, id: &str, kind: &str, name: &str, step: &str, more: &Map<String, Value>) {
-        let now = self.statuses.get(step);
-        let done = self.steps.get(step);
-        let figure = |live: &str, last: &str| {
-            let live = now.and_then(|now| now.get(live)).filter(|value| !value.is_null());
-            live.or_else(|| done?.get(last)).cloned().unwrap_or_default()
-        };
-        let status = now.and_then(|now| now.get("status")).cloned();
-        let mut node = json!({
-            "id": id, "kind": kind, "name": name, "step": step, "status": status, "rows": figure("rows", "rows"),
-            "total": figure("total", ""), "changed": done.and_then(|done| done.get("changed")),
-            "seconds": figure("seconds", "seconds"), "last_run": done.and_then(|done| done.get("run")),
+impl GraphBuilder {
+    /// Adds a node. `step` is the key of its status and figures.
+    fn add_node(&mut self, id: &str, kind: GraphNodeKind, name: &str, step: &str, details: NodeDetails) {
+        let state = self.statuses.get(step);
+        let last = self.steps.get(step);
+        let is_done = state.is_some_and(|state| state.status == NodeStatus::Done);
+        let measured = last.map(|last| last.seconds);
+        let elapsed = state.map(|state| state.seconds);
+        self.nodes.push(GraphNode {
+            id: id.to_owned(),
+            kind,
+            name: name.to_owned(),
+            step: step.to_owned(),
+            status: state.map(|state| state.status),
+            rows: state.and_then(|state| state.rows).or_else(|| last.map(|last| last.rows)),
+            total: state.and_then(|state| state.total),
+            changed: last.map(|last| last.changed),
+            // The step itself measures its duration better than its progress events do.
+            seconds: if is_done { measured.or(elapsed) } else { elapsed.or(measured) },
+            last_run: last.map(|last| last.run.clone()),
+            details,
         });
-        if let Some(node) = node.as_object_mut() {
-            // What a step took, once it is done, is measured better where it is done.
-            let is_done = status_is(now, "done");
-            if let Some(seconds) = done.and_then(|done| done.get("seconds")).filter(|_| is_done) {
-                node.insert("seconds".to_owned(), seconds.clone());
-            }
-            node.extend(more.clone());
-        }
-        self.nodes.push(node);
     }
 
-    fn edge(&mut self, from: &str, to: &str) {
-        self.edges.push(json!({ "from": from, "to": to }));
+    fn add_edge(&mut self, from: &str, to: &str) {
+        self.edges.push(GraphEdge { from: from.to_owned(), to: to.to_owned() });
     }
 
-    /// Sources, streams and rules; gives back by stream the node that its clean rows leave.
-    fn streams(&mut self, pipeline: &Pipeline, loaded: &[LoadedStream]) -> BTreeMap<String, String> {
+    /// Adds sources, streams and rules. Returns by stream the node that its clean rows come from.
+    fn add_streams(&mut self, pipeline: &Pipeline, loaded: &[LoadedStream]) -> BTreeMap<String, String> {
         let mut names: BTreeSet<String> = BTreeSet::new();
         for source in &pipeline.file.source {
-            let named = source.streams.iter().flatten().map(|stream| format!("{}.{stream}", source.name()));
-            names.extend(named);
-            names.extend(loaded.iter().filter(|one| one.source == source.name()).map(LoadedStream::name));
-            self.node(&format!("source:{}", source.name()), "source", source.name(), "", &Map::new());
+            let source_name = source.name();
+            names.extend(source.streams.iter().flatten().map(|stream| format!("{source_name}.{stream}")));
+            names.extend(loaded.iter().filter(|one| one.source == source_name).map(LoadedStream::name));
+            let id = format!("source:{source_name}");
+            self.add_node(&id, GraphNodeKind::Source, source_name, "", NodeDetails::None {});
         }
         let rules = &pipeline.file.rule;
         names.extend(rules.iter().flat_map(|rule| rule.streams.iter().map(ToString::to_string)));
-        let mut ends = BTreeMap::new();
+        let mut outputs = BTreeMap::new();
         for name in &names {
             let source = name.split_once('.').map_or("", |(source, _)| source);
             let stream = format!("stream:{name}");
-            self.node(&stream, "stream", name, &stream, &Map::new());
-            self.edge(&format!("source:{source}"), &stream);
-            let mut end = stream;
+            self.add_node(&stream, GraphNodeKind::Stream, name, &stream, NodeDetails::None {});
+            self.add_edge(&format!("source:{source}"), &stream);
+            let mut output = stream;
             for rule in rules.iter().filter(|rule| rule.streams.iter().any(|stream| stream.to_string() == *name)) {
                 let id = format!("rule:{}:{name}", rule.name());
-                let more = json!({ "stream": name, "plugin": rule.plugin });
-                let more = more.as_object().cloned().unwrap_or_default();
-                self.node(&id, "rule", rule.name(), &format!("clean:{name}"), &more);
-                self.edge(&end, &id);
-                end = id;
+                let details = NodeDetails::Rule { stream: name.clone(), plugin: rule.plugin.clone() };
+                self.add_node(&id, GraphNodeKind::Rule, rule.name(), &format!("clean:{name}"), details);
+                self.add_edge(&output, &id);
+                output = id;
             }
-            ends.insert(name.clone(), end);
+            outputs.insert(name.clone(), output);
         }
         for rule in rules {
+            let inputs: BTreeSet<_> = rule.inputs.values().map(|input| input.stream.to_string()).collect();
             for stream in &rule.streams {
                 let id = format!("rule:{}:{stream}", rule.name());
-                let inputs: BTreeSet<_> = rule.inputs.values().map(|input| input.stream.to_string()).collect();
-                for input in inputs {
-                    if let Some(end) = ends.get(&input).cloned() {
-                        self.edge(&end, &id);
-                    }
-                }
+                inputs.iter().filter_map(|input| outputs.get(input)).for_each(|output| self.add_edge(output, &id));
             }
         }
-        ends
+        outputs
     }
 
-    fn models(&mut self, models: &[Entry], ends: &BTreeMap<String, String>) {
-        let names: BTreeSet<_> = models.iter().map(|model| model.model.as_str()).collect();
+    fn add_models(&mut self, models: Vec<ManifestEntry>, outputs: &BTreeMap<String, String>) {
+        let names: BTreeSet<String> = models.iter().map(|model| model.model.clone()).collect();
         for model in models {
             let id = format!("model:{}", model.model);
-            let more = json!({
-                "materialized": model.kind, "description": model.description, "built_at": model.built_at,
-                "is_modified": model.is_modified, "published_rows": model.rows,
-            });
-            let more = more.as_object().cloned().unwrap_or_default();
-            self.node(&id, "model", &model.model, &id, &more);
-            for read in &model.reads {
-                let stream = |prefix: &str| read.strip_prefix(prefix).map(str::to_owned);
-                let from = match (stream("clean_"), stream("raw_")) {
-                    _ if names.contains(read.as_str()) => Some(format!("model:{read}")),
-                    (Some(stream), _) => ends.get(&stream).cloned(),
-                    (_, Some(stream)) => ends.contains_key(&stream).then(|| format!("stream:{stream}")),
-                    _ => None,
+            let details = NodeDetails::Model {
+                materialized: model.kind,
+                description: model.description,
+                built_at: model.built_at,
+                is_modified: model.is_modified,
+                published_rows: model.rows,
+            };
+            self.add_node(&id, GraphNodeKind::Model, &model.model, &id, details);
+            for table in &model.reads {
+                let from = if names.contains(table) {
+                    Some(format!("model:{table}"))
+                } else if let Some(stream) = table.strip_prefix("clean_") {
+                    outputs.get(stream).cloned()
+                } else {
+                    let stream = table.strip_prefix("raw_").filter(|stream| outputs.contains_key(*stream));
+                    stream.map(|stream| format!("stream:{stream}"))
                 };
                 if let Some(from) = from {
-                    self.edge(&from, &id);
+                    self.add_edge(&from, &id);
                 }
             }
         }
     }
-}
-
-fn status_is(node: Option<&Value>, status: &str) -> bool {
-    node.and_then(|node| node.get("status")).and_then(Value::as_str) == Some(status)
 }

@@ -1,148 +1,163 @@
-//! `host serve`: one process that owns the warehouses, runs pipelines, and answers on loopback.
+//! `host serve`: one process that owns the warehouses, runs pipelines, and serves pages and an API on loopback.
+//!
+//! Files import only those above them in this list: `api_error`, `events`, `shared_warehouse`, `response_cache`,
+//! `model_cache`, `web_hook`, `graph`, `pages` → `active_run`, `served_pipeline` → `alerts` → `run_board` → `worker` →
+//! `run_queue` → `app_state` → `schedule`, `security`, `request_log`, `routes`.
 
+mod active_run;
 mod alerts;
-mod answers;
+mod api_error;
+mod app_state;
 mod events;
-mod failure;
 mod graph;
-mod live;
-mod models;
+mod model_cache;
 mod pages;
+mod request_log;
+mod response_cache;
 mod routes;
-mod runs;
+mod run_board;
+mod run_queue;
 mod schedule;
 mod security;
-mod shared;
-mod state;
+mod served_pipeline;
+mod shared_warehouse;
+mod web_hook;
 mod worker;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use host_core::clock::Clock;
+use host_core::error::{Error, Kind, Result};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::error::{Error, Kind, Result};
-use alerts::{Alerts, Hook};
-use events::Events;
-use runs::Runs;
-use shared::Shared;
-use state::{Served, Server};
+use alerts::AlertSender;
+use app_state::AppState;
+use events::EventBroadcast;
+use model_cache::ModelCache;
+use response_cache::ResponseCache;
+use run_queue::RunQueue;
+use served_pipeline::ServedPipeline;
+use shared_warehouse::SharedWarehouse;
+use web_hook::WebHook;
 
-pub use state::Loaded;
+pub use served_pipeline::LoadedPipeline;
 
-/// How long answers that are under way may take when the server ends.
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
+/// How long responses in progress may take when the server shuts down.
+const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
 
-/// Serves pipelines until `end` comes; `listening` hears where. Everything is checked before anything is done.
+/// Serves pipelines until `end` completes. Calls `listening` with the address once the server accepts requests. Port 0
+/// takes any free port.
+///
+/// # Errors
+/// Every problem of the pipelines, their models and their dashboards, before the first request; a warehouse or a port
+/// that another process uses; a server that fails later.
 pub async fn serve(
-    pipelines: Vec<Loaded>,
+    pipelines: Vec<LoadedPipeline>,
     port: u16,
     clock: Clock,
     listening: impl FnOnce(SocketAddr),
     end: impl Future<Output = ()>,
 ) -> Result<()> {
     check_names(&pipelines)?;
-    let hooks = hooks(&pipelines)?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|cause| in_use(&cause, port))?;
-    let address = listener.local_addr().map_err(|cause| Error::internal(cause.to_string()))?;
-    let (closing, closed) = watch::channel(false);
-    let pipelines = open(pipelines, hooks)?;
-    let alerts = Alerts::new(&pipelines, clock.now())?;
-    let runs = Runs::new(&pipelines, clock, Events::new(), alerts)?;
+    let web_hooks = pipelines.iter().map(|loaded| WebHook::load_all(&loaded.pipeline)).collect::<Result<Vec<_>>>()?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|cause| bind_error(&cause, port))?;
+    let address = listener.local_addr().map_err(Error::internal)?;
+    let shutdown = CancellationToken::new();
+    let pipelines = open(pipelines, web_hooks)?;
+    let alerts = AlertSender::new(&pipelines, clock.now())?;
+    let runs = RunQueue::new(&pipelines, clock, EventBroadcast::new(), alerts)?;
     runs.resume(&pipelines)?;
-    let server = Arc::new(Server { pipelines, runs, address, clock, closing: closed });
-    for served in &server.pipelines {
-        server.ask(served, |_, _| Ok(())).await?;
+    let state = Arc::new(AppState { pipelines, runs, address, clock, shutdown: shutdown.clone() });
+    for served in &state.pipelines {
+        // Problems of models and dashboards are reported before the first request.
+        state.with_models(served, |_, _| Ok(())).await?;
     }
-    let schedules = tokio::spawn(schedule::keep(Arc::clone(&server)));
+    let schedules = tokio::spawn(schedule::run_schedules(Arc::clone(&state)));
+    tracing::info!(%address, pipelines = state.pipelines.len(), "server started");
     listening(address);
-    let mut closed = server.closing.clone();
-    let answering = axum::serve(listener, routes::router(Arc::clone(&server))).with_graceful_shutdown(async move {
-        // A sender that is gone says the same.
-        let _ = closed.wait_for(|closing| *closing).await;
-    });
-    let mut answering = tokio::spawn(answering.into_future());
-    let lost = |cause: String| Error::internal(format!("the server ended: {cause}"));
+    let server = axum::serve(listener, routes::router(Arc::clone(&state)))
+        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let mut server = tokio::spawn(server.into_future());
+    let failed = |cause: String| Error::internal(format!("the server ended: {cause}"));
     let ended = tokio::select! {
         () = end => Ok(()),
-        ended = &mut answering => Err(lost(ended.map_or_else(|cause| cause.to_string(), |_| "it answers no more".to_owned()))),
+        ended = &mut server => {
+            Err(failed(ended.map_or_else(|cause| cause.to_string(), |_| "it accepts no more requests".to_owned())))
+        }
     };
-    closing.send_replace(true);
-    let server = Arc::clone(&server);
-    let closed = tokio::task::spawn_blocking(move || server.runs.close()).await;
-    // A browser that keeps a connection open keeps no process alive.
-    let _ = tokio::time::timeout(LAST_ANSWERS, answering).await;
-    let _ = tokio::time::timeout(LAST_ANSWERS, schedules).await;
-    closed.map_err(|cause| lost(cause.to_string()))?;
+    shutdown.cancel();
+    let closed = tokio::task::spawn_blocking(move || state.runs.close()).await;
+    // A browser that keeps its connection open must not keep the process alive.
+    let _ = tokio::time::timeout(SHUTDOWN_TIME, server).await;
+    let _ = tokio::time::timeout(SHUTDOWN_TIME, schedules).await;
+    tracing::info!("server stopped");
+    closed.map_err(|cause| failed(cause.to_string()))?;
     ended
 }
 
-fn check_names(pipelines: &[Loaded]) -> Result<()> {
+fn check_names(pipelines: &[LoadedPipeline]) -> Result<()> {
     let mut seen: BTreeMap<&str, &PathBuf> = BTreeMap::new();
-    for Loaded { pipeline, path, .. } in pipelines {
+    for LoadedPipeline { pipeline, path, .. } in pipelines {
         let name = &pipeline.file.pipeline.name;
         if let Some(other) = seen.insert(name, path) {
-            let place = pipeline.places.at(&["pipeline".into(), "name".into()]);
-            let error = Error::config(format!("{} is named `{name}` too", other.display())).on(place);
-            return Err(error.hint("give one of them another `name`"));
+            let place = pipeline.source_map.at(&["pipeline".into(), "name".into()]);
+            let error = Error::config(format!("the pipeline {} has the same name, `{name}`", other.display()));
+            return Err(error.at(&place).hint("give one of the two another `name`"));
         }
     }
     Ok(())
 }
 
-fn in_use(cause: &std::io::Error, port: u16) -> Error {
+fn bind_error(cause: &std::io::Error, port: u16) -> Error {
     if cause.kind() == std::io::ErrorKind::AddrInUse {
         let error = Error::config(format!("port {port} of 127.0.0.1 is in use"));
-        return error.hint("is `host serve` running already? `--port` takes another one, and 0 any that is free");
+        return error.hint(
+            "stop the other program, such as another `host serve`, or choose a port with `--port`; `--port 0` takes \
+             any free one",
+        );
     }
-    Error::config(format!("127.0.0.1:{port} cannot be listened on: {cause}"))
+    Error::config(format!("cannot listen on 127.0.0.1:{port}: {cause}"))
 }
 
-/// Each pipeline's hooks, in their order.
-fn hooks(pipelines: &[Loaded]) -> Result<Vec<Vec<Hook>>> {
-    pipelines.iter().map(|loaded| alerts::hooks(&loaded.pipeline)).collect()
-}
-
-/// Opens each warehouse once: DuckDB's lock is the process's.
-fn open(pipelines: Vec<Loaded>, hooks: Vec<Vec<Hook>>) -> Result<Vec<Arc<Served>>> {
-    let mut warehouses: BTreeMap<PathBuf, Arc<Shared>> = BTreeMap::new();
+/// Opens each warehouse once: DuckDB locks a file for the whole process.
+fn open(pipelines: Vec<LoadedPipeline>, web_hooks: Vec<Vec<WebHook>>) -> Result<Vec<Arc<ServedPipeline>>> {
+    let mut warehouses: BTreeMap<PathBuf, Arc<SharedWarehouse>> = BTreeMap::new();
     let mut served = Vec::new();
-    for (loaded, hooks) in pipelines.into_iter().zip(hooks) {
+    for (loaded, web_hooks) in pipelines.into_iter().zip(web_hooks) {
         let path = loaded.pipeline.warehouse();
         let schedule = loaded.pipeline.schedule()?;
         let warehouse = match warehouses.get(&canonical(&path)) {
             Some(open) => Arc::clone(open),
             None => {
-                let open = Shared::open(path.clone(), &loaded.pipeline.file.pipeline.memory_limit);
-                let open = Arc::new(open.map_err(owned_elsewhere)?);
+                let open = SharedWarehouse::open(path.clone(), &loaded.pipeline.file.pipeline.memory_limit);
+                let open = Arc::new(open.map_err(locked_error)?);
                 warehouses.insert(canonical(&path), Arc::clone(&open));
                 open
             }
         };
         let secrets = loaded.pipeline.secrets();
-        let models = models::Cached::default();
-        let answers = answers::Answers::default();
-        served.push(Arc::new(Served { loaded, schedule, hooks, secrets, warehouse, models, answers }));
+        let (models, responses) = (ModelCache::default(), ResponseCache::new());
+        served.push(Arc::new(ServedPipeline { loaded, schedule, web_hooks, secrets, warehouse, models, responses }));
     }
     Ok(served)
 }
 
-fn owned_elsewhere(error: Error) -> Error {
+fn locked_error(error: Error) -> Error {
     if error.kind != Kind::Unavailable {
         return error;
     }
     error.hint("close the other program (a running `host`, the DuckDB shell, a BI tool): a server owns its warehouse")
 }
 
-/// The one path of a file, which need not be there yet.
-fn canonical(path: &std::path::Path) -> PathBuf {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+/// The canonical path of a file that need not exist yet.
+fn canonical(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let whole = path.canonicalize().ok();
     let in_folder = || Some(folder.canonicalize().ok()?.join(path.file_name()?));
     whole.or_else(in_folder).unwrap_or_else(|| path.to_path_buf())

@@ -1,4 +1,4 @@
-//! The pages, as `make pages` built them into this binary: files by their path, and the document for every other path.
+//! The pages, as `make pages` built them into this binary: each file at its path, and `index.html` at every other path.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
@@ -6,44 +6,44 @@ use include_dir::{Dir, File, include_dir};
 use sha2::{Digest as _, Sha256};
 
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/pages/dist");
-const DOCUMENT: &str = "index.html";
+const INDEX: &str = "index.html";
 /// Shown where the binary was built without the pages.
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>host</title>\
     <h1>The pages were not built into this binary</h1>\
     <p><code>make pages</code> builds them, with Node.js 20.19 or newer; then build host again. \
-    The figures are there without them: <a href=\"/api/dashboard\">/api/dashboard</a>.</p></html>";
+    The API works without them: <a href=\"/api/dashboard\">/api/dashboard</a>.</p></html>";
 
-/// Answers a path that is no part of the API: with its file, or with the document, whose script shows the page of the path.
+/// Responds to a path outside of the API with its file, or with `index.html`, whose script shows the page of the path.
 pub(super) async fn page(uri: Uri, headers: HeaderMap) -> Response<Body> {
     let path = uri.path().trim_start_matches('/');
     let file = PAGES.get_file(path);
-    // A file that is gone after an update is no page: its importer would take the document for a script.
+    // An asset that an update removed is not a page: the browser would run `index.html` as a script.
     if file.is_none() && path.starts_with("assets/") {
-        return answer(
+        return respond(
             StatusCode::NOT_FOUND,
             "text/plain; charset=utf-8",
             "no-store",
             None,
-            "this file is not there any more: load the page again\n".as_bytes(),
+            "this file no longer exists: reload the page\n".as_bytes(),
         );
     }
-    let Some(file) = file.or_else(|| PAGES.get_file(DOCUMENT)) else {
-        return answer(StatusCode::OK, "text/html; charset=utf-8", "no-store", None, NOT_BUILT.as_bytes());
+    let Some(file) = file.or_else(|| PAGES.get_file(INDEX)) else {
+        return respond(StatusCode::OK, "text/html; charset=utf-8", "no-store", None, NOT_BUILT.as_bytes());
     };
-    let tag = tag(file);
+    let tag = entity_tag(file);
     let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let (status, body) = if is_known { (StatusCode::NOT_MODIFIED, &[][..]) } else { (StatusCode::OK, file.contents()) };
-    answer(status, content_type(file), caching(file), Some(&tag), body)
+    respond(status, content_type(file), cache_control(file), Some(&tag), body)
 }
 
-/// The text's hash: the same file has the same.
-fn tag(file: &File<'_>) -> String {
+/// The entity tag: a hash of the file.
+fn entity_tag(file: &File<'_>) -> String {
     let hash = Sha256::digest(file.contents());
     format!("\"{}\"", hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
-/// Assets have their hash in their name and never change; the others are asked for anew each time.
-fn caching(file: &File<'_>) -> &'static str {
+/// Assets have a hash in their names and never change. Browsers check every other file on each load.
+fn cache_control(file: &File<'_>) -> &'static str {
     if file.path().starts_with("assets") { "public, max-age=31536000, immutable" } else { "no-cache" }
 }
 
@@ -59,20 +59,20 @@ fn content_type(file: &File<'_>) -> &'static str {
     }
 }
 
-fn answer(
+fn respond(
     status: StatusCode,
     content_type: &'static str,
-    caching: &'static str,
+    cache_control: &'static str,
     tag: Option<&str>,
     body: &'static [u8],
 ) -> Response<Body> {
-    let mut answer = Response::builder()
+    let mut response = Response::builder()
         .status(status)
         .header(header::CONTENT_TYPE, content_type)
-        .header(header::CACHE_CONTROL, caching);
+        .header(header::CACHE_CONTROL, cache_control);
     if let Some(tag) = tag {
-        answer = answer.header(header::ETAG, tag);
+        response = response.header(header::ETAG, tag);
     }
-    // The parts are constants and a hash in hexadecimal, which a header always takes.
-    answer.body(Body::from(body)).unwrap_or_default()
+    // Constants and a hexadecimal hash are always valid in a header.
+    response.body(Body::from(body)).unwrap_or_default()
 }

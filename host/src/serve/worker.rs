@@ -1,192 +1,219 @@
-//! Does the runs of one warehouse, one after the other, each on a thread and a runtime of its own, so that no page waits
-//! for what a run waits for.
+//! Does the runs of one warehouse, one after the other. Each has a thread and a runtime of its own, so that no page
+//! waits for what a run waits for.
 
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use serde_json::Value;
+use host_core::error::{Error, Kind, Result};
+use host_core::progress::Progress;
+use host_ledger::log;
+use host_ledger::runs::{self, RunEnd, RunStart, RunStatus};
+use host_models::{BuildRequest, Built};
+use host_warehouse::Warehouse;
+use tracing::Instrument as _;
 
-use super::live::{Ask, From, Live, Why};
-use super::runs::Board;
-use super::state::Served;
-use crate::error::{Error, Kind, Result};
-use crate::marts;
-use crate::progress::Progress;
+use super::active_run::{ActiveRun, RunRequest, StartAt, StopReason};
+use super::alerts::EndedRun;
+use super::events::ServerEventKind;
+use super::run_board::RunBoard;
+use super::served_pipeline::ServedPipeline;
+use crate::logs::RunLog;
 use crate::report::Report;
-use crate::run::{Context, Given, Options, Retry, instant};
-use crate::warehouse::{Ended, Warehouse};
+use crate::run::{self, LoadRequest, Preset, Session, StepRetry};
 
-/// How often a run's log goes to the warehouse.
-const FLUSH: Duration = Duration::from_secs(1);
+/// How often the lines of a run's log are stored.
+const STORE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A run to do.
 pub(super) struct Job {
-    pub(super) served: Arc<Served>,
-    pub(super) live: Arc<Live>,
+    pub(super) served: Arc<ServedPipeline>,
+    pub(super) run: Arc<ActiveRun>,
 }
 
-/// What a run gave.
-struct Outcome {
-    is_partial: bool,
-    report: Value,
+/// What a run produced, as JSON stores it.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum RunOutcome {
+    /// Streams were cleaned, and loaded before where that was asked.
+    Report(Box<Report>),
+    /// Only models were built.
+    Models {
+        /// What was built.
+        built: Box<Built>,
+    },
 }
 
-/// Does jobs until no more can come.
-pub(super) fn work(jobs: &mpsc::Receiver<Job>, board: &Arc<Board>) {
-    for Job { served, live } in jobs {
-        // Without a warehouse nothing can be noted; whoever listens hears of it.
-        let status = one(&served, &live, board).unwrap_or_else(|error| {
-            live.say("error", error.to_string());
-            "failed"
-        });
-        served.warehouse.run_ended();
-        board.done(&live);
-        let mut shown = live.shown();
-        shown["status"] = Value::from(status);
-        board.events.tell("run", &shown);
-    }
-}
-
-/// Does it and notes it; gives back how it ended.
-fn one(served: &Arc<Served>, live: &Arc<Live>, board: &Arc<Board>) -> Result<&'static str> {
-    let notes = served.warehouse.connect()?;
-    let options = serde_json::to_string(&live.asked).unwrap_or_default();
-    notes.open_run(&live.run, &live.pipeline, live.cause.name(), &options)?;
-    live.begin();
-    let done = match live.why() {
-        Some(_) => Err(Error::new(Kind::Interrupted, "stopped")),
-        None => watched(served, live, board, &notes),
-    };
-    if let Ok(Outcome { report, .. }) = &done {
-        warnings(report).into_iter().for_each(|warning| live.say("warn", warning));
-    }
-    let mut ended = ended(live, served, &done);
-    match &done {
-        Ok(_) => live.say("info", "done"),
-        Err(_) => live.say("error", [ended.message.as_str(), ended.hint.as_str()].join("\n").trim_end()),
-    }
-    live.settle(done.as_ref().err().map(|error| error.message.as_str()));
-    ended.nodes = live.nodes().to_string();
-    let before = notes.last_outcome(&live.pipeline, &live.run)?;
-    notes.close_run(&live.run, &ended)?;
-    notes.write_log(&live.run, &live.unwritten())?;
-    board.alerts.after(served, &live.run, &ended, before.as_deref(), &notes, board.clock.now());
-    Ok(ended.status)
-}
-
-/// Runs it on a thread of its own, which may panic, and writes its log meanwhile.
-fn watched(served: &Arc<Served>, live: &Arc<Live>, board: &Arc<Board>, notes: &Warehouse) -> Result<Outcome> {
-    let watching = std::thread::current();
-    std::thread::scope(|scope| {
-        let running = std::thread::Builder::new().name("run".to_owned()).spawn_scoped(scope, || {
-            let done = run(served, live, board);
-            watching.unpark();
-            done
-        });
-        let running = running.map_err(|cause| Error::internal(format!("no thread for a run: {cause}")))?;
-        while !running.is_finished() {
-            std::thread::park_timeout(FLUSH);
-            // The run matters more than its log.
-            let _ = notes.write_log(&live.run, &live.unwritten());
+impl RunOutcome {
+    fn status(&self) -> RunStatus {
+        match self {
+            Self::Report(report) if report.is_partial => RunStatus::Partial,
+            Self::Report(_) | Self::Models { .. } => RunStatus::Ok,
         }
-        running.join().unwrap_or_else(|_| Err(Error::internal("the run panicked")))
+    }
+
+    /// The streams that were skipped.
+    fn message(&self) -> Option<String> {
+        let Self::Report(report) = self else { return None };
+        let skipped: Vec<_> = report.skipped.iter().map(|skipped| skipped.stream.as_str()).collect();
+        (!skipped.is_empty()).then(|| format!("skipped {}", skipped.join(", ")))
+    }
+}
+
+/// Does the jobs of a channel until it is closed.
+pub(super) fn work(jobs: &mpsc::Receiver<Job>, board: &Arc<RunBoard>) {
+    for Job { served, run } in jobs {
+        let log = capture_log(&run, board);
+        let status = do_run(&served, &run, board).unwrap_or_else(|error| {
+            // Nothing can be stored in this warehouse: the log of the process and open pages are all that is left.
+            run.span.in_scope(|| tracing::error!("the run cannot be recorded: {}", run.redact(error.message())));
+            RunStatus::Failed
+        });
+        drop(log);
+        served.warehouse.count_ended_run();
+        board.remove(&run);
+        let mut view = run.view();
+        view.status = status;
+        board.events.publish(ServerEventKind::Run, &view);
+    }
+}
+
+/// Captures what is logged in the span of a run, as lines of its log.
+fn capture_log(run: &Arc<ActiveRun>, board: &RunBoard) -> RunLog {
+    let captured = Arc::clone(run);
+    RunLog::capture(&run.id, board.clock, run.secrets().to_vec(), move |line| captured.add_line(line))
+}
+
+/// Does a run and records its start and its end. Returns how it ended.
+fn do_run(served: &Arc<ServedPipeline>, run: &Arc<ActiveRun>, board: &Arc<RunBoard>) -> Result<RunStatus> {
+    let ledger = served.warehouse.connect()?;
+    record_start(&ledger, run)?;
+    run.start();
+    let outcome = match run.stop_reason() {
+        Some(_) => Err(Error::stopped()),
+        None => on_own_thread(served, run, board, &ledger),
+    };
+    run.settle_nodes(outcome.as_ref().err());
+    let end = run_end(run, served, &outcome)?;
+    log_end(run, &end);
+    let status_before = runs::status_before(&ledger, &run.pipeline, &run.id)?;
+    runs::end(&ledger, &run.id, &end)?;
+    log::write(&ledger, &run.id, &run.take_unstored_lines())?;
+    let ended = EndedRun { id: &run.id, end: &end, status_before };
+    board.alerts.on_run_end(served, &ended, &ledger, board.clock.now());
+    Ok(end.status)
+}
+
+fn record_start(ledger: &Warehouse, run: &ActiveRun) -> Result<()> {
+    let request = serde_json::to_string(&run.request).map_err(Error::internal)?;
+    let (pipeline, command, trigger) = (run.pipeline.as_str(), run.request.command(), run.trigger);
+    let (load_id, request) = (run.id.as_str(), Some(request));
+    runs::start(ledger, &RunStart { load_id, pipeline, command, trigger: Some(trigger), request })?;
+    run.span.in_scope(|| tracing::info!(command, trigger = trigger.name(), "run started"));
+    Ok(())
+}
+
+/// Does a run on a thread that may panic, and stores its log meanwhile.
+fn on_own_thread(
+    served: &Arc<ServedPipeline>,
+    run: &Arc<ActiveRun>,
+    board: &Arc<RunBoard>,
+    ledger: &Warehouse,
+) -> Result<RunOutcome> {
+    let watcher = std::thread::current();
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("run".to_owned()).spawn_scoped(scope, || {
+            let outcome = on_own_runtime(served, run, board);
+            watcher.unpark();
+            outcome
+        });
+        let thread = thread.map_err(|cause| Error::internal(format!("the thread of a run does not start: {cause}")))?;
+        while !thread.is_finished() {
+            std::thread::park_timeout(STORE_INTERVAL);
+            // The run matters more than its log.
+            let _ = log::write(ledger, &run.id, &run.take_unstored_lines());
+        }
+        thread.join().unwrap_or_else(|_| Err(Error::internal("the run panicked")))
     })
 }
 
-fn run(served: &Arc<Served>, live: &Arc<Live>, board: &Arc<Board>) -> Result<Outcome> {
+fn on_own_runtime(served: &ServedPipeline, run: &Arc<ActiveRun>, board: &RunBoard) -> Result<RunOutcome> {
     let settings = &served.loaded.pipeline.file.pipeline;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|cause| Error::internal(format!("the async runtime does not start: {cause}")))?;
+    let runtime =
+        runtime.map_err(|cause| Error::internal(format!("the async runtime of a run does not start: {cause}")))?;
     let warehouse = served.warehouse.connect()?;
-    let hears = Arc::clone(live);
-    let progress = Progress::new(move |event| hears.hear(&event));
-    let retry = Retry { times: settings.retries, wait: Duration::from_secs(settings.retry_wait_seconds.into()) };
-    let given = Given { warehouse: Some(&warehouse), load_id: Some(&live.run), retry };
-    let context = Context { given, ..served.context(&warehouse, &progress, live.stop(), board.clock) };
-    runtime.block_on(async {
+    let observer = Arc::clone(run);
+    let progress = Progress::new(move |event| observer.on_progress(&event));
+    let first_delay = Duration::from_secs(settings.retry_wait_seconds.into());
+    let retry = StepRetry { times: settings.retries, first_delay };
+    let preset = Preset { warehouse: Some(&warehouse), load_id: Some(&run.id), retry };
+    let session = Session { preset, ..served.session(&warehouse, &progress, run.stop_token(), board.clock) };
+    let work = async {
         if let Some(seconds) = settings.timeout_seconds {
-            let live = Arc::clone(live);
+            let run = Arc::clone(run);
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_secs(seconds.into())).await;
-                live.end(Why::TimedOut);
+                run.stop(StopReason::TimedOut);
             });
         }
-        perform(&context, &live.asked).await
-    })
-}
-
-async fn perform(context: &Context<'_>, asked: &Ask) -> Result<Outcome> {
-    let report = |report: Report| {
-        let shown = serde_json::to_value(&report).map_err(|cause| Error::internal(cause.to_string()))?;
-        Ok(Outcome { is_partial: report.is_partial, report: shown })
+        perform(&session, &run.request).await
     };
-    match asked.from {
-        From::Start => {
-            let zone = &context.pipeline.file.pipeline.timezone;
-            let since = asked.since.as_deref().map(|since| instant(since, zone)).transpose()?;
-            let options = Options { select: asked.streams.clone(), full_refresh: asked.full_refresh, since };
-            report(context.run(&options).await?)
-        }
-        From::Clean => report(context.clean(asked.full_refresh).await?),
-        From::Marts | From::Failed => {
-            let (full_refresh, retry) = (asked.full_refresh, asked.from == From::Failed);
-            let (built, _) = context.build(&marts::Options { full_refresh, retry, ..marts::Options::default() })?;
-            Ok(Outcome { is_partial: false, report: serde_json::json!({ "built": built }) })
-        }
-    }
+    runtime.block_on(work.instrument(run.span.clone()))
 }
 
-fn ended(live: &Live, served: &Served, done: &Result<Outcome>) -> Ended {
-    let step = live.step().to_owned();
-    match done {
-        Ok(Outcome { is_partial, report }) => {
-            let status = if *is_partial { "partial" } else { "ok" };
-            let message =
-                report.get("skipped").map(|skipped| format!("skipped {}", names(skipped))).unwrap_or_default();
-            let report = live.hide(report.to_string());
-            Ended { status, message, report, ..Ended::default() }
+async fn perform(session: &Session<'_>, request: &RunRequest) -> Result<RunOutcome> {
+    let RunRequest { full_refresh, since, streams, start_at } = request;
+    let report = match start_at {
+        StartAt::Start => {
+            let timezone = &session.pipeline.file.pipeline.timezone;
+            let since = since.as_deref().map(|since| run::parse_since(since, timezone)).transpose()?;
+            let request = LoadRequest { select: streams.clone(), full_refresh: *full_refresh, since };
+            run::run(session, &request).await?
         }
-        Err(error) => {
-            let (status, message) = match live.why().filter(|_| error.kind == Kind::Interrupted) {
-                Some(Why::Cancelled) => ("cancelled", "it was cancelled".to_owned()),
-                Some(Why::Closing) => ("interrupted", "the server ended".to_owned()),
-                Some(Why::TimedOut) => {
-                    let seconds = served.loaded.pipeline.file.pipeline.timeout_seconds.unwrap_or_default();
-                    ("failed", format!("it took more than {seconds} s (`timeout_seconds`)"))
-                }
-                None => ("failed", live.hide(&error.message)),
-            };
-            Ended {
-                status,
-                message,
-                hint: live.hide(error.hint.as_deref().unwrap_or_default()),
-                step,
-                ..Ended::default()
-            }
+        StartAt::Clean => run::clean(session, *full_refresh).await?,
+        StartAt::Models | StartAt::Failed => {
+            let retry = *start_at == StartAt::Failed;
+            let request = BuildRequest { full_refresh: *full_refresh, retry, ..BuildRequest::default() };
+            let (built, _) = run::build(session, &request)?;
+            built.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+            return Ok(RunOutcome::Models { built: Box::new(built) });
         }
-    }
-}
-
-fn names(skipped: &Value) -> String {
-    let names = skipped.as_array().into_iter().flatten().filter_map(|one| one.get("stream")?.as_str());
-    names.collect::<Vec<_>>().join(", ")
-}
-
-/// What a report warns of, and who warns.
-fn warnings(report: &Value) -> Vec<String> {
-    let texts = |value: &Value| {
-        let warnings = value.get("warnings").and_then(Value::as_array).into_iter().flatten();
-        warnings.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
     };
-    let mut all = texts(report);
-    all.extend(report.get("built").map(&texts).unwrap_or_default());
-    for one in ["extracted", "cleaned"].iter().filter_map(|key| report.get(key)?.as_array()).flatten() {
-        let stream = one.get("stream").and_then(Value::as_str).unwrap_or_default();
-        all.extend(texts(one).into_iter().map(|warning| format!("{stream}: {warning}")));
-    }
-    for one in report.get("skipped").and_then(Value::as_array).into_iter().flatten() {
-        let text = |pointer: &str| one.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        all.push(format!("skipped {}: {}", text("/stream"), text("/error/message")));
-    }
-    all
+    Ok(RunOutcome::Report(Box::new(report)))
+}
+
+/// The end of a run as the ledger stores it, without secrets.
+fn run_end(run: &ActiveRun, served: &ServedPipeline, outcome: &Result<RunOutcome>) -> Result<RunEnd> {
+    let nodes = Some(run.nodes());
+    let error = match outcome {
+        Ok(outcome) => {
+            let report = serde_json::to_string(outcome).map_err(Error::internal)?;
+            let (message, report) = (outcome.message(), Some(run.redact(report)));
+            return Ok(RunEnd { message, report, nodes, ..RunEnd::new(outcome.status()) });
+        }
+        Err(error) => error,
+    };
+    let (status, message) = match run.stop_reason().filter(|_| error.kind == Kind::Interrupted) {
+        Some(StopReason::Cancelled) => (RunStatus::Cancelled, "the run was cancelled".to_owned()),
+        Some(StopReason::Shutdown) => (RunStatus::Interrupted, "the server was stopped".to_owned()),
+        Some(StopReason::TimedOut) => {
+            let seconds = served.loaded.pipeline.file.pipeline.timeout_seconds.unwrap_or_default();
+            (RunStatus::Failed, format!("the run took more than {seconds} s (`timeout_seconds`)"))
+        }
+        None => (RunStatus::Failed, run.redact(error.message())),
+    };
+    let hint = error.hint_text().map(|hint| run.redact(hint));
+    Ok(RunEnd { message: Some(message), hint, step: run.step(), nodes, ..RunEnd::new(status) })
+}
+
+/// Logs the end of a run. The message and the hint have no secrets.
+fn log_end(run: &ActiveRun, end: &RunEnd) {
+    let RunEnd { status, message, hint, .. } = end;
+    let message = message.as_deref().unwrap_or_default();
+    let hint = hint.as_ref().map(|hint| format!("\nhint: {}", hint.replace('\n', "\nhint: "))).unwrap_or_default();
+    run.span.in_scope(|| match status {
+        RunStatus::Failed => tracing::error!("run failed: {message}{hint}"),
+        RunStatus::Cancelled | RunStatus::Interrupted => tracing::warn!("run stopped: {message}"),
+        _ => tracing::info!(status = status.name(), "run ended"),
+    });
 }

@@ -1,10 +1,10 @@
-//! Every bad input gets one clear error with a fitting exit code, and leaves the warehouse as it was.
+//! Every bad input leads to one clear error with its exit code, and leaves the warehouse unchanged.
 
 use std::process::Output;
 
 use sandbox::{Fault, ServerOptions};
 
-use crate::support::{Project, plugins, root, stderr};
+use crate::support::{Project, json_error, plugins, root, stderr};
 
 /// The shipped pipeline, with its paths made absolute.
 fn shipped() -> String {
@@ -21,14 +21,14 @@ fn check(output: &Output, code: i32, parts: &[&str]) {
     }
 }
 
-/// The shipped pipeline with one thing changed.
+/// Runs the shipped pipeline with one edit, which must fail before anything is loaded.
 fn check_edit(from: &str, to: &str, code: i32, parts: &[&str]) {
     let project = Project::new(20);
     let text = shipped();
     assert!(text.contains(from), "{from}");
     check(&project.run_text(&text.replacen(from, to, 1)), code, parts);
     let rows = project.warehouse_path().is_file().then(|| project.query("SELECT * FROM _host.streams"));
-    assert_eq!(rows.unwrap_or_default().len(), 0, "nothing is loaded");
+    assert_eq!(rows.unwrap_or_default().len(), 0, "something was loaded");
 }
 
 #[test]
@@ -42,10 +42,43 @@ fn an_unknown_key_is_named_with_its_place() {
 }
 
 #[test]
-fn a_value_that_does_not_fit_is_named_with_its_place_and_what_belongs_there() {
+fn an_error_in_json_has_its_kind_and_the_message_place_and_hint_of_each_problem() {
+    let project = Project::new(20);
+    let text = shipped().replacen("currency = \"BRL\"", "curency = \"BRL\"", 1);
+    let path = project.write("pipeline.toml", &text);
+    let output = project.try_run(&path, &[]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(output.stdout.is_empty(), "an error is not a result");
+    let error = json_error(&output);
+    assert_eq!(error["kind"], "config", "{error:#}");
+    let file = path.display().to_string();
+    assert_eq!(error["message"], format!("{file}:8:1: unknown key `curency`"), "{error:#}");
+    assert_eq!(error["hint"], "did you mean `currency`?", "{error:#}");
+    let problem = serde_json::json!({
+        "message": "unknown key `curency`", "place": { "file": file, "line": 8, "column": 1 },
+        "hint": "did you mean `currency`?",
+    });
+    assert_eq!(error["problems"], serde_json::json!([problem]), "{error:#}");
+    // The line of a place is shown to people, with a mark.
+    let output = project.run_text(&text);
+    check(&output, 2, &["8 | curency = \"BRL\"\n", "| ^^^^^^^\nhint: did you mean `currency`?\n"]);
+}
+
+#[test]
+fn an_invalid_value_is_named_with_its_place_and_the_description_of_its_key() {
     let meant = "hint: `currency`: ISO 4217 code of the home currency";
-    check_edit("currency = \"BRL\"", "currency = 5", 2, &["pipeline.toml:8:1: 5 is not of type `string`", meant]);
-    check_edit("currency = \"BRL\"", "currency = \"real\"", 2, &["pipeline.toml:8:1: `real` is no `currency`", meant]);
+    check_edit(
+        "currency = \"BRL\"",
+        "currency = 5",
+        2,
+        &["pipeline.toml:8:1: `5` has the wrong type: expected string", meant],
+    );
+    check_edit(
+        "currency = \"BRL\"",
+        "currency = \"real\"",
+        2,
+        &["pipeline.toml:8:1: `real` is not a valid `currency`", meant],
+    );
 }
 
 #[test]
@@ -55,8 +88,13 @@ fn a_syntax_error_is_named_with_its_place() {
 
 #[test]
 fn plugin_config_is_checked_against_the_plugins_schema() {
-    check_edit("action = \"flag\"", "action = \"drop\"", 2, &["no `drop` is known here", "there are `flag`, `reject`"]);
-    check_edit("\"trim\"", "\"trimm\"", 2, &["no `trimm` is known here", "did you mean `trim`"]);
+    check_edit(
+        "action = \"flag\"",
+        "action = \"drop\"",
+        2,
+        &["unknown value `drop`", "expected one of `flag`, `reject`"],
+    );
+    check_edit("\"trim\"", "\"trimm\"", 2, &["unknown value `trimm`", "did you mean `trim`"]);
     check_edit("config = { column = ", "config = { colum = ", 2, &["unknown key `colum`"]);
 }
 
@@ -66,9 +104,9 @@ fn unknown_plugins_streams_and_columns_are_named_with_the_nearest() {
         "plugin = \"canonicalize\"",
         "plugin = \"canonicalise\"",
         2,
-        &["no plugin `canonicalise`", "did you mean `canonicalize`?"],
+        &["plugin `canonicalise`: not found in", "did you mean `canonicalize`?"],
     );
-    check_edit("\"owners\"", "\"ownres\"", 2, &["source `hubspot` has no stream `ownres`", "did you mean `owners`"]);
+    check_edit("\"owners\"", "\"ownres\"", 2, &["source `hubspot`: unknown stream `ownres`", "did you mean `owners`"]);
     check_edit(
         "column = \"especialidade_medica\"",
         "column = \"especialidade\"",
@@ -78,11 +116,11 @@ fn unknown_plugins_streams_and_columns_are_named_with_the_nearest() {
 }
 
 #[test]
-fn what_is_no_component_is_refused() {
+fn a_file_that_is_not_a_component_is_refused() {
     let project = Project::new(20);
     let path = project.write("bad.wasm", "not wasm");
     let text = shipped().replacen("plugin = \"require\"", &format!("plugin = \"{}\"", path.display()), 1);
-    check(&project.run_text(&text), 4, &["is no WebAssembly component", "host plugin build"]);
+    check(&project.run_text(&text), 4, &["is not a WebAssembly component", "host plugin build"]);
 }
 
 #[test]
@@ -102,12 +140,12 @@ fn another_contract_version_is_refused() {
     check(
         &project.run_text(&text),
         4,
-        &["plugin `newer`: it speaks contract 0.9.0, this host speaks 0.1.0", "elt:plugin@0.1.0"],
+        &["plugin `newer`: it implements contract version 0.9.0, but this host supports 0.1.0", "elt:plugin@0.1.0"],
     );
 }
 
 #[test]
-fn a_rule_is_no_source() {
+fn a_rule_that_is_named_as_a_source_is_refused() {
     check_edit("plugin = \"csv\"", "plugin = \"text\"", 2, &["plugin `text` is a rule", "[[rule]]"]);
 }
 
@@ -130,12 +168,16 @@ fn a_missing_secret_names_its_place() {
     check(
         &output,
         2,
-        &["pipeline.toml:13:1", "has no secret `HUBSPOT_ACCESS_TOKEN`", "hint: put HUBSPOT_ACCESS_TOKEN="],
+        &[
+            "pipeline.toml:13:1",
+            "the secret `HUBSPOT_ACCESS_TOKEN` is not set",
+            "hint: add `HUBSPOT_ACCESS_TOKEN=…` to .env",
+        ],
     );
 }
 
 #[test]
-fn a_wrong_token_is_said_and_not_shown() {
+fn a_wrong_token_is_reported_and_not_shown() {
     let project = Project::new(20);
     let path = project.write("pipeline.toml", &shipped());
     let mut command = project.command(&["run", path.to_str().expect("a path")]);
@@ -152,28 +194,28 @@ fn a_missing_scope_is_named() {
 }
 
 #[test]
-fn base_urls_are_refused_or_do_not_answer() {
+fn forbidden_and_unreachable_base_urls_are_errors() {
     let url = "${HUBSPOT_BASE_URL:-https://api.hubapi.com}";
     check_edit(
         url,
         "http://api.hubapi.com",
         2,
-        &["pipeline.toml:12:1", "is refused: http would send the token in the clear"],
+        &["pipeline.toml:12:1", "is not allowed: `http` would send the token unencrypted"],
     );
-    check_edit(url, "https://10.1.2.3", 2, &["the address is private"]);
-    check_edit(url, "https://nowhere.invalid", 3, &["`nowhere.invalid` did not answer", "is `base_url` right"]);
+    check_edit(url, "https://10.1.2.3", 2, &["`https://10.1.2.3` is not allowed: its address is not public"]);
+    check_edit(url, "https://nowhere.invalid", 3, &["no response from `nowhere.invalid`", "check `base_url`"]);
     let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let closed = format!("http://{}", closed.expect("a port that nobody listens on any more"));
-    check_edit(url, &closed, 3, &["`127.0.0.1` did not answer", "refused", "is `base_url` right"]);
+    let closed = format!("http://{}", closed.expect("a port that is no longer in use"));
+    check_edit(url, &closed, 3, &["no response from `127.0.0.1`", "refused", "check `base_url`"]);
 }
 
 #[test]
-fn answers_that_are_not_json_or_end_early_are_data_errors() {
+fn responses_that_are_not_json_or_are_cut_off_are_data_errors() {
     for body in ["<html>maintenance</html>", r#"{"results":[{"id":"1","properties":{"#] {
-        // A body that is cut off once is asked for again; one that stays so is an error.
+        // A body that is cut off once is requested again; one that is cut off every time is an error.
         let faults = vec![Fault::response("/objects/2026-03/contacts", 200, body); 4];
         let project = Project::with(20, ServerOptions { faults, ..ServerOptions::default() });
-        check(&project.run_text(&shipped()), 5, &["stream `hubspot.contacts`: page 1", "running again is safe"]);
+        check(&project.run_text(&shipped()), 5, &["stream `hubspot.contacts`: page 1", "it is safe to run again"]);
         let output = project.run_text(&shipped());
         assert!(output.status.success(), "{}", stderr(&output));
     }
@@ -186,7 +228,7 @@ fn models_are_checked_before_anything_is_loaded() {
         ("SELECT 1\nFROM marts.nowhere", "sql/marts/a.sql:2: model `marts.a`: unknown table `marts.nowhere`"),
         (
             "SELECT * FROM marts.b",
-            "sql/marts/a.sql:1: model `marts.a`: models depend on each other in a circle: marts.a → marts.b → marts.a",
+            "sql/marts/a.sql:1: model `marts.a`: circular dependency: marts.a → marts.b → marts.a",
         ),
     ] {
         let project = Project::new(20);
@@ -195,25 +237,25 @@ fn models_are_checked_before_anything_is_loaded() {
         let start = shipped().find("[marts]").expect("marts");
         let text = format!("{}[marts]\npath = \"sql\"\n", &shipped()[..start]);
         check(&project.run_text(&text), 2, &[part]);
-        assert_eq!(project.query("SELECT * FROM _host.streams").len(), 0);
+        assert!(!project.warehouse_path().exists(), "the warehouse was created");
     }
 }
 
 #[test]
-fn a_model_that_does_not_build_names_its_line() {
+fn a_model_that_does_not_build_is_named_with_its_line() {
     for (sql, code, part) in [
         (
             "SELECT\n    id,\n    nonsense\nFROM raw_hubspot.owners",
             2,
-            "sql/marts/a.sql:3: model `marts.a`: Binder Error",
+            "sql/marts/a.sql:3: model `marts.a`: Referenced column \"nonsense\" not found",
         ),
-        ("SELECT CAST(email AS INTEGER) AS n\nFROM raw_hubspot.owners", 5, "model `marts.a`: Conversion Error"),
+        ("SELECT CAST(email AS INTEGER) AS n\nFROM raw_hubspot.owners", 5, "model `marts.a`: Could not convert string"),
     ] {
         let project = Project::new(20);
         project.write("sql/marts/a.sql", sql);
         let start = shipped().find("[marts]").expect("marts");
         let text = format!("{}[marts]\npath = \"sql\"\n", &shipped()[..start]);
-        check(&project.run_text(&text), code, &[part, "running again is safe"]);
+        check(&project.run_text(&text), code, &[part, "it is safe to run again"]);
     }
 }
 
@@ -231,18 +273,18 @@ fn a_failing_check_publishes_nothing() {
 }
 
 #[test]
-fn a_bad_spend_file_names_its_line() {
+fn an_invalid_spend_file_is_named_with_the_line() {
     for (text, code, part) in [
         ("month,chanel,campaign,cost_type,amount,currency\n", 5, "the header has no column `channel`"),
         (
             "month,channel,campaign,cost_type,amount,currency\n2026-01,google_ads,a,media,\"1.234,50\",BRL\n",
             5,
-            "line 2: column `amount`",
+            "bad.csv:2: column `amount`",
         ),
         (
             "month,channel,campaign,cost_type,amount,currency\n2026-01,ads,a,media,1,BRL\n2026-01-01,ads,a,media,2,BRL\n",
             5,
-            "line 3: month, channel, campaign, cost_type = `2026-01-01, ads, a, media` again, as in line 2",
+            "bad.csv:3: duplicate key month, channel, campaign, cost_type = `2026-01-01, ads, a, media`, first in line 2",
         ),
     ] {
         let mut project = Project::new(20);
@@ -255,9 +297,9 @@ fn a_bad_spend_file_names_its_line() {
 }
 
 #[test]
-fn a_locked_or_unwritable_warehouse_is_said() {
+fn a_locked_or_unwritable_warehouse_is_an_error() {
     let project = Project::new(20);
-    let held = host::warehouse::Warehouse::open(&project.warehouse_path(), "256MB").expect("a warehouse");
+    let held = host::ledger::open(&project.warehouse_path(), "256MB").expect("a warehouse");
     check(&project.run_text(&shipped()), 3, &["another process has it open"]);
     drop(held);
     let text = shipped().replacen("${WAREHOUSE:-../warehouse.duckdb}", "/proc/nowhere/warehouse.duckdb", 1);
@@ -265,7 +307,7 @@ fn a_locked_or_unwritable_warehouse_is_said() {
 }
 
 #[test]
-fn a_full_disk_is_said_and_costs_nothing() {
+fn a_full_disk_is_an_error_and_loses_no_data() {
     let undisturbed = Project::new(400);
     assert!(undisturbed.run_text(&shipped()).status.success());
     let project = Project::new(400);
@@ -276,13 +318,13 @@ fn a_full_disk_is_said_and_costs_nothing() {
     shell.args(["-c", "trap '' XFSZ; ulimit -f 1024; exec \"$@\"", "bash"]).arg(host.get_program());
     shell.args(host.get_args()).env_clear();
     shell.envs(host.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    check(&shell.output().expect("bash runs"), 2, &["make room on the disk"]);
+    check(&shell.output().expect("bash runs"), 2, &["free disk space"]);
     assert!(project.run_text(&shipped()).status.success());
     assert_eq!(project.fingerprint(), undisturbed.fingerprint());
 }
 
 #[test]
-fn interrupting_is_safe() {
+fn an_interrupted_run_continues() {
     let project = Project::new(400);
     let path = project.write("pipeline.toml", &shipped());
     let mut command = project.command(&["run", path.to_str().expect("a path")]);

@@ -1,8 +1,8 @@
-//! Cleaning that can be trusted: what is masked, told, refused, and why a stream was cleaned anew.
+//! Cleaning: masked values, the story of a record, the limit of rejects, and the reason why a stream was cleaned again.
 
 use crate::support::{Project, root, stderr};
 
-/// A pipeline of contacts with these lines in `[pipeline]` and these rules.
+/// A pipeline of contacts: lines of `[pipeline]`, and rules.
 fn contacts(project: &Project, settings: &str, rules: &str) -> std::path::PathBuf {
     let base = std::fs::read_to_string(project.hubspot(&["companies", "contacts"], "")).expect("a pipeline");
     let base = base.replacen("[connection.hubspot]", &format!("{settings}\n[connection.hubspot]"), 1);
@@ -26,7 +26,7 @@ phone = ["phone_br"]
 "#;
 
 #[test]
-fn what_is_masked_stays_out_of_the_journal() {
+fn masked_values_stay_out_of_the_journal() {
     let project = Project::new(200);
     let mask = r#"
 [[rule]]
@@ -36,7 +36,7 @@ streams = ["hubspot.contacts"]
 salt = "uma-pitada-de-sal-grosso"
 columns = { email = "hash", phone = "redact" }
 "#;
-    // What was cleaned before anybody thought of it is masked, too, though its own rules are as they were.
+    // The journal of earlier rules is masked too, although these rules did not change.
     let same = "[[rule]]\nplugin = \"dedupe\"\nstreams = [\"hubspot.contacts\"]\nconfig = { matches = [{ same = { id = \"exact\" } }] }\n";
     for rules in [format!("{TIDY}{same}"), format!("{TIDY}{same}{mask}")] {
         report(&project.try_run(&contacts(&project, "", &rules), &[]));
@@ -48,20 +48,20 @@ columns = { email = "hash", phone = "redact" }
     assert!(clean[0]["rows"].as_i64().expect("a count") > 200, "{clean:?}");
     assert_eq!((&clean[0]["phones"], &clean[0]["readable"]), (&0.into(), &0.into()), "{clean:?}");
     let journal = project.query(
-        "SELECT column_name, count(*) AS rows, count(value_before) + count(value_after) AS told \
+        "SELECT column_name, count(*) AS rows, count(value_before) + count(value_after) AS shown \
          FROM _host.changes GROUP BY ALL ORDER BY column_name",
     );
-    let told = |column: &str| {
+    let shown = |column: &str| {
         let found = journal.iter().find(|row| row["column_name"] == column).expect("changes");
-        (found["rows"].as_i64().expect("a count") > 0, found["told"].as_i64().expect("a count") > 0)
+        (found["rows"].as_i64().expect("a count") > 0, found["shown"].as_i64().expect("a count") > 0)
     };
-    assert_eq!([told("email"), told("phone"), told("firstname")], [(true, false), (true, false), (true, true)]);
+    assert_eq!([shown("email"), shown("phone"), shown("firstname")], [(true, false), (true, false), (true, true)]);
     let bytes = std::fs::read(project.warehouse_path()).expect("the warehouse");
     assert!(!bytes.windows(24).any(|window| window == b"uma-pitada-de-sal-grosso"), "the salt is in the warehouse");
 }
 
 #[test]
-fn a_record_tells_its_story() {
+fn the_story_of_a_record_shows_what_rules_did_to_it() {
     let project = Project::new(300);
     project.run(&[]);
     let merged = project.query("SELECT key, survivor_key FROM _host.merges WHERE stream = 'hubspot.contacts' LIMIT 1");
@@ -85,7 +85,7 @@ fn a_record_tells_its_story() {
     }
     let output = quality(&["--record", "contact/1"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("no stream `contact` is loaded"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("stream `contact` is not loaded"), "{}", stderr(&output));
 }
 
 #[test]
@@ -107,16 +107,16 @@ config = { columns = ["hs_merged_object_ids"], action = "reject" }
     let output = project.try_run(&pipeline(""), &[]);
     assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
     let text = stderr(&output);
-    assert!(text.contains("most of them `complete`") && text.contains("set `max_rejected`"), "{text}");
-    let cleans = project.query("SELECT count(*) AS rows FROM _host.cleans WHERE stream = 'hubspot.contacts'");
-    assert_eq!(cleans[0]["rows"], 0);
+    assert!(text.contains("most of them by `complete`") && text.contains("set `max_rejected`"), "{text}");
+    let cleanings = project.query("SELECT count(*) AS rows FROM _host.cleanings WHERE stream = 'hubspot.contacts'");
+    assert_eq!(cleanings[0]["rows"], 0);
     report(&project.try_run(&pipeline("max_rejected = 1.0"), &[]));
     let rows = project.query("SELECT count(*) AS rows FROM clean_hubspot.contacts");
     assert_eq!(rows[0]["rows"], 0);
 }
 
 #[test]
-fn only_what_depends_on_a_change_is_cleaned_anew() {
+fn only_streams_that_depend_on_a_change_are_cleaned_again() {
     let project = Project::new(50);
     let companies = TIDY.replace("contacts", "companies").replace("\"tidy\"", "\"tidy_companies\"");
     let companies = companies.replace("email = [\"trim\", \"lower\"]\nfirstname = [\"trim\"]\n", "");
@@ -131,7 +131,7 @@ fn only_what_depends_on_a_change_is_cleaned_anew() {
 }
 
 #[test]
-fn two_rules_may_write_one_column_in_order() {
+fn two_rules_may_set_one_column_in_order() {
     let project = Project::new(30);
     let upper = TIDY.replace("\"tidy\"", "\"loud\"").replace("firstname = [\"trim\"]", "firstname = [\"upper\"]");
     report(&project.try_run(&contacts(&project, "", &format!("{TIDY}{upper}")), &[]));

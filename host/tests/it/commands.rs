@@ -1,4 +1,4 @@
-//! The commands beside `run`: each does what its help says.
+//! The commands other than `run`.
 
 use std::process::Output;
 
@@ -15,13 +15,13 @@ fn shipped() -> String {
 }
 
 #[test]
-fn init_makes_a_project_that_checks() {
+fn init_creates_a_project_that_passes_its_checks() {
     let project = Project::new(20);
     let folder = project.folder.path().join("clinic");
     let folder = folder.to_str().expect("a path");
     assert!(succeed(&project, &["init", folder]).contains("host run pipelines/hubspot.toml"));
     let pipeline = format!("{folder}/pipelines/hubspot.toml");
-    assert!(succeed(&project, &["check", &pipeline]).ends_with("all good\n"));
+    assert!(succeed(&project, &["check", &pipeline]).ends_with("all checks passed\n"));
     let again = project.command(&["init", folder]).output().expect("the binary runs");
     assert_eq!(again.status.code(), Some(2), "{}", stderr(&again));
 }
@@ -40,7 +40,7 @@ fn check_and_discover_write_nothing() {
 }
 
 #[test]
-fn the_plan_names_everything_and_asks_nobody() {
+fn the_plan_lists_all_steps_and_sends_no_request() {
     let project = Project::new(20);
     let plan = succeed(&project, &["plan", &shipped()]);
     assert_eq!(project.server.take_log().len(), 0);
@@ -51,10 +51,10 @@ fn the_plan_names_everything_and_asks_nobody() {
 }
 
 #[test]
-fn the_report_reads_as_a_story() {
+fn the_report_lists_all_steps_with_their_figures() {
     let project = Project::new(200);
     let report = succeed(&project, &["run", &shipped()]);
-    // What is loaded has columns, and the plan can say which of them each rule sets.
+    // Columns are known once streams are loaded, so the plan shows the columns that each rule sets.
     let plan = succeed(&project, &["plan", &shipped()]);
     for line in ["tidy_contacts: hubspot.contacts · sets email, firstname, lastname, phone", "· sets linked_company_id"]
     {
@@ -67,7 +67,7 @@ fn the_report_reads_as_a_story() {
 }
 
 #[test]
-fn schemas_and_plugins_can_be_looked_at() {
+fn schemas_and_plugins_are_shown() {
     let project = Project::new(20);
     let schema: serde_json::Value = serde_json::from_str(&succeed(&project, &["schema", "pipeline"])).expect("JSON");
     assert!(schema.pointer("/properties/pipeline").is_some());
@@ -109,12 +109,12 @@ fn an_output_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
-fn what_was_never_loaded_is_said() {
+fn streams_that_were_never_loaded_make_a_run_partial() {
     let project = Project::new(20);
     let output = project.command(&["run", &shipped(), "--select", "owners"]).output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(6), "{}", stderr(&output));
     let text = String::from_utf8(output.stdout).expect("text");
-    assert!(text.contains("hubspot.deals: it was never loaded"), "{text}");
+    assert!(text.contains("stream `hubspot.deals` was never loaded"), "{text}");
     project.run(&[]);
     project.run(&["--select", "owners"]);
 }
@@ -136,11 +136,11 @@ fn one_stream_can_be_selected() {
     assert_eq!(changed, 0, "a full refresh of the same data writes no row");
     let unknown = project.command(&["run", &shipped(), "--select", "quotes"]).output().expect("the binary runs");
     assert_eq!(unknown.status.code(), Some(2));
-    assert!(stderr(&unknown).contains("no such stream"), "{}", stderr(&unknown));
+    assert!(stderr(&unknown).contains("`--select`: unknown stream `quotes`"), "{}", stderr(&unknown));
 }
 
 #[test]
-fn a_run_asks_again_for_everything_since_a_day() {
+fn a_run_with_since_reads_all_changes_from_that_day_on() {
     let project = Project::new(60);
     project.run(&[]);
     let report = project.run(&["--since", "2026-06-01"]);

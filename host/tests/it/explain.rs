@@ -1,12 +1,12 @@
-//! `host explain` on the shipped pipeline: a figure, the rows behind it, and the rules that repaired them.
+//! `host explain`: a figure of the shipped pipeline, the rows behind it, the rules that repaired them; conditions; drills.
 
-use host::explain::{Drilling, Page, find};
+use host::explain::{DrillQuery, RowRange, find};
 use serde_json::{Value, json};
 
 use crate::models_support::Models;
 use crate::support::{Project, root, stderr};
 
-/// The command on the shipped pipeline: exit code, what it printed, what it complained of.
+/// Runs the command on the shipped pipeline; returns its exit code, its output and its errors.
 fn explain(project: &Project, words: &[&str]) -> (Option<i32>, String, String) {
     let pipeline = root().join("pipelines/hubspot.toml");
     let words = [&["explain", pipeline.to_str().expect("a path in UTF-8")], words].concat();
@@ -30,7 +30,7 @@ fn of<'a>(explained: &'a Value, drill: &str) -> &'a Value {
     list(explained, "drills").iter().find(|one| one["drill"] == drill).expect("a drill")
 }
 
-/// The rules that did a thing to a record among a drill's rows.
+/// The rules that repaired a record among the rows of a drill, for one kind of repair.
 fn rules<'a>(drill: &'a Value, record: &str, id: &Value, what: &str) -> Vec<&'a str> {
     let rows = list(drill, "rows").iter().filter(|row| row["row"][record] == *id);
     let repairs = rows.flat_map(|row| list(row, "repairs")).filter(|repair| repair["what"] == what);
@@ -46,7 +46,7 @@ fn a_figure_is_traced_to_its_records_and_their_repairs() {
     let row = &all["rows"][0];
     for drill in list(&all, "drills") {
         assert!(!list(drill, "agreements").is_empty() && drill["total"] != 0, "{drill:#}");
-        assert_eq!(drill["total"], list(drill, "rows").len(), "in JSON there are all");
+        assert_eq!(drill["total"], list(drill, "rows").len(), "JSON lists all rows");
         for figure in list(drill, "agreements") {
             assert_eq!((&figure["is_equal"], &figure["of_mart"]), (&true.into(), &figure["of_rows"]), "{figure}");
             let column = figure["column"].as_str().expect("a name");
@@ -62,7 +62,7 @@ fn a_figure_is_traced_to_its_records_and_their_repairs() {
     let sum = |drill: &Value| list(drill, "rows").iter().map(cents).sum::<f64>();
     let margin = (row["margin"].as_str().expect("a margin").parse::<f64>().expect("a number") * 100.0).round();
     assert!((sum(patients) - margin).abs() < 100.0 && (sum(consultations) - margin).abs() < 400.0);
-    // A patient who absorbed another, and a consultation whose doctor was found.
+    // Patients that absorbed another record, and consultations whose doctor a rule found.
     let merged = project.query("SELECT survivor_key, key FROM _host.merges WHERE stream = 'hubspot.contacts'");
     let merged: Vec<_> = merged
         .iter()
@@ -84,11 +84,11 @@ fn a_figure_is_traced_to_its_records_and_their_repairs() {
         .iter()
         .filter(|link| rules(consultations, "deal_id", &link["key"], "changed") == ["missing_doctor"])
         .count();
-    let told =
+    let repaired =
         list(consultations, "rules").iter().find(|rule| rule["rule"] == "missing_doctor" && rule["what"] == "changed");
     assert!(found > 0);
-    assert_eq!(told.expect("the rule")["records"], found);
-    assert_eq!(told.expect("the rule")["details"], json!([["linked_company_id", found]]));
+    assert_eq!(repaired.expect("the rule")["records"], found);
+    assert_eq!(repaired.expect("the rule")["details"], json!([["linked_company_id", found]]));
 
     let (code, text, errors) =
         explain(&project, &["marts.mart_ltv_cac", "--where", "slice = 'all' and horizon = 12", "--rows", "3"]);
@@ -96,7 +96,7 @@ fn a_figure_is_traced_to_its_records_and_their_repairs() {
     for part in [
         "ltv / cac_blended",
         "= sum(margin)",
-        "the first 3 of",
+        "showing the first 3 of",
         "repaired by",
         "tidy_contacts changed",
         "same_patient merged others into",
@@ -105,15 +105,15 @@ fn a_figure_is_traced_to_its_records_and_their_repairs() {
     }
     let (_, text, _) = explain(&project, &["mart_ltv_cac", "--where", "horizon = 12"]);
     assert!(
-        text.contains("the first 20 of") && text.contains("figures of the mart are what these rows add up to"),
+        text.contains("showing the first 20 of") && text.contains("figures equal the sums of these rows"),
         "{text}"
     );
     let (_, text, _) = explain(&project, &["core.dim_channel", "--where", "true"]);
-    assert!(text.contains("`core.dim_channel` declares no drills"), "{text}");
+    assert!(text.contains("`core.dim_channel` has no drills"), "{text}");
 }
 
 #[test]
-fn a_condition_is_one_expression_over_the_marts_columns() {
+fn a_condition_is_one_expression_over_the_columns_of_a_mart() {
     let models = Models::new(&[
         (
             "core/items.sql",
@@ -127,32 +127,38 @@ fn a_condition_is_one_expression_over_the_marts_columns() {
     models.build(&[]);
     let before = models.query("SELECT table_name FROM duckdb_tables() ORDER BY ALL");
     for (condition, parts) in [
-        ("", vec!["it is empty"]),
-        ("1; drop table x", vec!["it is not one expression"]),
-        ("true; select 1", vec!["2 statements where one query is expected"]),
+        ("", vec!["the condition is empty"]),
+        ("1; drop table x", vec!["the text is not one expression"]),
+        ("true; select 1", vec!["expected one query, found 2 statements"]),
         ("true) or (true", vec!["syntax error"]),
-        ("true union all select true", vec!["it is not one expression"]),
-        ("true from core.items", vec!["it is not one expression"]),
-        ("item = 'milk' as x", vec!["it is not one expression"]),
-        ("true, false", vec!["it is not one expression"]),
-        ("true limit 1", vec!["it is not one expression"]),
-        ("item = (select 'milk')", vec!["a query of its own"]),
-        ("item in (from read_csv('/etc/passwd'))", vec!["a query of its own"]),
-        ("read_csv('/etc/passwd')", vec!["`read_csv` reads what is not of the row"]),
-        ("write_log('x') is null", vec!["`write_log` does more"]),
-        ("pg_sleep(1) is null", vec!["`sleep_ms` does more"]),
-        ("sum(orders) > 1", vec!["`sum` adds up rows"]),
-        ("row_number() over () = 1", vec!["a window function"]),
-        ("orders = ?", vec!["a parameter"]),
-        ("orders", vec!["it gives INTEGER, neither true nor false"]),
-        ("itme = 'milk'", vec!["no column `itme`", "did you mean `item`?"]),
-        ("item = milk", vec!["no column `milk`", "single quotes: 'milk'"]),
-        ("orders = 'many'", vec!["Conversion Error"]),
-        ("uper(item) = 'MILK'", vec!["no function `uper`", "`upper`"]),
+        ("true union all select true", vec!["the text is not one expression"]),
+        ("true from core.items", vec!["the text is not one expression"]),
+        ("item = 'milk' as x", vec!["the text is not one expression"]),
+        ("true, false", vec!["the text is not one expression"]),
+        ("true limit 1", vec!["the text is not one expression"]),
+        ("item = (select 'milk')", vec!["subqueries are not allowed in a condition"]),
+        ("item in (from read_csv('/etc/passwd'))", vec!["subqueries are not allowed in a condition"]),
+        (
+            "read_csv('/etc/passwd')",
+            vec!["`read_csv` is not allowed in a condition: it reads more than the current row"],
+        ),
+        (
+            "write_log('x') is null",
+            vec!["`write_log` is not allowed in a condition: its result can differ for the same row"],
+        ),
+        ("pg_sleep(1) is null", vec!["`sleep_ms` is not allowed in a condition"]),
+        ("sum(orders) > 1", vec!["`sum` is not allowed in a condition: it aggregates several rows"]),
+        ("row_number() over () = 1", vec!["window functions are not allowed in a condition"]),
+        ("orders = ?", vec!["parameters are not allowed in a condition"]),
+        ("orders", vec!["the expression has type INTEGER, expected BOOLEAN"]),
+        ("itme = 'milk'", vec!["unknown column `itme`", "did you mean `item`?"]),
+        ("item = milk", vec!["unknown column `milk`", "single quotes: 'milk'"]),
+        ("orders = 'many'", vec!["Could not convert string 'many'"]),
+        ("uper(item) = 'MILK'", vec!["unknown function `uper`", "`upper`"]),
         (
             "item = 'milkk' and orders > 5",
             vec![
-                "no row of `core.items` meets",
+                "no row of `core.items` matches",
                 "`item` is `bread`, `milk`; did you mean `milk`?",
                 "`orders` is `1`, `2`",
             ],
@@ -177,13 +183,13 @@ fn a_condition_is_one_expression_over_the_marts_columns() {
             "{condition}"
         );
     }
-    models.fails(&["explain", "itmes", "--where", "true"], 2, &["no model `itmes`", "did you mean `items`?"]);
+    models.fails(&["explain", "itmes", "--where", "true"], 2, &["unknown model `itmes`", "did you mean `items`?"]);
     models.write("core/more.sql", "SELECT 1 AS n");
     models.fails(&["explain", "more", "--where", "true"], 2, &["`core.more` was never built"]);
 }
 
 #[test]
-fn a_drill_is_read_page_by_page_and_its_key_is_a_value() {
+fn a_drill_is_read_page_by_page_and_its_key_is_never_sql() {
     let models = Models::new(&[
         (
             "core/sales.sql",
@@ -197,32 +203,32 @@ fn a_drill_is_read_page_by_page_and_its_key_is_a_value() {
     ]);
     models.build(&[]);
     let warehouse = models.warehouse();
-    let graph = host::marts::load(&models.folder.path().join("sql"), &warehouse, &Default::default(), &|_| true);
+    let graph = host::models::load(&models.folder.path().join("sql"), &warehouse, &Default::default(), &|_| true);
     let graph = graph.expect("models");
     let shops = find(&graph, "shops").expect("a model");
-    let of = |key: Value| Drilling::new(&warehouse, shops, "sales", &[key.as_object().expect("a key").clone()]);
-    let ids = |drill: &Drilling<'_>, page: Page| -> Vec<i64> {
+    let of = |key: Value| DrillQuery::new(&warehouse, shops, "sales", &[key.as_object().expect("a key").clone()]);
+    let ids = |drill: &DrillQuery<'_>, page: RowRange| -> Vec<i64> {
         let rows = drill.rows(page).expect("rows");
         rows.iter().map(|row| row.row["id"].as_i64().expect("a number")).collect()
     };
     let even = of(json!({ "shop": "0" })).expect("a drill");
     assert_eq!(even.total().expect("a total"), (4, None));
-    assert_eq!(ids(&even, Page { offset: 0, rows: Some(3) }), [0, 2, 4]);
-    assert_eq!(ids(&even, Page { offset: 3, rows: Some(3) }), [6]);
+    assert_eq!(ids(&even, RowRange { offset: 0, rows: Some(3) }), [0, 2, 4]);
+    assert_eq!(ids(&even, RowRange { offset: 3, rows: Some(3) }), [6]);
     let none = of(json!({ "shop": null })).expect("a drill");
-    assert_eq!(ids(&none, Page::default()), [7, 8, 9]);
+    assert_eq!(ids(&none, RowRange::default()), [7, 8, 9]);
     let agreement = &none.agreements().expect("figures")[0];
-    assert_eq!((agreement.of_mart.as_deref(), agreement.is_equal), (Some("4.5"), true));
+    assert_eq!((agreement.mart_value.as_deref(), agreement.is_equal), (Some("4.5"), true));
     assert_eq!(of(json!({ "SHOP": 5 })).expect("a drill").total().expect("a total"), (0, None));
     for (key, part) in [
-        (json!({ "shop": "0) OR (1 = 1" }), "Conversion Error"),
-        (json!({}), "no value for `shop`"),
-        (json!({ "shop": 1, "id": 1 }), "`id` is no column of its key"),
+        (json!({ "shop": "0) OR (1 = 1" }), "Could not convert string"),
+        (json!({}), "the key column `shop` has no value"),
+        (json!({ "shop": 1, "id": 1 }), "`id` is not a column of the key"),
     ] {
         let error = of(key).err().expect("no such key");
-        assert!(error.message.contains(part) && error.hint.is_some(), "{error}");
+        assert!(error.message().contains(part) && error.hint_text().is_some(), "{error}");
         assert_eq!(error.kind.exit_code(), 2, "{error}");
     }
-    let error = Drilling::new(&warehouse, shops, "sale", &[]).err().expect("no such drill");
-    assert_eq!(error.hint.as_deref(), Some("did you mean `sales`?"));
+    let error = DrillQuery::new(&warehouse, shops, "sale", &[]).err().expect("no such drill");
+    assert_eq!(error.hint_text().as_deref(), Some("did you mean `sales`?"));
 }

@@ -1,4 +1,5 @@
-//! Who is forgotten is gone from every table, also from what others say of them, and stays away.
+//! Erasure: a forgotten person is gone from every table, from the free text of linked records too, and stays out of later
+//! loads.
 
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use crate::hubspot_common::{HOUR, first, still};
 use crate::support::{Project, root, stderr};
 
 #[test]
-fn a_forgotten_person_stays_away() {
+fn a_forgotten_person_stays_out_of_later_loads() {
     let project = Project::new(300);
     project.run(&[]);
     let merged = project.query("SELECT key, survivor_key FROM _host.merges WHERE stream = 'hubspot.contacts' LIMIT 1");
@@ -23,7 +24,7 @@ fn a_forgotten_person_stays_away() {
     let pipeline = pipeline.to_str().expect("a path in UTF-8");
     let output = project.command(&["forget", pipeline, &format!("contacts/{key}")]).output().expect("the binary runs");
     assert!(output.status.success(), "{}", stderr(&output));
-    // Ids are one's own within a type of records; an e-mail address is nobody else's anywhere.
+    // An id is unique within a type of records; an e-mail address is unique everywhere.
     let left = || {
         let tables = project.query("SELECT schema_name || '.' || table_name AS name FROM duckdb_tables()");
         let mut left: Vec<_> = tables.iter().map(|row| row["name"].as_str().expect("a name").to_owned()).collect();
@@ -52,15 +53,15 @@ fn a_forgotten_person_stays_away() {
         project.run(arguments);
         assert_eq!(left(), Vec::<String>::new(), "{arguments:?}");
     }
-    // Twice is once; and of an id that the account never had it counts nothing.
+    // A second request changes nothing, and neither does an id that the account never had.
     for id in [key.as_str(), "999"] {
         let output =
             project.command(&["forget", pipeline, &format!("contacts/{id}")]).output().expect("the binary runs");
         assert!(output.status.success(), "{}", stderr(&output));
     }
     project.server.advance(25 * HOUR);
-    let told = project.run(&["--full-refresh"]).to_string();
-    assert!(!told.contains("the source counts"), "{told}");
+    let report = project.run(&["--full-refresh"]).to_string();
+    assert!(!report.contains("the source reports"), "{report}");
     project.query("DELETE FROM _host.forgotten WHERE key_sha256 = sha256('999')");
     let trace = project.query("SELECT count(*) AS rows, min(length(key_sha256)) AS letters FROM _host.forgotten");
     assert_eq!((&trace[0]["rows"], &trace[0]["letters"]), (&2.into(), &64.into()));
@@ -69,11 +70,16 @@ fn a_forgotten_person_stays_away() {
 const STREAMS: [&str; 7] =
     ["companies", "contacts", "deals", "deals_companies", "deals_contacts", "contacts_companies", "deals_history"];
 
-/// The tables that a deal's name is in.
-const EVERYWHERE: [&str; 5] =
-    ["_host.changes", "clean_hubspot.deals", "core.names", "raw_hubspot.deals", "raw_hubspot.deals_history"];
+/// The tables that hold a deal's name.
+const EVERYWHERE: [&str; 5] = [
+    "clean_hubspot.deals",
+    "core.names",
+    "ledger_hubspot.deals__changes",
+    "raw_hubspot.deals",
+    "raw_hubspot.deals_history",
+];
 
-/// Rules and models that keep what was said: in the journal, between rules, and as versions.
+/// Rules and models that keep values: in the journal, between rules, and as versions.
 const RULES_AND_MODELS: &str = r#"
 [[rule]]
 plugin = "text"
@@ -84,7 +90,7 @@ dealname = ["upper"]
 path = "sql"
 "#;
 
-/// A clinic network in which what is said of one patient tells who she is, and the pipeline that loads it.
+/// A clinic network in which the names of deals identify a patient, and the pipeline that loads it.
 struct Clinic {
     project: Project,
     pipeline: PathBuf,
@@ -117,19 +123,19 @@ impl Clinic {
         versions("names", "SELECT id, dealname AS name, amount FROM clean_hubspot.deals", "hubspot.deals");
         versions("people", "SELECT id, email FROM clean_hubspot.contacts WHERE NOT archived", "hubspot.contacts");
         let clinic = Self { project, pipeline, deal, contact, company };
-        clinic.say(deal, "Consulta Zuleide Quaresma");
-        clinic.say(deal, "Retorno Zuleide Quaresma");
+        clinic.rename(deal, "Consulta Zuleide Quaresma");
+        clinic.rename(deal, "Retorno Zuleide Quaresma");
         clinic
     }
 
-    /// Changes the portal, an hour later.
+    /// Changes the portal one hour later.
     fn change(&self, change: impl FnOnce(&mut Network, i64) -> bool) {
         self.project.server.advance(HOUR);
         let now = self.project.server.now();
         assert!(self.project.server.with(|network| change(network, now)));
     }
 
-    fn say(&self, deal: u64, name: &str) {
+    fn rename(&self, deal: u64, name: &str) {
         self.change(|network, now| network.edit(ObjectType::Deal, deal, "dealname", Some(name), now));
     }
 
@@ -145,19 +151,19 @@ impl Clinic {
         self.project.command(&arguments).output().expect("the binary runs")
     }
 
-    fn forgets(&self, record: &str) -> serde_json::Value {
+    fn forget_record(&self, record: &str) -> serde_json::Value {
         let output = self.forget(&[record]);
         assert!(output.status.success(), "{}", stderr(&output));
         serde_json::from_slice(&output.stdout).expect("a report")
     }
 
-    /// The tables with a row that says the patient's name, and this id.
-    fn said_of(&self, id: u64) -> Vec<String> {
+    /// The tables with a row that holds the patient's name and this id.
+    fn tables_about(&self, id: u64) -> Vec<String> {
         self.tables(&format!("contains(row, 'quaresma') AND contains(row, '\"{id}\"')"))
     }
 
-    /// The tables with a row that says her name.
-    fn said(&self) -> Vec<String> {
+    /// The tables with a row that holds the patient's name.
+    fn tables_with_name(&self) -> Vec<String> {
         self.tables("contains(row, 'quaresma')")
     }
 
@@ -165,14 +171,14 @@ impl Clinic {
         let tables =
             self.project.query("SELECT schema_name || '.' || table_name AS name FROM duckdb_tables() ORDER BY 1");
         let tables = tables.iter().map(|row| row["name"].as_str().expect("a name").to_owned());
-        let says = |table: &String| {
+        let has_row = |table: &String| {
             let sql = format!("SELECT 1 FROM (SELECT lower(to_json(t)::VARCHAR) AS row FROM {table} t) WHERE {which}");
             !self.project.query(&sql).is_empty()
         };
-        tables.filter(says).collect()
+        tables.filter(has_row).collect()
     }
 
-    /// Whether the warehouse's file has her name anywhere.
+    /// Whether the warehouse's file holds the patient's name anywhere.
     fn is_in_file(&self) -> bool {
         let bytes = std::fs::read(self.project.warehouse_path()).expect("a warehouse");
         bytes.windows(8).any(|window| window.eq_ignore_ascii_case(b"quaresma"))
@@ -196,53 +202,53 @@ impl Clinic {
 }
 
 #[test]
-fn what_linked_records_say_of_the_forgotten_goes_too() {
+fn free_text_of_linked_records_is_erased_too() {
     let clinic = Clinic::new();
     let Clinic { project, deal, contact, company, .. } = &clinic;
     let other = clinic.deal_of_another();
-    clinic.say(other, "Consulta da prima de Zuleide Quaresma");
+    clinic.rename(other, "Consulta da prima de Zuleide Quaresma");
     clinic.load(&[]);
-    // A version that ended.
-    clinic.say(*deal, "Pagamento Zuleide Quaresma");
+    // A version that has ended.
+    clinic.rename(*deal, "Pagamento Zuleide Quaresma");
     clinic.load(&[]);
-    assert_eq!(clinic.said_of(*deal), EVERYWHERE);
+    assert_eq!(clinic.tables_about(*deal), EVERYWHERE);
     let count = || project.query("SELECT count(*) AS rows, sum(amount)::VARCHAR AS amount FROM clean_hubspot.deals");
     let deals = count();
     let record = format!("contacts/{contact}");
-    let told = clinic.forgets(&record);
-    assert!(told["emptied"].as_array().is_some_and(|rows| !rows.is_empty()), "{told:#}");
-    assert_eq!(clinic.said_of(*deal), Vec::<String>::new());
-    // The deal itself stays, its stages, whom it was with, and what is said of others.
+    let erased = clinic.forget_record(&record);
+    assert!(erased["emptied"].as_array().is_some_and(|rows| !rows.is_empty()), "{erased:#}");
+    assert_eq!(clinic.tables_about(*deal), Vec::<String>::new());
+    // The deal, its stages, its doctor, and the texts of other deals stay.
     assert_eq!(count(), deals);
     let stages =
         format!("SELECT 1 FROM raw_hubspot.deals_history WHERE record_id = '{deal}' AND property = 'dealstage'");
     assert!(!project.query(&stages).is_empty());
     let name = project.query(&format!("SELECT name FROM raw_hubspot.companies WHERE id = '{company}'"));
     assert!(name[0]["name"].is_string(), "{name:?}");
-    assert_eq!(clinic.said_of(other), EVERYWHERE);
+    assert_eq!(clinic.tables_about(other), EVERYWHERE);
     assert_eq!(project.query("SELECT 1 FROM core.names WHERE valid_to IS NOT NULL").len(), 1);
-    // As little as nothing changed, and then what changed is loaded without it.
+    // A load without changes writes no row; a changed deal is loaded without its free text.
     let again = clinic.load(&["--full-refresh"]);
     let changed = again["extracted"].as_array().expect("streams").iter().filter(|one| one["changed"] != 0);
     assert_eq!(changed.collect::<Vec<_>>(), Vec::<&serde_json::Value>::new());
-    clinic.say(*deal, "Reembolso Zuleide Quaresma");
+    clinic.rename(*deal, "Reembolso Zuleide Quaresma");
     clinic.load(&[]);
-    assert_eq!(clinic.said_of(*deal), Vec::<String>::new());
-    // Once it is linked, so is what the other deal says, loaded long ago.
+    assert_eq!(clinic.tables_about(*deal), Vec::<String>::new());
+    // A new link also erases the free text of the other deal, which was loaded earlier.
     clinic.change(|network, now| {
         network.associate(ObjectType::Deal, other, ObjectType::Contact, *contact);
         network.touch(ObjectType::Deal, other, now);
         true
     });
     clinic.load(&[]);
-    assert_eq!(clinic.said(), Vec::<String>::new());
+    assert_eq!(clinic.tables_with_name(), Vec::<String>::new());
     assert!(!clinic.is_in_file());
     clinic.load(&["--full-refresh"]);
-    assert_eq!(clinic.said(), Vec::<String>::new());
+    assert_eq!(clinic.tables_with_name(), Vec::<String>::new());
 }
 
 #[test]
-fn what_was_linked_once_and_what_runs_said_goes_too() {
+fn earlier_links_and_errors_of_runs_are_erased_too() {
     let clinic = Clinic::new();
     let Clinic { project, deal, contact, .. } = &clinic;
     let email = Some("zuleide@quaresma.example");
@@ -254,31 +260,31 @@ fn what_was_linked_once_and_what_runs_said_goes_too() {
     assert!(!project.try_run(&clinic.pipeline, &[]).status.success());
     std::fs::remove_file(broken).expect("the file");
     clinic.load(&[]);
-    assert!(clinic.said().contains(&"_host.runs".to_owned()), "{:?}", clinic.said());
-    // The portal erases first, and with the record go its links; another leaves, too.
+    assert!(clinic.tables_with_name().contains(&"_host.run_ends".to_owned()), "{:?}", clinic.tables_with_name());
+    // The portal deletes the record first, and its links with it; it deletes another record too.
     let another = clinic.another(ObjectType::Contact, &[*contact]);
     clinic.change(|network, now| {
         network.archive(ObjectType::Contact, *contact, now) && network.archive(ObjectType::Contact, another, now)
     });
     clinic.load(&["--full-refresh"]);
     assert!(project.query(&format!("SELECT 1 FROM raw_hubspot.deals_contacts WHERE to_id = '{contact}'")).is_empty());
-    assert!(!clinic.said_of(*deal).is_empty());
-    clinic.forgets(&format!("contacts/{contact}"));
-    assert_eq!(clinic.said(), Vec::<String>::new());
+    assert!(!clinic.tables_about(*deal).is_empty());
+    clinic.forget_record(&format!("contacts/{contact}"));
+    assert_eq!(clinic.tables_with_name(), Vec::<String>::new());
     assert!(!clinic.is_in_file());
     let versions = |id: u64| project.query(&format!("SELECT valid_to FROM core.people WHERE id = '{id}'")).len();
     assert_eq!((versions(*contact), versions(another)), (0, 1));
 }
 
 #[test]
-fn an_erasure_that_has_still_to_reach_the_models_costs_nobody_else_a_version() {
+fn an_erasure_that_has_not_reached_the_models_keeps_the_versions_of_others() {
     let clinic = Clinic::new();
     let Clinic { project, contact, .. } = &clinic;
     clinic.load(&[]);
-    let broken = project.write("sql/core/broken.sql", "SELECT error('not today') AS why FROM clean_hubspot.contacts");
+    let broken = project.write("sql/core/broken.sql", "SELECT error('broken') AS why FROM clean_hubspot.contacts");
     assert!(!clinic.forget(&[&format!("contacts/{contact}")]).status.success());
     std::fs::remove_file(broken).expect("the file");
-    // Building alone does not know what cleaning has still to do.
+    // A build alone does not complete the erasure: cleaning comes first.
     let path = clinic.pipeline.to_str().expect("a path in UTF-8");
     assert!(project.command(&["build", path]).output().expect("the binary runs").status.success());
     let another = clinic.another(ObjectType::Contact, &[*contact]);
@@ -295,79 +301,79 @@ fn an_erasure_that_has_still_to_reach_the_models_costs_nobody_else_a_version() {
         count(&format!("SELECT 1 FROM core.names WHERE id = '{deal}' AND name IS NOT NULL AND valid_to IS NOT NULL")),
         1
     );
-    assert_eq!(clinic.said(), Vec::<String>::new());
-    // The run that made up for it wrote the file anew as well.
+    assert_eq!(clinic.tables_with_name(), Vec::<String>::new());
+    // The run that completed the erasure rewrote the file too.
     assert!(!clinic.is_in_file());
 }
 
 #[test]
-fn merges_in_the_account_and_other_names_of_it_bring_nobody_back() {
+fn merges_and_other_sources_of_the_same_account_do_not_bring_a_person_back() {
     let clinic = Clinic::new();
     let Clinic { project, contact, .. } = &clinic;
     clinic.load(&[]);
-    clinic.forgets(&format!("contacts/{contact}"));
+    clinic.forget_record(&format!("contacts/{contact}"));
     let winner = clinic.another(ObjectType::Contact, &[*contact]);
     clinic.change(|network, now| network.merge(ObjectType::Contact, winner, *contact, now));
     clinic.load(&["--full-refresh"]);
     let is_there =
         |id: u64| !project.query(&format!("SELECT 1 FROM raw_hubspot.contacts WHERE id = '{id}'")).is_empty();
     assert!(!is_there(winner));
-    assert_eq!(clinic.said(), Vec::<String>::new());
-    // Who forgets one record forgets those that were merged into it before.
+    assert_eq!(clinic.tables_with_name(), Vec::<String>::new());
+    // Forgetting a record also forgets the records that were merged into it before.
     let one = clinic.another(ObjectType::Contact, &[*contact, winner]);
     let other = clinic.another(ObjectType::Contact, &[*contact, winner, one]);
     clinic.change(|network, now| network.merge(ObjectType::Contact, one, other, now));
     clinic.load(&["--full-refresh"]);
     assert!(is_there(one));
-    clinic.forgets(&format!("contacts/{one}"));
+    clinic.forget_record(&format!("contacts/{one}"));
     assert!(!is_there(one) && !is_there(other));
     assert!(clinic.forget(&[&format!("contacts/{other}"), "--undo"]).status.success());
     clinic.load(&["--full-refresh"]);
     assert!(is_there(one) && !is_there(winner));
-    // The same portal by another name.
+    // Another source of the same portal.
     let base = std::fs::read_to_string(project.hubspot(&STREAMS[..6], "")).expect("a pipeline");
     let named = base.replace("plugin = \"hubspot\"\n", "plugin = \"hubspot\"\nname = \"crm\"\n");
     let output = project.try_run(&project.write("crm.toml", &named), &[]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(!project.query("SELECT 1 FROM raw_crm.contacts").is_empty());
-    assert_eq!(clinic.said(), Vec::<String>::new());
+    assert_eq!(clinic.tables_with_name(), Vec::<String>::new());
 }
 
 #[test]
-fn what_a_newer_plugin_tells_of_reaches_the_forgotten() {
+fn new_declarations_of_free_text_erase_texts_of_forgotten_people() {
     let clinic = Clinic::new();
     let Clinic { project, contact, .. } = &clinic;
     clinic.load(&[]);
-    project.query("UPDATE _host.streams SET free_text = NULL, merged = NULL");
-    clinic.forgets(&format!("contacts/{contact}"));
-    assert!(!clinic.said().is_empty());
+    project.query("UPDATE _host.stream_declarations SET free_text = NULL, merged = NULL");
+    clinic.forget_record(&format!("contacts/{contact}"));
+    assert!(!clinic.tables_with_name().is_empty());
     clinic.load(&[]);
-    assert_eq!(clinic.said(), Vec::<String>::new());
+    assert_eq!(clinic.tables_with_name(), Vec::<String>::new());
 }
 
 #[test]
-fn a_slip_is_told_costs_nothing_and_is_undone() {
+fn an_unknown_record_erases_nothing_and_an_erasure_is_undone() {
     let clinic = Clinic::new();
     let Clinic { project, contact, .. } = &clinic;
     clinic.load(&[]);
     let built = || project.query("SELECT max(load_id) AS load_id FROM _host.model_builds");
     let before = built();
-    let told = clinic.forgets("contacts/999");
-    assert_eq!((&told["rows"], &told["emptied"]), (&serde_json::json!([]), &serde_json::json!([])));
+    let erased = clinic.forget_record("contacts/999");
+    assert_eq!((&erased["rows"], &erased["emptied"]), (&serde_json::json!([]), &serde_json::json!([])));
     assert_eq!(built(), before);
     let record = format!("contacts/{contact}");
-    clinic.forgets(&record);
+    clinic.forget_record(&record);
     let path = clinic.pipeline.to_str().expect("a path in UTF-8");
     let output = project.command(&["quality", path, "--record", &record]).output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("was forgotten at"), "{}", stderr(&output));
     assert!(clinic.forget(&[&record, "--undo"]).status.success());
     clinic.load(&["--full-refresh"]);
-    assert_eq!(clinic.said_of(clinic.deal), EVERYWHERE);
+    assert_eq!(clinic.tables_about(clinic.deal), EVERYWHERE);
 }
 
 #[test]
-fn the_file_is_written_anew_behind_its_link_and_for_whom_it_was() {
+fn the_file_is_rewritten_behind_its_link_with_its_permissions() {
     use std::os::unix::fs::PermissionsExt as _;
     let clinic = Clinic::new();
     clinic.load(&[]);
@@ -375,7 +381,7 @@ fn the_file_is_written_anew_behind_its_link_and_for_whom_it_was() {
     std::fs::rename(&path, &real).expect("a file");
     std::os::unix::fs::symlink(&real, &path).expect("a link");
     std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o600)).expect("permissions");
-    clinic.forgets(&format!("contacts/{}", clinic.contact));
+    clinic.forget_record(&format!("contacts/{}", clinic.contact));
     assert!(path.is_symlink() && !clinic.is_in_file());
     assert_eq!(std::fs::metadata(&real).expect("a file").permissions().mode() & 0o777, 0o600);
 }

@@ -1,4 +1,4 @@
-//! The sixteen behaviours of the HubSpot source: 10 to 16, what answers hold and how they fail; and bad input.
+//! The sixteen behaviours of the HubSpot source: 10 to 16, contents of responses and failures; and invalid input.
 
 use sandbox::object_types::{CALCULATED_PROPERTY, ObjectType};
 use sandbox::{Fault, FaultKind, GeneratorOptions, RateLimits, ServerOptions, rate_limit_body};
@@ -8,7 +8,7 @@ use crate::hubspot_common::{DEAL_LINKS, DEAL_STREAMS, HOUR, first, same, still};
 use crate::support::{Project, stderr};
 
 #[test]
-fn b10_values_that_do_not_fit_are_kept() {
+fn b10_values_that_do_not_fit_their_column_are_kept() {
     let project = Project::with(20, still());
     let values = ["67340.0", "1;2", "", "1e3", "R$ 12", "0.1234567891234"];
     let times = ["1700000000000", "2023-11-14T22:13:20Z", "1700000000000.0", "2023-11-14", "", "ontem"];
@@ -91,7 +91,7 @@ fn b11_new_retyped_and_deleted_properties_lose_nothing() {
 }
 
 #[test]
-fn b12_limits_are_kept_and_learned() {
+fn b12_rate_limits_are_kept_and_adjusted_by_headers() {
     let limits = RateLimits { ten_secondly: Some(40), search_secondly: Some(5), daily: None };
     let project = Project::with(900, ServerOptions { limits, ..ServerOptions::default() });
     let pipeline = project.hubspot(&["contacts", "deals", "companies"], "");
@@ -108,15 +108,15 @@ fn b12_limits_are_kept_and_learned() {
 }
 
 #[test]
-fn b12_a_daily_limit_ends_the_run_and_the_next_goes_on() {
+fn b12_a_daily_limit_ends_the_run_and_the_next_run_continues() {
     let limits = RateLimits { ten_secondly: None, search_secondly: None, daily: Some(20) };
     let project = Project::with(900, ServerOptions { limits, ..ServerOptions::default() });
     let output = project.try_run(&project.hubspot(&["contacts", "deals"], ""), &[]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     let text = stderr(&output);
-    assert!(text.contains("daily limit") && text.contains("running again is safe"), "{text}");
+    assert!(text.contains("daily limit") && text.contains("it is safe to run again"), "{text}");
     let asked = project.server.take_log().len();
-    assert!(asked < 40, "it does not ask again and again: {asked} requests");
+    assert!(asked < 40, "too many retries: {asked} requests");
     project.server.configure(|options| options.limits.daily = None);
     project.load(&["contacts", "deals"], "");
     same(&project, &[ObjectType::Contact, ObjectType::Deal], &[]);
@@ -125,7 +125,7 @@ fn b12_a_daily_limit_ends_the_run_and_the_next_goes_on() {
 }
 
 #[test]
-fn b13_what_may_pass_is_tried_again_and_what_may_not_is_not() {
+fn b13_temporary_errors_are_retried_and_others_are_not() {
     let html = "<html>Bad gateway</html>";
     let limit = rate_limit_body("TEN_SECONDLY_ROLLING");
     let mut faults = Vec::new();
@@ -161,7 +161,7 @@ fn b13_what_may_pass_is_tried_again_and_what_may_not_is_not() {
     let output = project.try_run(&project.hubspot(&["deals"], ""), &[]);
     assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
     let lists = project.server.take_log().iter().filter(|logged| logged.contains("/objects/2026-03/deals?")).count();
-    assert_eq!(lists, 1, "a 400 is not asked again");
+    assert_eq!(lists, 1, "a response with status 400 is not retried");
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn b14_a_stream_without_its_scope_is_skipped_and_named() {
     assert!(report["skipped"][0]["error"]["message"].as_str().expect("why").contains("scope `tickets`"));
     assert_eq!(project.query("SELECT status FROM _host.runs")[0]["status"], "partial");
     let tables = project.query("SELECT table_name FROM duckdb_tables() WHERE table_name LIKE 'tickets%'");
-    assert_eq!(tables.len(), 0, "a 403 is no empty table");
+    assert_eq!(tables.len(), 0, "a response with status 403 must not create an empty table");
     same(&project, &[ObjectType::Contact], &[]);
     project.server.configure(|options| options.missing_scopes.clear());
     project.load(&streams, "");
@@ -221,7 +221,7 @@ fn b14_a_stream_without_its_scope_is_skipped_and_named() {
 }
 
 #[test]
-fn b15_killed_at_any_request_it_ends_in_the_truth() {
+fn b15_runs_killed_at_any_request_end_with_all_records() {
     let project = Project::with(1200, still());
     let pipeline = project.hubspot(&DEAL_STREAMS, "");
     for requests in [4, 9, 15, 22] {
@@ -257,13 +257,13 @@ fn b16_calculated_values_come_with_the_sweep_and_counts_are_compared() {
     project.server.advance(25 * HOUR);
     let report = project.load(&["deals"], "");
     assert!(
-        report["extracted"][0]["warnings"][0].as_str().expect("a warning").contains("the source counts"),
+        report["extracted"][0]["warnings"][0].as_str().expect("a warning").contains("the source reports"),
         "{report:#}"
     );
 }
 
 #[test]
-fn every_object_with_its_links_and_histories() {
+fn all_objects_are_loaded_with_their_links_and_histories() {
     let options = GeneratorOptions { patients: 40, everything: true, ..GeneratorOptions::default() };
     let project = Project::of(options, still());
     let id = first(&project, ObjectType::Contact);
@@ -330,7 +330,7 @@ fn every_object_with_its_links_and_histories() {
 }
 
 #[test]
-fn an_empty_portal_and_one_that_was_emptied() {
+fn an_empty_portal_and_an_emptied_portal_are_loaded() {
     let project = Project::with(20, still());
     let deals =
         project.server.with(|network| std::mem::take(network.records.get_mut(&ObjectType::Deal).expect("deals")));
@@ -350,8 +350,8 @@ fn an_empty_portal_and_one_that_was_emptied() {
 fn a_cursor_of_a_newer_plugin_is_refused() {
     let project = Project::with(20, still());
     project.load(&["deals"], "");
-    let warehouse = host::warehouse::Warehouse::open(&project.warehouse_path(), "256MB").expect("a warehouse");
-    let newer = "UPDATE _host.cursors SET state = '{\"version\":9,\"phase\":\"quantum\"}' WHERE stream = 'deals'";
+    let warehouse = host::ledger::open(&project.warehouse_path(), "256MB").expect("a warehouse");
+    let newer = "UPDATE ledger_hubspot.deals__cursors SET state = '{\"version\":9,\"phase\":\"quantum\"}'";
     warehouse.execute(newer).expect("an update");
     drop(warehouse);
     let output = project.try_run(&project.hubspot(&["deals"], ""), &[]);
@@ -365,7 +365,7 @@ fn a_cursor_of_a_newer_plugin_is_refused() {
 }
 
 #[test]
-fn a_list_out_of_order_is_read_in_one_piece() {
+fn a_list_in_descending_order_is_read_without_ranges() {
     let project = Project::with(1800, still());
     project.server.configure(|options| {
         options.rewrite = Some(|path, answer| {
@@ -381,7 +381,7 @@ fn a_list_out_of_order_is_read_in_one_piece() {
 }
 
 #[test]
-fn a_range_that_breaks_late_leaves_no_hole() {
+fn a_range_with_ids_out_of_order_loses_no_record() {
     let project = Project::with(3000, still());
     // Pages rise, but now and then the last record is one from far behind: a range would seem to end there.
     project.server.configure(|options| {
@@ -401,7 +401,7 @@ fn a_range_that_breaks_late_leaves_no_hole() {
 }
 
 #[test]
-fn a_search_that_answers_nothing_but_a_next_page_is_not_the_end() {
+fn an_empty_search_page_with_a_next_page_is_not_the_end() {
     let project = Project::with(60, still());
     project.load(&["contacts"], "");
     project.server.advance(HOUR);

@@ -1,5 +1,5 @@
-//! The sixteen behaviours of the HubSpot source, each against a sandbox that is hostile in that way: 1 to 9, how nothing
-//! that changes is missed. The others are in `hubspot_answers.rs`.
+//! The sixteen behaviours of the HubSpot source: 1 to 9, changes and how none of them is missed. The others are in
+//! `hubspot_answers.rs`.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ fn b01_records_edited_while_they_are_searched_are_not_skipped() {
 }
 
 #[test]
-fn b02_what_the_index_hides_is_found_by_the_next_run() {
+fn b02_changes_that_the_search_index_lacks_are_found_by_the_next_run() {
     let project = Project::with(60, ServerOptions { search_lag: Duration::from_secs(200), ..still() });
     project.load(&["deals"], "");
     project.server.advance(HOUR);
@@ -88,7 +88,7 @@ fn b03_edits_during_the_backfill_are_captured() {
 }
 
 #[test]
-fn b04_a_portal_with_2000_properties_never_meets_414() {
+fn b04_a_portal_with_2000_properties_never_causes_status_414() {
     let project = Project::with(120, ServerOptions { max_url_length: 8192, ..still() });
     project.server.with(|network| {
         for number in 0..2000 {
@@ -196,7 +196,7 @@ fn b06_links_are_replaced_and_keep_their_labels() {
 }
 
 #[test]
-fn b07_a_link_without_a_date_of_change_comes_with_the_sweep() {
+fn b07_a_link_without_a_date_of_change_is_found_by_the_sweep() {
     let project = Project::with(60, still());
     project.load(&DEAL_STREAMS, "");
     let (deal, company) = (first(&project, ObjectType::Deal), first(&project, ObjectType::Company));
@@ -206,12 +206,12 @@ fn b07_a_link_without_a_date_of_change_comes_with_the_sweep() {
     });
     project.server.advance(HOUR);
     project.load(&DEAL_STREAMS, "");
-    assert!(!differences(&project, &[], &DEAL_LINKS).is_empty(), "no date of change tells of it");
+    assert!(!differences(&project, &[], &DEAL_LINKS).is_empty(), "the change has no date");
     project.server.advance(24 * HOUR);
     let report = project.load(&DEAL_STREAMS, "");
     same(&project, &[ObjectType::Deal], &DEAL_LINKS);
     let deals = report["extracted"].as_array().expect("streams").iter().find(|s| s["stream"] == "hubspot.deals");
-    assert_eq!(deals.expect("deals")["changed"], 0, "the sweep writes no row that is as it was");
+    assert_eq!(deals.expect("deals")["changed"], 0, "the sweep writes no unchanged row");
 }
 
 #[test]
@@ -235,7 +235,7 @@ fn b08_a_failed_read_of_links_fails_the_batch() {
 }
 
 #[test]
-fn b09_deleted_and_merged_records_are_marked_and_restored_ones_come_back() {
+fn b09_deleted_and_merged_records_are_marked_and_restored_ones_are_unmarked() {
     let project = Project::with(80, still());
     project.load(&DEAL_STREAMS, "");
     let (deal, contact, now) =
@@ -264,7 +264,7 @@ fn b09_deleted_and_merged_records_are_marked_and_restored_ones_come_back() {
 }
 
 #[test]
-fn b09_an_archived_duplicate_does_not_take_the_patient_with_it() {
+fn b09_an_archived_duplicate_leaves_the_patient() {
     let project = Project::with(200, still());
     project.run(&[]);
     let merged = "SELECT key, survivor_key FROM _host.merges WHERE stream = 'hubspot.contacts' ORDER BY key LIMIT 1";

@@ -1,4 +1,4 @@
-//! What the tests of the HubSpot source share: a clock that stands still, and the comparison with the truth.
+//! Shared by the tests of the HubSpot source: a fixed clock, and the comparison with the sandbox's records.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(crate) const DEAL_STREAMS: [&str; 5] = ["companies", "contacts", "deals", "d
 pub(crate) const DEAL_LINKS: [(ObjectType, ObjectType); 2] =
     [(ObjectType::Deal, ObjectType::Company), (ObjectType::Deal, ObjectType::Contact)];
 
-/// Asserts that the raw tables equal the sandbox's own truth.
+/// Asserts that the raw tables equal the sandbox's records.
 pub(crate) fn same(project: &Project, kinds: &[ObjectType], links: &[(ObjectType, ObjectType)]) {
     let found = differences(project, kinds, links);
     assert!(found.is_empty(), "{found:#?}");
@@ -23,7 +23,7 @@ pub(crate) fn first(project: &Project, kind: ObjectType) -> u64 {
     project.server.with(|network| *network.records[&kind].keys().next().expect("a record"))
 }
 
-/// A clock that stands still, so that the sandbox's time is the test's.
+/// A fixed clock, which the test advances.
 pub(crate) fn still() -> ServerOptions {
     ServerOptions { clock: Some(1_800_000_000_000), ..ServerOptions::default() }
 }

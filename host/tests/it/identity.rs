@@ -1,5 +1,5 @@
-//! Who is who and what is meant, as the shipped rules see it, against the sandbox's own truth: with slips of the pen,
-//! families that share a phone or an e-mail, and namesakes.
+//! Merges and specialties by the shipped rules, compared with the sandbox's ground truth: with typos, families that share a
+//! phone or an e-mail, and namesakes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use sandbox::{GeneratorOptions, ServerOptions};
 
 use crate::support::{Project, root, stderr};
 
-/// The streams are extracted and cleaned; no model is built.
+/// Extracts and cleans the streams, without models.
 fn cleaned(options: GeneratorOptions) -> Project {
     let project = Project::of(options, ServerOptions::default());
     let shipped = std::fs::read_to_string(root().join("pipelines/hubspot.toml")).expect("the shipped pipeline");
@@ -31,8 +31,8 @@ fn scored(project: &Project, kind: ObjectType) -> Score {
     project.server.with(|network| score(network, kind, merges))
 }
 
-/// Precision of at least 0.99, recall of at least 0.97; so many pairs at the least, or the shares say little.
-fn meets_the_aims(project: &Project, kind: ObjectType, pairs: u64) {
+/// Checks the targets: a precision of at least 0.99 and a recall of at least 0.97, on at least this number of true pairs.
+fn check_targets(project: &Project, kind: ObjectType, pairs: u64) {
     let score = scored(project, kind);
     assert!(score.true_pairs >= pairs, "{score:?}");
     assert!(score.precision() >= 0.99, "{kind:?}: {score:?}, precision {}", score.precision());
@@ -40,19 +40,19 @@ fn meets_the_aims(project: &Project, kind: ObjectType, pairs: u64) {
 }
 
 #[test]
-fn patients_and_doctors_are_who_they_are_despite_typos() {
+fn patients_and_doctors_are_merged_correctly_despite_typos() {
     let options = GeneratorOptions { patients: 1500, typos: 0.03, ..GeneratorOptions::default() };
     let default_dirt = cleaned(options.clone());
-    meets_the_aims(&default_dirt, ObjectType::Contact, 30);
-    // At 3 % of duplicates there may be no doctor's among so few.
-    meets_the_aims(&default_dirt, ObjectType::Company, 0);
+    check_targets(&default_dirt, ObjectType::Contact, 30);
+    // At 3 % of duplicates there may be no duplicate among so few doctors.
+    check_targets(&default_dirt, ObjectType::Company, 0);
     let entered_twice = cleaned(GeneratorOptions { duplicates: 0.3, ..options });
-    meets_the_aims(&entered_twice, ObjectType::Contact, 400);
-    meets_the_aims(&entered_twice, ObjectType::Company, 5);
+    check_targets(&entered_twice, ObjectType::Contact, 400);
+    check_targets(&entered_twice, ObjectType::Company, 5);
 }
 
 #[test]
-fn without_typos_every_duplicate_is_found_and_no_relative_is_taken_for_one() {
+fn without_typos_every_duplicate_is_found_and_relatives_are_not_merged() {
     let project =
         cleaned(GeneratorOptions { patients: 1500, families: 0.3, namesakes: 0.1, ..GeneratorOptions::default() });
     for kind in [ObjectType::Contact, ObjectType::Company] {
@@ -63,7 +63,7 @@ fn without_typos_every_duplicate_is_found_and_no_relative_is_taken_for_one() {
 }
 
 #[test]
-fn specialties_are_right_and_never_wrong_in_silence() {
+fn specialties_are_correct_or_have_a_note() {
     let project =
         cleaned(GeneratorOptions { patients: 6000, duplicates: 0.1, typos: 0.03, ..GeneratorOptions::default() });
     let truth: BTreeMap<String, &str> = project.server.with(|network| {
@@ -90,6 +90,6 @@ fn specialties_are_right_and_never_wrong_in_silence() {
         .collect();
     assert!(wrong.len() * 100 <= clean.len(), "{} of {} specialties are wrong: {wrong:?}", wrong.len(), clean.len());
     let alike = noted("'alike'");
-    let in_silence: Vec<_> = wrong.iter().filter(|id| !alike.contains(*id)).collect();
-    assert!(in_silence.is_empty(), "{in_silence:?}");
+    let without_note: Vec<_> = wrong.iter().filter(|id| !alike.contains(*id)).collect();
+    assert!(without_note.is_empty(), "{without_note:?}");
 }

@@ -1,5 +1,5 @@
-//! The kit: a new crate builds to a component that works, and passes its tests; components of any language are tried,
-//! looked at and copied in.
+//! The kit for plugin authors: a new crate builds to a component that works and passes its tests; components of any language
+//! are tested, inspected and added to a project.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -17,18 +17,18 @@ fn kit(project: &Project, arguments: &[&str]) -> Output {
     command.current_dir(project.folder.path()).output().expect("the binary runs")
 }
 
-/// A process that ends with the test.
+/// A process that is killed when it is dropped.
 struct Reaped(Child);
 
 impl Drop for Reaped {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // A process that has ended cannot be killed.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// What building crates takes of this machine.
+/// Adds the environment that building crates needs.
 fn can_build<'a>(command: &'a mut Command, target: &Path) -> &'a mut Command {
     for name in ["HOME", "CARGO_HOME", "RUSTUP_HOME"] {
         command.envs(std::env::var_os(name).map(|value| (name, value)));
@@ -57,7 +57,7 @@ fn a_new_rule_builds_passes_its_tests_and_cleans() {
         let output = cargo.output().expect("cargo runs");
         assert!(output.status.success(), "{}", stderr(&output));
     }
-    // Each is a workspace of its own.
+    // Each crate is a workspace of its own.
     let mut build = project.command(&["plugin", "build", "my-rule", "my-source", "--output", "plugins"]);
     let output = can_build(&mut build, &target).current_dir(folder).output().expect("the binary runs");
     assert!(output.status.success(), "{}", stderr(&output));
@@ -87,7 +87,7 @@ fn a_new_rule_builds_passes_its_tests_and_cleans() {
     let config = r#"{"column": "name"}"#;
     let output = kit(&project, &["test", "plugins/my-rule.wasm", "--config", config, "--rows", "20000"]);
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
-    // What is not exported is told when it is built, not when it is run.
+    // A missing export is an error of the build.
     let text = std::fs::read_to_string(&code).expect("its code");
     std::fs::write(&code, text.replace("export_rule!", "// export_rule!")).expect("a change");
     let mut build = project.command(&["plugin", "build", "my-rule", "--output", "plugins"]);
@@ -97,15 +97,15 @@ fn a_new_rule_builds_passes_its_tests_and_cleans() {
 }
 
 #[test]
-fn a_new_plugin_is_refused_where_it_cannot_stand() {
+fn an_invalid_new_plugin_is_refused() {
     let project = Project::new(10);
     for name in ["My-Rule", "1st", "self"] {
         let output = new(&project, &["rule", name]);
         assert_eq!(output.status.code(), Some(2));
-        assert!(stderr(&output).contains("is no name for a plugin"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("is not a valid plugin name"), "{}", stderr(&output));
     }
     project.write("taken/file", "");
-    assert!(stderr(&new(&project, &["rule", "taken"])).contains("is there already"));
+    assert!(stderr(&new(&project, &["rule", "taken"])).contains("already exists"));
     let mut alone = project.command(&["plugin", "new", "rule", "my-rule"]);
     let output = alone.current_dir(project.folder.path()).output().expect("the binary runs");
     assert!(stderr(&output).contains("--sdk"), "{}", stderr(&output));
@@ -133,11 +133,11 @@ fn rules_of_every_language_conform() {
 }
 
 #[test]
-fn a_plugin_that_does_not_conform_is_told_why() {
+fn a_plugin_that_does_not_conform_is_reported_with_the_reason() {
     let project = Project::new(10);
     for (mode, what, why) in [
-        ("smuggled_key", "one row", "it sets `id` without having said so"),
-        ("trap", "cut in two", "failed in `apply`"),
+        ("smuggled_key", "one row", "it sets `id`, which its plan does not name"),
+        ("trap", "cut in two", "`apply` failed"),
         ("changed_key", "open", "a primary key of `test.rows`"),
     ] {
         let config = format!(r#"{{"mode": "{mode}"}}"#);
@@ -155,11 +155,11 @@ fn a_plugin_that_does_not_conform_is_told_why() {
     let column = r#"{"column": "email"}"#;
     let output = kit(&project, &["test", "minimal-rule", "--config", column, "--schema", "email:string"]);
     assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    assert!(stderr(&output).contains("`string` is no type of a column"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("unknown column type `string`"), "{}", stderr(&output));
 }
 
 #[test]
-fn sources_conform_as_far_as_they_are_granted() {
+fn sources_conform_with_what_they_are_granted() {
     let project = Project::new(40);
     project.write("people.csv", "id,email\n1,ana@exemplo.com\n2,\n");
     let config = r#"{"stream": "people", "primary_key": ["id"], "columns": {"id": "text", "email": "text"}}"#;
@@ -168,7 +168,7 @@ fn sources_conform_as_far_as_they_are_granted() {
     assert!(stdout(&output).contains("ok       read people    2 rows in "), "{}", stdout(&output));
     let output = kit(&project, &["test", "minimal-source", "--config", r#"{"path": "/rates"}"#]);
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
-    assert!(stdout(&output).contains("it asks for the connection `rates`, which is not granted"));
+    assert!(stdout(&output).contains("it needs the connection `rates`, which is not granted"));
     let pipeline = project.hubspot(&["owners", "contacts"], "");
     let pipeline = pipeline.to_str().expect("a path in UTF-8");
     let output = kit(&project, &["test", "hubspot", "--pipeline", pipeline]);
@@ -191,18 +191,20 @@ fn another_version_of_the_contract_is_named() {
     std::fs::write(project.folder.path().join("later.wasm"), bytes).expect("a file");
     let output = kit(&project, &["inspect", "later.wasm"]);
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
-    for what in ["it speaks contract 0.9.0, this host speaks 0.1.0", "build it against `elt:plugin@0.1.0`"] {
+    for what in
+        ["it implements contract version 0.9.0, but this host supports 0.1.0", "build it against `elt:plugin@0.1.0`"]
+    {
         assert!(stderr(&output).contains(what), "{}", stderr(&output));
     }
 }
 
 #[test]
-fn a_component_is_copied_in_and_pinned() {
+fn a_component_is_added_and_pinned() {
     let project = Project::new(10);
     let folder = project.folder.path();
     std::fs::create_dir(folder.join("plugins")).expect("a folder");
     project.write("people.csv", "id,email\n1,ANA@EXEMPLO.COM\n");
-    // Its author's comments stay.
+    // The author's comments stay.
     let people = format!("# People, by hand.{}", people("", &["id", "email"], "# To do: clean them."));
     let pipeline = project.write("pipeline.toml", &people);
     let text = || std::fs::read_to_string(&pipeline).expect("a pipeline");
@@ -219,8 +221,8 @@ fn a_component_is_copied_in_and_pinned() {
         assert_eq!(text(), people);
     };
     refused(&["--pipeline", "pipeline.toml"], "sources are `people`");
-    refused(&["--pipeline", "pipeline.toml", "--stream", "nobody.people"], "the pipeline is as it was");
-    refused(&["--file", "map=people.csv"], "asks for no file `map`");
+    refused(&["--pipeline", "pipeline.toml", "--stream", "nobody.people"], "the pipeline was not changed");
+    refused(&["--file", "map=people.csv"], "needs no file `map`");
     assert!(!folder.join("plugins/minimal-rule.wasm").exists());
     let shown = stdout(&add(&[]));
     assert!(shown.contains("[[rule]]\nplugin = \"minimal-rule\"\nsha256 = \""), "{shown}");

@@ -1,4 +1,4 @@
-//! The same small rule in Rust, JavaScript and Python: each cleans as the others do, and none sees the machine.
+//! The same small rule in Rust, JavaScript and Python: all clean alike.
 
 use crate::support::{Project, people, stderr};
 

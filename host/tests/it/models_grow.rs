@@ -1,11 +1,11 @@
-//! Models that grow: however they were brought up to date, they are what a full build would be. And SCD2.
+//! Incremental models and snapshots: after any update they equal a full build, and snapshots keep every version.
 
 use crate::models_support::Models;
 
 const ORDERS: &str =
     "CREATE TABLE raw_shop.orders (id INTEGER, item VARCHAR, amount DECIMAL(9,2), day DATE, loaded_at TIMESTAMPTZ)";
 
-/// `core.grown` grows so, beside `core.whole`, which is the same query built whole; `marts.last` reads both.
+/// `core.grown` is incremental with this configuration; `core.whole` is the same query as a table; `marts.sums` reads both.
 fn growing(query: &str, incremental: &str) -> Models {
     let models = Models::new(&[
         ("staging/orders.sql", "SELECT * FROM raw_shop.orders"),
@@ -35,14 +35,14 @@ fn load(models: &Models, load_id: &str, rows: &str) {
     );
 }
 
-/// Builds; the grown model must be the whole one, and have grown or not.
+/// Builds. The incremental model must equal the table, and must have been updated (`grew`) or built in full.
 fn check(models: &Models, grew: bool) {
     let built = models.build(&[]);
     let grown = built["models"].as_array().expect("models").iter().find(|model| model["model"] == "core.grown");
     assert_eq!(grown.expect("it was built")["grew"], grew, "{built:#}");
     let both = "(SELECT * FROM core.grown EXCEPT ALL FROM core.whole) UNION ALL (SELECT * FROM core.whole EXCEPT ALL FROM core.grown)";
     assert!(models.query(both).is_empty());
-    // What reads it saw it as it was about to be published.
+    // The model that reads it saw the staged version.
     assert_eq!(models.value("SELECT same FROM marts.sums"), "true");
     let rows = models.value("SELECT row_count FROM _host.model_builds WHERE model = 'grown'");
     assert_eq!(rows, models.value("SELECT count(*) FROM core.grown"));
@@ -53,12 +53,12 @@ fn check(models: &Models, grew: bool) {
 }
 
 #[test]
-fn merge_updates_and_adds() {
+fn merge_updates_and_inserts_rows() {
     let models =
         growing("SELECT * FROM raw_shop.orders", "strategy = \"merge\"\nkey = [\"id\"]\ncursor = \"loaded_at\"");
     load(&models, "3", "(2, 'a', 20, '2026-02-01', '2026-02-03'), (4, 'c', 4, '2026-02-03', '2026-02-03')");
     check(&models, true);
-    // Neither a row nor the table was written that did not change.
+    // No changed row: the update adds none.
     models.load("4", "SELECT 1");
     check(&models, true);
     models.write("core/whole.sql", "SELECT *, 1 AS more FROM raw_shop.orders");
@@ -66,13 +66,13 @@ fn merge_updates_and_adds() {
     check(&models, false);
     models.load("5", "UPDATE raw_shop.orders SET amount = 5 WHERE id = 1");
     models.build(&[]);
-    assert_eq!(models.value("SELECT amount FROM core.grown WHERE id = 1"), "1.00", "no cursor tells of it");
+    assert_eq!(models.value("SELECT amount FROM core.grown WHERE id = 1"), "1.00", "its cursor did not change");
     models.build(&["--full-refresh", "--select", "grown+"]);
     assert_eq!(models.value("SELECT amount FROM core.grown WHERE id = 1"), "5.00");
 }
 
 #[test]
-fn append_adds() {
+fn append_inserts_rows() {
     let models = growing("SELECT * FROM raw_shop.orders", "strategy = \"append\"\ncursor = \"id\"");
     load(&models, "3", "(4, 'c', 4, '2026-02-03', '2026-02-03'), (5, NULL, 4, NULL, '2026-02-03')");
     check(&models, true);
@@ -91,7 +91,7 @@ fn delete_insert_replaces_the_rows_of_a_key() {
 }
 
 #[test]
-fn time_windows_are_rebuilt_from_the_first_that_is_touched() {
+fn time_windows_are_rebuilt_from_the_first_changed_one_on() {
     let models = growing(
         "SELECT date_trunc('month', day) AS month, sum(amount) AS amount, max(loaded_at) AS loaded_at FROM raw_shop.orders GROUP BY ALL",
         "strategy = \"time_window\"\ntime_column = \"month\"\nwindow = \"month\"\ncursor = \"loaded_at\"\nlookback = 1",
@@ -105,23 +105,23 @@ fn time_windows_are_rebuilt_from_the_first_that_is_touched() {
 }
 
 #[test]
-fn a_key_that_does_not_tell_rows_apart_is_an_error() {
+fn a_key_that_is_not_unique_is_an_error() {
     let models =
         growing("SELECT * FROM raw_shop.orders", "strategy = \"merge\"\nkey = [\"id\"]\ncursor = \"loaded_at\"");
     models.load(
         "3",
         "INSERT INTO raw_shop.orders SELECT 9, 'z', 1, DATE '2026-02-03', TIMESTAMPTZ '2026-02-09' FROM range(2)",
     );
-    models.fails(&["build"], 5, &["model `core.grown`: its key does not tell rows apart: {\"id\":9,\"rows\":2}"]);
+    models.fails(&["build"], 5, &["model `core.grown`: two rows have the same key: {\"id\":9,\"rows\":2}"]);
     models.write(
         "core/grown.toml",
         "materialized = \"incremental\"\n[incremental]\nstrategy = \"merge\"\nkey = [\"nr\"]\n",
     );
-    models.fails(&["build"], 2, &["sql/core/grown.toml:4:1: no column `nr`", "`id`"]);
+    models.fails(&["build"], 2, &["sql/core/grown.toml:4:1: unknown column `nr`", "`id`"]);
 }
 
 #[test]
-fn a_view_that_an_incremental_model_reads_is_part_of_its_query() {
+fn a_changed_view_rebuilds_the_incremental_model_that_reads_it() {
     let models =
         growing("SELECT * FROM staging.orders", "strategy = \"merge\"\nkey = [\"id\"]\ncursor = \"loaded_at\"");
     load(&models, "3", "(2, 'a', 20, '2026-02-01', '2026-02-03')");
@@ -155,8 +155,8 @@ fn snapshots_keep_every_version() {
     models.build(&[]);
     let then = ["1 a 2026-01-01 now", "2 b 2026-01-02 2026-02-02", "2 c 2026-02-02 now", "3 d 2026-02-03 now"];
     assert_eq!(history(&models), then);
-    assert_eq!(models.value("SELECT count(*) FROM core.open"), "3", "what reads it saw the versions to come");
-    // One that is gone ends today; neither a full refresh nor a new column ends history.
+    assert_eq!(models.value("SELECT count(*) FROM core.open"), "3", "the model that reads it saw the staged versions");
+    // The version of a deleted row ends today; neither a full refresh nor a new column ends a version.
     models.load("4", "DELETE FROM raw_shop.orders WHERE id = 1");
     models.build(&[]);
     assert_eq!(models.value("SELECT valid_to >= now() - INTERVAL 1 HOUR FROM core.items WHERE id = 1"), "true");
@@ -165,7 +165,7 @@ fn snapshots_keep_every_version() {
     models.write("core/items.sql", "SELECT id, item, amount > 0 AS is_paid, loaded_at FROM raw_shop.orders");
     models.build(&[]);
     assert_eq!(models.value("SELECT count(*) || ' ' || count(is_paid) FROM core.items"), "6 2");
-    // It comes back, with a time that has passed: versions do not overlap.
+    // The row comes back with an earlier time: versions do not overlap.
     load(&models, "5", "(1, 'a', 1, NULL, '2026-01-05')");
     models.build(&[]);
     let overlaps = "SELECT count(*) FROM core.items AS a JOIN core.items AS b ON a.id = b.id AND a.valid_from < b.valid_from \
@@ -173,11 +173,11 @@ fn snapshots_keep_every_version() {
     assert_eq!(models.value(overlaps), "0");
     assert_eq!(models.value("SELECT count(*) FROM core.items WHERE id = 1 AND valid_to IS NULL"), "1");
     models.load("6", "INSERT INTO raw_shop.orders SELECT * FROM raw_shop.orders WHERE id = 3");
-    models.fails(&["build"], 5, &["model `core.items`: its key does not tell rows apart"]);
+    models.fails(&["build"], 5, &["model `core.items`: two rows have the same key"]);
 }
 
 #[test]
-fn rules_and_forgetting_reach_models_that_grow() {
+fn changed_rules_and_erasures_reach_incremental_models() {
     let project = crate::support::Project::new(20);
     let pipeline = project.hubspot(&["contacts"], "");
     let text = std::fs::read_to_string(&pipeline).expect("a file") + "[marts]\npath = \"sql\"\n";
@@ -192,7 +192,7 @@ fn rules_and_forgetting_reach_models_that_grow() {
         "materialized = \"snapshot\"\nsnapshot = { key = [\"id\"], records = { id = \"hubspot.contacts\" } }\n",
     );
     assert!(project.try_run(&pipeline, &[]).status.success());
-    // Rules change rows that no cursor tells of: then the model is built whole.
+    // A rule changes rows without a change of their cursor: the model is built in full.
     let rule =
         "[[rule]]\nplugin = \"text\"\nstreams = [\"hubspot.contacts\"]\n[rule.config.columns]\nemail = [\"upper\"]\n";
     let text = std::fs::read_to_string(&pipeline).expect("a file") + rule;
@@ -207,11 +207,11 @@ fn rules_and_forgetting_reach_models_that_grow() {
         let bytes = std::fs::read(project.warehouse_path()).expect("a warehouse");
         bytes.windows(email.len()).any(|window| window == email.as_bytes())
     };
-    assert!(is_in_file(), "`{email}` is not seen in the file");
+    assert!(is_in_file(), "`{email}` is not in the file");
     let path = pipeline.to_str().expect("a path in UTF-8");
     let forget = || project.command(&["forget", path, &format!("contacts/{id}")]).output().expect("the binary runs");
-    // One that fails on its way is made up for by the next run.
-    let broken = project.write("sql/core/broken.sql", "SELECT error('not today') AS why FROM clean_hubspot.contacts");
+    // The next run completes an erasure that failed.
+    let broken = project.write("sql/core/broken.sql", "SELECT error('broken') AS why FROM clean_hubspot.contacts");
     assert!(!forget().status.success());
     std::fs::remove_file(broken).expect("the file");
     assert!(project.try_run(&pipeline, &[]).status.success());

@@ -1,8 +1,9 @@
-//! A folder of models and a warehouse with tables that look loaded; the binary builds from them alone.
+//! A folder of models and a warehouse with tables that a load could have made, for tests of the commands on models.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+use host::ledger;
 use host::warehouse::{Row, Table, Warehouse};
 use tempfile::TempDir;
 
@@ -22,7 +23,7 @@ impl Models {
         models
     }
 
-    /// Writes the pipeline file anew.
+    /// Writes the pipeline file in place of the one before.
     pub(crate) fn pipeline(&self, memory: &str, variables: &str) {
         let text = format!(
             "[pipeline]\nname = \"models\"\nwarehouse = \"warehouse.duckdb\"\nmemory_limit = \"{memory}\"\n\
@@ -48,27 +49,28 @@ impl Models {
     }
 
     pub(crate) fn warehouse(&self) -> Warehouse {
-        Warehouse::open(&self.warehouse_path(), "1GB").expect("a warehouse")
+        ledger::open(&self.warehouse_path(), "1GB").expect("a warehouse")
     }
 
-    /// Runs SQL as a load would, and notes that it changed `raw_shop.orders`.
+    /// Runs SQL as a load would, and records that it changed `raw_shop.orders`.
     pub(crate) fn load(&self, load_id: &str, sql: &str) {
         let warehouse = self.warehouse();
         warehouse.execute("CREATE SCHEMA IF NOT EXISTS raw_shop").expect("a schema");
         warehouse.execute(sql).expect("a load");
-        warehouse.touch(&Table::new("raw_shop", "orders"), load_id).expect("a version");
+        let orders = Table::new("raw_shop", "orders");
+        ledger::versions::record_change(&warehouse, &orders, load_id).expect("a version");
     }
 
     pub(crate) fn query(&self, sql: &str) -> Vec<Row> {
-        self.warehouse().query(sql, &[]).expect("a query")
+        self.warehouse().query(sql, ()).expect("a query")
     }
 
     /// The first value of a query, as text.
     pub(crate) fn value(&self, sql: &str) -> String {
-        self.warehouse().value(sql, &[]).expect("a query").unwrap_or_default()
+        self.warehouse().value_text(sql, ()).expect("a query").unwrap_or_default()
     }
 
-    /// The binary with these words, the pipeline after the first.
+    /// The binary with these arguments; the pipeline file follows the first of them.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
         command.arg(words[0]).arg("pipeline.toml").args(&words[1..]).current_dir(self.folder.path());
@@ -81,21 +83,21 @@ impl Models {
         self.command(words).output().expect("the binary runs")
     }
 
-    /// Runs a command that must succeed; gives back what it printed.
+    /// Runs a command that must succeed; returns what it printed.
     pub(crate) fn run(&self, words: &[&str]) -> String {
         let output = self.try_to(words);
         assert!(output.status.success(), "{words:?}: {}", stderr(&output));
         String::from_utf8(output.stdout).expect("UTF-8")
     }
 
-    /// Builds and gives back what was built.
+    /// Builds, and returns what was built.
     pub(crate) fn build(&self, words: &[&str]) -> serde_json::Value {
         let words = [&["build", "--format", "json"], words].concat();
         let report: serde_json::Value = serde_json::from_str(&self.run(&words)).expect("a report");
         report["built"].clone()
     }
 
-    /// A command that must fail with an exit code, saying these things.
+    /// Runs a command that must fail with an exit code and an error that contains these texts.
     pub(crate) fn fails(&self, words: &[&str], code: i32, parts: &[&str]) {
         let output = self.try_to(words);
         let text = stderr(&output);
@@ -107,7 +109,7 @@ impl Models {
     }
 }
 
-/// Names of what was built.
+/// The names of the models that were built.
 pub(crate) fn names(built: &serde_json::Value) -> Vec<String> {
     let models = built["models"].as_array().expect("models");
     models.iter().map(|model| model["model"].as_str().expect("a name").to_owned()).collect()

@@ -1,6 +1,7 @@
-//! What must hold of models: columns, queries, contracts, fixtures, drills; in a build and by `host test`.
+//! Tests of models, in a build and by `host test`: columns, queries, contracts, fixtures and drills.
 
 use crate::models_support::Models;
+use crate::support::{json_error, stderr};
 
 fn shop(beside: &str) -> Models {
     let models = Models::new(&[
@@ -40,7 +41,7 @@ fn columns_and_queries_are_tested_before_anything_is_published() {
         ],
     );
     assert_eq!(models.value("SELECT count(*) FROM core.items"), "2");
-    // What is published is as it was; that of its inputs which are views is not.
+    // The published tables are unchanged and still pass.
     models.run(&["test"]);
 }
 
@@ -55,25 +56,25 @@ fn a_broken_contract_names_the_column_and_what_changed_upstream() {
         &["build"],
         2,
         &[
-            "sql/core/items.toml:10:1: model `core.items`: its contract is broken: column `amount` is DOUBLE, not DECIMAL(38,2)",
-            "since `staging.orders` changed upstream: its column `amount` was DECIMAL(3,2) and is DOUBLE",
+            "sql/core/items.toml:10:1: model `core.items`: its contract is broken: column `amount` has type DOUBLE, expected DECIMAL(38,2)",
+            "because `staging.orders` changed upstream: column `amount` changed from DECIMAL(3,2) to DOUBLE",
         ],
     );
     models.write("core/items.sql", "SELECT item, count(*) AS orders, 1.5 AS more, sum(amount::DECIMAL(9,2)) AS amount FROM staging.orders GROUP BY item");
     models.fails(
         &["build"],
         2,
-        &["model `core.items`: its contract is broken: it has a column `more` (DECIMAL(2,1)) besides"],
+        &["model `core.items`: its contract is broken: column `more` (DECIMAL(2,1)) is not listed"],
     );
     assert_eq!(models.value("SELECT typeof(amount) FROM core.items LIMIT 1"), "DECIMAL(38,2)");
-    // Where a query does not even bind any more it has no columns to compare.
+    // A query that does not bind has no columns to compare.
     models.write("staging/orders.sql", "SELECT id, item FROM raw_shop.orders");
     models.fails(
         &["build"],
         2,
         &[
-            "sql/core/items.sql:1: model `core.items`: Binder Error",
-            "`staging.orders` changed upstream: its column `amount` (DECIMAL(3,2)) is gone",
+            "sql/core/items.sql:1: model `core.items`: Referenced column \"amount\" not found",
+            "`staging.orders` changed upstream: column `amount` (DECIMAL(3,2)) was removed",
         ],
     );
 }
@@ -86,32 +87,28 @@ fn unit_tests_run_the_query_on_fixtures_before_anything_is_built() {
     let rows = "{ item = \"x\", amount = 1 }, { item = \"x\", amount = \"2.5\" }, { id = 7 }";
     let models = shop(&test(rows, "{ item = \"x\", amount = 3.5, orders = 2 }, { orders = 1 }"));
     assert_eq!(models.build(&[])["unit_tests_passed"], 1);
-    assert_eq!(
-        models.value("SELECT count(*) FROM core.items"),
-        "2",
-        "the rows of a fixture are there for the test alone"
-    );
+    assert_eq!(models.value("SELECT count(*) FROM core.items"), "2", "the rows of a fixture exist in its test alone");
     models.write("core/items.toml", &test(rows, "{ item = \"x\", amount = 4, orders = 2 }, { orders = 1 }"));
-    let fails = "sql/core/items.toml:2:1: unit test `sums` of `core.items` fails: no row is {\"amount\":4,\"item\":\"x\",\"orders\":2}; there came";
+    let fails = "sql/core/items.toml:2:1: unit test `sums` of `core.items` failed: expected {\"amount\":4,\"item\":\"x\",\"orders\":2}; it returned";
     models.fails(&["build"], 5, &[fails, "nothing was built"]);
     models.fails(&["test"], 5, &[fails]);
     for (given, expect, part) in [
-        ("{ item = \"x\", amonut = 1 }", "", "row 1 of `staging.orders`: no column `amonut`"),
-        ("{ item = \"x\", amount = \"much\" }", "", "row 1 of `staging.orders`: Conversion Error"),
-        ("", "{ items = 1 }", "row 1 of `expect`: no column `items`"),
+        ("{ item = \"x\", amonut = 1 }", "", "row 1 of `staging.orders`: unknown column `amonut`"),
+        ("{ item = \"x\", amount = \"much\" }", "", "row 1 of `staging.orders`: Could not convert string"),
+        ("", "{ items = 1 }", "row 1 of `expect`: unknown column `items`"),
     ] {
         models.write("core/items.toml", &test(given, expect));
         models.fails(&["test"], 2, &[part]);
     }
-    // What another expected row names and this one does not is NULL.
+    // A column that only another expected row has is expected to be NULL.
     models.write(
         "core/items.toml",
         &test(rows, "{ item = \"x\", amount = 3.5 }, { item = \"y\" }")
             .replace("{ id = 7 }", "{ item = \"y\", amount = 1 }"),
     );
-    models.fails(&["test"], 5, &["no row is {\"item\":\"y\",\"amount\":null}; there came"]);
+    models.fails(&["test"], 5, &["expected {\"item\":\"y\",\"amount\":null}; it returned"]);
     models.write("core/items.toml", &test("", "").replace("staging.orders", "raw_shop.orders"));
-    models.fails(&["test"], 2, &["no table that the model reads is `raw_shop.orders`"]);
+    models.fails(&["test"], 2, &["unknown table `raw_shop.orders`"]);
     models.write("core/items.toml", &test("", ""));
     models.run(&["test"]);
 }
@@ -131,12 +128,12 @@ fn checks_have_unit_tests_too() {
     assert!(models.run(&["test"]).contains("1 unit test"));
     models.write("checks/few.toml", &test("{ item = \"y\" }"));
     for command in ["test", "build"] {
-        models.fails(&[command], 5, &["sql/checks/few.toml:2:1: unit test `finds` of `checks.few` fails"]);
+        models.fails(&[command], 5, &["sql/checks/few.toml:2:1: unit test `finds` of `checks.few` failed"]);
     }
 }
 
 #[test]
-fn a_fixture_of_variables_takes_the_place_of_the_pipelines() {
+fn variables_of_a_unit_test_replace_those_of_the_pipeline() {
     let models = Models::new(&[
         ("core/a.sql", "SELECT CAST(value AS INTEGER) * 2 AS n FROM _host.variables WHERE name = 'rate'"),
         ("core/a.toml", "[[unit_test]]\nname = \"t\"\nvariables = { rate = \"4\" }\nexpect = [{ n = 8 }]\n"),
@@ -147,7 +144,7 @@ fn a_fixture_of_variables_takes_the_place_of_the_pipelines() {
 }
 
 #[test]
-fn drills_add_up_to_what_the_mart_says() {
+fn the_rows_of_a_drill_add_up_to_the_figures_of_the_mart() {
     let drill = |aggregate: &str| {
         format!(
             "[[drill]]\nname = \"orders\"\nkey = [\"item\"]\nrecord = \"id\"\nstream = \"shop.orders\"\n\
@@ -157,14 +154,70 @@ fn drills_add_up_to_what_the_mart_says() {
     let models = shop(&drill("sum(amount)"));
     assert_eq!(models.build(&[])["tests_passed"], 2);
     models.write("core/items.toml", &drill("max(amount)"));
-    let differs = "drill `orders` does not agree: {\"in_mart\":true,\"item\":\"milk\",\"amount\":\"2.50\",\"max(amount)\":\"1.30\"}";
+    let differs = "drill `orders` does not match its mart: {\"in_mart\":true,\"item\":\"milk\",\"amount\":\"2.50\",\"max(amount)\":\"1.30\"}";
     models.fails(&["test"], 5, &[&format!("sql/core/items.toml:6:1: {differs}")]);
 }
 
 #[test]
-fn editors_get_a_schema() {
+fn the_schema_of_model_files_is_printed() {
     let output =
         std::process::Command::new(env!("CARGO_BIN_EXE_host")).args(["schema", "model"]).output().expect("it runs");
     let schema: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert!(schema["properties"]["unit_test"].is_object(), "{schema:#}");
+}
+
+/// A table whose check fails, five marts that read it and fail because of that, and a model that fails for its own reason.
+fn failing() -> Models {
+    let models = Models::new(&[
+        ("core/rates.sql", "SELECT 'USD' AS currency, CAST(NULL AS DOUBLE) AS rate"),
+        ("core/sales.sql", "SELECT 10 * rate AS amount FROM core.rates"),
+        ("core/stock.sql", "SELECT -1 AS pieces"),
+        ("core/stock.toml", "[[column]]\nname = \"pieces\"\naccepted_values = [1]\n"),
+        ("checks/rates_are_known.sql", "FROM core.rates WHERE rate IS NULL"),
+    ]);
+    for n in 1..=5 {
+        models.write(&format!("marts/total{n}.sql"), "SELECT amount FROM core.sales");
+        models.write(&format!("marts/total{n}.toml"), "[[column]]\nname = \"amount\"\nnot_null = true\n");
+    }
+    models
+}
+
+#[test]
+fn causes_are_shown_before_their_consequences() {
+    let models = failing();
+    let output = models.try_to(&["build"]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(5), "{text}");
+    let errors: Vec<_> = text.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 2, "{text}");
+    let cause = "error: sql/checks/rates_are_known.sql: check `checks.rates_are_known` returned rows: {\"currency\":\"USD\",\"rate\":null}";
+    let at = text.find(cause).unwrap_or_else(|| unreachable!("no cause in: {text}"));
+    let below: Vec<_> = text[at..].lines().skip(1).take(4).collect();
+    for (line, n) in below.iter().zip(1..=3) {
+        let consequence = format!(
+            "  follows from it: sql/marts/total{n}.toml:2:1: column `amount` of `marts.total{n}`: 1 row without a value"
+        );
+        assert!(line.starts_with(&consequence), "no `{consequence}` in: {text}");
+    }
+    assert_eq!(below[3], "  and 2 more that follow from it", "{text}");
+    assert!(text.contains("column `pieces` of `core.stock`: 1 row with a value that is not accepted"), "{text}");
+    assert!(text.contains("2 problems") && text.matches("nothing was published").count() == 1, "{text}");
+}
+
+#[test]
+fn errors_in_json_have_all_problems_and_their_consequences() {
+    let output = failing().try_to(&["build", "--format", "json"]);
+    let error = json_error(&output);
+    assert_eq!(error["kind"], "data", "{error:#}");
+    assert!(error["message"].as_str().is_some_and(|message| message.lines().count() == 2), "{error:#}");
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("nothing was published")), "{error:#}");
+    let problems = error["problems"].as_array().expect("problems");
+    assert_eq!(problems.len(), 2, "{error:#}");
+    let of = |file: &str| problems.iter().find(|problem| problem["place"]["file"] == file).expect("a problem");
+    let cause = of("sql/checks/rates_are_known.sql");
+    assert_eq!(cause["consequences"].as_array().map(Vec::len), Some(5), "{cause:#}");
+    assert_eq!(cause["consequences"][0]["place"]["file"], "sql/marts/total1.toml", "{cause:#}");
+    let stock = of("sql/core/stock.toml");
+    assert_eq!((&stock["place"]["line"], &stock["place"]["column"]), (&2.into(), &1.into()), "{stock:#}");
+    assert!(stock["consequences"].is_null(), "{stock:#}");
 }

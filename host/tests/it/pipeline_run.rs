@@ -1,4 +1,4 @@
-//! The shipped pipeline against the sandbox's ground truth: first runs, second runs, edits, kills.
+//! The shipped pipeline compared with the sandbox's ground truth: first runs, second runs, edits, kills.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use sandbox::{Fault, GeneratorOptions, Network, SandboxServer, ServerOptions, sp
 use crate::support::{Project, root, stderr};
 
 #[test]
-fn with_slips_of_the_pen_the_figures_are_near_the_truth() {
+fn with_typos_the_figures_are_close_to_the_ground_truth() {
     let project = Project::of(
         GeneratorOptions { patients: 1500, typos: 0.03, ..GeneratorOptions::default() },
         ServerOptions::default(),
@@ -48,10 +48,10 @@ fn ltv_and_cac_equal_the_ground_truth_to_the_cent() {
             .find(|((slice_type, slice, at), _)| {
                 (*slice_type, slice, *at) == (&text("slice_type"), &text("slice"), horizon)
             })
-            .unwrap_or_else(|| unreachable!("no such slice: {row:?}"));
+            .unwrap_or_else(|| unreachable!("unknown slice: {row:?}"));
         assert_eq!(i128::from(row["new_patients"].as_i64().expect("a count")), truth.new_patients, "{row:?}");
         assert_eq!(i128::from(row["new_patients_paid"].as_i64().expect("a count")), truth.paid_patients, "{row:?}");
-        // Spend knows no specialty: there every patient bears the same share.
+        // Spend has no specialty: every patient bears the same share of it.
         let overall = &expected[&("overall", "all".to_owned(), horizon)];
         let cost = if text("slice_type") == "specialty" { overall } else { truth };
         let near = |name: &str, expected: f64| {
@@ -88,7 +88,7 @@ fn ltv_and_cac_equal_the_ground_truth_to_the_cent() {
     }
     assert_eq!(rows.len(), expected.len());
 
-    // The curves end where the slices do: the same margin of the same cohorts at the same age.
+    // The last points of the curves equal the slices: the same margin of the same cohorts at the same age.
     let rows = project.query(
         "SELECT horizon, margin, curve FROM ( \
            SELECT horizon, (ltv * new_patients)::DOUBLE AS margin FROM marts.mart_ltv_cac WHERE slice_type = 'overall') \
@@ -138,12 +138,12 @@ fn duplicates_and_specialties_equal_the_ground_truth() {
     );
     let count = |name: &str| linked[0][name].as_u64().expect("a count");
     assert!(count("rows") > 0 && count("deals") == count("rows") && count("doctors") == count("rows"), "{linked:?}");
-    let told = project.query(
+    let quality = project.query(
         "SELECT confidence_least AS least, confidence_mean AS mean FROM marts.mart_data_quality WHERE rule = 'missing_doctor'",
     );
     for figure in ["least", "mean"] {
-        let [found, told] = [&linked[0][figure], &told[0][figure]].map(|value| value.as_f64().expect("a figure"));
-        assert!((0.9..=0.98).contains(&told) && (found - told).abs() < 1e-9, "{figure}: {found} and {told}");
+        let [found, shown] = [&linked[0][figure], &quality[0][figure]].map(|value| value.as_f64().expect("a figure"));
+        assert!((0.9..=0.98).contains(&shown) && (found - shown).abs() < 1e-9, "{figure}: {found} and {shown}");
     }
 
     let specialties = project.query("SELECT id, especialidade_medica FROM clean_hubspot.companies");
@@ -194,7 +194,7 @@ fn raw_tables_hold_every_record_and_link() {
 }
 
 #[test]
-fn a_second_run_asks_what_changed_and_writes_no_row() {
+fn a_second_run_requests_changes_alone_and_writes_no_row() {
     let project = Project::new(200);
     project.run(&[]);
     let before = project.fingerprint();
@@ -215,7 +215,7 @@ fn a_second_run_asks_what_changed_and_writes_no_row() {
 }
 
 #[test]
-fn an_edit_arrives_alone() {
+fn an_edit_changes_its_own_row_alone() {
     let project = Project::new(200);
     project.run(&[]);
     let now = project.server.now();
@@ -238,11 +238,15 @@ fn an_edit_arrives_alone() {
     let again = project.run(&[]);
     let contacts =
         again["extracted"].as_array().expect("streams").iter().find(|stream| stream["stream"] == "hubspot.contacts");
-    assert_eq!(contacts.expect("contacts")["changed"], 0, "the overlap reads it again, the merge writes nothing");
+    assert_eq!(
+        contacts.expect("contacts")["changed"],
+        0,
+        "the overlap reads the record again, and the merge writes nothing"
+    );
 }
 
 #[test]
-fn a_change_of_specialty_is_a_version() {
+fn a_change_of_specialty_adds_a_version() {
     let project = Project::with(60, ServerOptions { clock: Some(1_800_000_000_000), ..ServerOptions::default() });
     project.run(&[]);
     let doctor = project.query(
@@ -270,7 +274,7 @@ fn a_change_of_specialty_is_a_version() {
     let found = versions();
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!((&found[0]["specialty"], &found[0]["began"]), (&was.into(), &doctor[0]["began"]));
-    assert_eq!(found[0]["ended_ms"], now, "it ended as HubSpot says that the company changed");
+    assert_eq!(found[0]["ended_ms"], now, "the version ends when HubSpot changed the company");
     assert_eq!((&found[1]["specialty"], &found[1]["began_ms"]), (&(*other).into(), &now.into()));
     assert!(found[1]["ended_ms"].is_null());
     let others = "SELECT count(*) AS rows FROM core.doctor_specialty_history WHERE valid_to IS NOT NULL";
@@ -280,7 +284,7 @@ fn a_change_of_specialty_is_a_version() {
 }
 
 #[test]
-fn a_later_day_than_the_cursors_skips_nothing() {
+fn since_a_day_after_the_cursor_skips_nothing() {
     let project = Project::new(60);
     project.run(&[]);
     let now = project.server.now();
@@ -301,7 +305,7 @@ fn a_new_property_becomes_a_column_of_raw_and_clean() {
     let pipeline = root().join("pipelines/hubspot.toml");
     let output = project.command(&["run", pipeline.to_str().expect("a path")]).output().expect("the binary runs");
     // Optional properties are empty columns; `city` is not optional, and a model names it.
-    assert!(stderr(&output).contains("sql/staging/companies.sql:6: model `staging.companies`: Binder Error"));
+    assert!(stderr(&output).contains("sql/staging/companies.sql:6: model `staging.companies`: Referenced column"));
     project.server.configure(|options| options.missing_properties.retain(|name| name != "city"));
     let now = project.server.now();
     let edited = project.server.with(|network| {
@@ -310,7 +314,7 @@ fn a_new_property_becomes_a_column_of_raw_and_clean() {
     });
     assert!(edited);
     project.run(&[]);
-    // Not the edited contact alone: the column is filled for those that nobody touched.
+    // The new column is filled for all contacts, also for those without an edit.
     let expected = project.server.with(|network| {
         let contacts = network.records[&ObjectType::Contact].keys();
         contacts.filter(|id| network.value(ObjectType::Contact, **id, "city") == Some("Recife")).count()
@@ -352,7 +356,7 @@ fn a_killed_run_ends_in_the_same_tables() {
 }
 
 #[test]
-fn what_may_pass_is_tried_again() {
+fn temporary_errors_are_retried() {
     let faults = vec![
         Fault::response("/objects/2026-03/contacts", 429, "{}").retry_after(1),
         Fault::response("/objects/2026-03/deals", 503, "<html>"),
@@ -389,12 +393,12 @@ fn a_warehouse_refuses_another_portal() {
     let output = project.command(&["run", pipeline.to_str().expect("a path")]).output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(2));
     let text = stderr(&output);
-    assert!(text.contains("was filled from HubSpot portal 50000001") && text.contains("HubSpot portal 777"), "{text}");
+    assert!(text.contains("was loaded from HubSpot portal 50000001") && text.contains("HubSpot portal 777"), "{text}");
     assert_eq!(project.fingerprint(), before);
 }
 
 #[test]
-fn the_seed_holds_the_margins_of_the_truth() {
+fn the_seed_has_the_margins_of_the_ground_truth() {
     let text = std::fs::read_to_string(root().join("sql/seeds/margin.csv")).expect("the seed");
     for (specialty, basis_points, _) in SPECIALTIES {
         let line = format!("{specialty},2000-01-01,0.{basis_points}");
@@ -416,7 +420,7 @@ fn cleaning_can_be_replayed_without_the_source() {
 }
 
 #[test]
-fn comparing_tells_what_the_rules_are_worth() {
+fn compare_shows_figures_that_change_without_the_cleaning_rules() {
     let project = Project::new(300);
     project.run(&[]);
     let before = project.fingerprint();
@@ -434,8 +438,8 @@ fn comparing_tells_what_the_rules_are_worth() {
         "SELECT ltv::DECIMAL(18, 2)::VARCHAR AS ltv FROM marts.mart_ltv_cac WHERE slice = 'all' AND horizon = 12",
     );
     assert_eq!(ltv["with"], with[0]["ltv"]);
-    // Deals without a company, whose specialty and margin are unknown, are worth too little.
+    // Without the rules, deals without a company have an unknown specialty and margin: LTV is too low.
     assert!(ltv["off_by"].as_f64().is_some_and(|share| share < -0.01), "{ltv}");
     assert_eq!(project.fingerprint(), before);
-    assert_eq!(compare(), compared, "a second time, from what is there");
+    assert_eq!(compare(), compared, "a second comparison gives the same result");
 }

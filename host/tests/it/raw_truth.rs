@@ -1,4 +1,4 @@
-//! The raw tables against what the sandbox holds: row for row, value for value.
+//! Compares the raw tables with the sandbox's records: every row and every value.
 
 use std::io::Write as _;
 
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::support::Project;
 
-/// The stream of a type: its plural, a custom object's own name.
+/// The stream of a type: its plural, or the name of a custom object.
 pub(crate) fn stream(kind: ObjectType) -> &'static str {
     if kind == ObjectType::Prescription { kind.singular() } else { kind.plural() }
 }
 
-/// Says how the raw tables of these types and links differ from the sandbox's own truth; nothing where they do not.
+/// The differences between the raw tables of these types and links and the sandbox's records; empty where there are none.
 pub(crate) fn differences(project: &Project, kinds: &[ObjectType], links: &[(ObjectType, ObjectType)]) -> Vec<String> {
     let mut found: Vec<String> = kinds.iter().flat_map(|kind| records(project, *kind)).collect();
     found.extend(links.iter().flat_map(|(from, to)| of_links(project, *from, *to)));
@@ -83,7 +83,7 @@ fn records(project: &Project, kind: ObjectType) -> Vec<String> {
         "read_json('{path}', format = 'newline_delimited', columns = {{{}}}, maximum_object_size = 100000000)",
         columns.join(", ")
     );
-    // A record that is gone for good may stay as one that was deleted.
+    // A record that was purged may stay as a deleted one.
     let sql = format!(
         "SELECT coalesce(truth._id, raw.id) AS id, truth._id IS NULL AS is_unknown, raw.id IS NULL AS is_missing, \
            truth._archived AS truly_archived, raw.archived::VARCHAR AS archived \

@@ -1,4 +1,5 @@
-//! Only what depends on a change is computed anew, row by row and rule by rule, and ends in the same tables as all anew.
+//! Incremental cleaning: only rows and rules that depend on a change are computed again, with the same tables as a full
+//! cleaning.
 
 use sandbox::object_types::ObjectType;
 
@@ -33,7 +34,7 @@ streams = ["people.people"]
 config = { columns = ["city"], action = "reject" }
 "#;
 
-/// A thousand people: every tenth has the e-mail of the one before, the ninth the phone of the first, the fifth no city.
+/// A thousand people: every tenth has the e-mail of the one before, the ninth has the phone of the first, the fifth no city.
 struct People {
     project: Project,
     rows: Vec<[String; 4]>,
@@ -61,7 +62,7 @@ impl People {
         self.project.write("pipeline.toml", &people("", &["id", "email", "phone", "city"], rules))
     }
 
-    /// Runs, and gives back why the stream was cleaned anew and how many rows each rule saw.
+    /// Runs; returns why all rows were cleaned again, and how many rows each rule checked.
     fn run(&self, rules: &str) -> (String, Vec<u64>) {
         let output = self.project.try_run(&self.write(rules), &[]);
         assert!(output.status.success(), "{}", stderr(&output));
@@ -72,26 +73,26 @@ impl People {
         (because, rules.iter().map(|rule| rule["checked"].as_u64().expect("a count")).collect())
     }
 
-    /// All that cleaning leaves: tables, journal, and whom the clean rows stand for.
+    /// All that cleaning writes: tables, the journal, and the staged tables that are left.
     fn left(&self) -> Vec<String> {
         let mut left: Vec<_> = self.project.fingerprint().into_iter().map(|row| format!("{row:?}")).collect();
         for table in ["changes", "rejects", "notes", "merges"] {
             let rows = self.project.query(&format!("SELECT * EXCLUDE load_id FROM _host.{table} ORDER BY ALL"));
             left.extend(rows.into_iter().map(|row| format!("{table} {row:?}")));
         }
-        let aside = self.project.query("SELECT table_name FROM duckdb_tables() WHERE contains(table_name, '__next')");
-        left.extend(aside.iter().map(|row| format!("{row:?}")));
+        let staged = self.project.query("SELECT table_name FROM duckdb_tables() WHERE contains(table_name, '__next')");
+        left.extend(staged.iter().map(|row| format!("{row:?}")));
         left
     }
 
-    /// As if the same file had been loaded into an empty warehouse.
-    fn anew(&self, rules: &str) -> Vec<String> {
+    /// The same file loaded into an empty warehouse.
+    fn after_full_cleaning(&self, rules: &str) -> Vec<String> {
         let fresh = Self { project: Project::new(10), rows: self.rows.clone() };
         fresh.run(rules);
         fresh.left()
     }
 
-    /// How many rows each rule looked at, of those that are there, as `host quality` tells.
+    /// How many of the present rows each rule checked, by `host quality`.
     fn quality(&self) -> Vec<u64> {
         let pipeline = self.project.folder.path().join("pipeline.toml");
         let arguments = ["quality", pipeline.to_str().expect("a path in UTF-8"), "--format", "json"];
@@ -108,47 +109,50 @@ impl People {
 }
 
 #[test]
-fn each_rule_sees_what_changed_for_it_and_no_more() {
+fn each_rule_checks_only_the_rows_that_changed_for_it() {
     let mut people = People::new();
     let ran = |people: &People, rules: &str, because: &str, checked: [u64; 5]| {
         assert_eq!(people.run(rules), (because.to_owned(), checked.to_vec()));
-        assert!(people.left() == people.anew(rules), "{checked:?}: other tables than all anew");
+        assert!(
+            people.left() == people.after_full_cleaning(rules),
+            "{checked:?}: the tables differ from a full cleaning"
+        );
     };
     ran(&people, RULES, "", [1000, 1000, 900, 899, 899]);
-    assert_eq!(people.survivor("0010"), "0001", "led on from the ninth");
+    assert_eq!(people.survivor("0010"), "0001", "through the ninth");
     // A column that no rule of table scope reads.
     people.edit(7, 3, "Olinda");
     ran(&people, RULES, "", [1, 0, 0, 1, 1]);
-    // One is refused: of all rows, not of those that changed, too little to fail.
+    // One rejected row: `max_rejected` counts all rows, not only changed ones.
     people.edit(8, 3, "");
     ran(&people, RULES, "", [1, 0, 0, 1, 1]);
-    // The phone, which the second alone reads: the ninth is its own again, and with it who merged into it before.
+    // The phone, which only the second rule reads: the ninth is a record of its own again, with the records merged into it.
     people.edit(9, 2, "550000999");
     ran(&people, RULES, "", [1, 0, 900, 1, 1]);
     assert_eq!(people.survivor("0010"), "0009");
     people.edit(9, 2, "55000000001");
     ran(&people, RULES, "", [1, 0, 900, 0, 0]);
     assert_eq!(people.survivor("0010"), "0001");
-    // An e-mail: one more merges, and nothing is left of it for the rules after that.
+    // An e-mail: one more record is merged, and the later rules have no row of it.
     people.edit(12, 1, "p11@exemplo.com");
     ran(&people, RULES, "", [1, 1000, 899, 0, 0]);
-    assert_eq!(people.quality(), [1000, 1000, 899, 898, 898], "of all rows, whichever run saw them");
-    // One who was refused is mended, one who stood alone is gone, one who merged is gone.
+    assert_eq!(people.quality(), [1000, 1000, 899, 898, 898], "of all rows, whichever run checked them");
+    // A rejected record becomes valid; a record without duplicates and a merged record are deleted.
     people.edit(5, 3, "Natal");
     ran(&people, RULES, "", [1, 0, 0, 1, 1]);
     people.rows.retain(|row| !["0021", "0030"].contains(&row[0].as_str()));
     ran(&people, RULES, "", [0, 998, 898, 0, 0]);
-    // Rules: the last one's own rows, and all that follows the first where what it makes is the same.
+    // Changed rules: the last rule's own rows; after the first rule only rows that it changed.
     let upper = RULES.replace("[\"upper\"]", "[\"upper\", \"trim\"]");
     ran(&people, &upper, "rule `cities` changed", [0, 0, 0, 897, 897]);
     let first = upper.replace("phone = [\"trim\"]", "phone = [\"trim\", \"lower\"]");
     ran(&people, &first, "rule `tidy` changed", [998, 0, 0, 897, 897]);
     let without = first.split("[[rule]]\nplugin = \"text\"\nname = \"cities\"").next().expect("the first three");
     assert_eq!(people.run(without).1, [0, 0, 898]);
-    assert!(people.left() == people.anew(without), "other tables without the last rules");
+    assert!(people.left() == people.after_full_cleaning(without), "the tables without the last rules differ");
     assert_eq!(people.run(&first).1, [0, 0, 898, 897, 897]);
     assert_eq!(people.run(&first), (String::new(), Vec::new()), "nothing changed");
-    assert!(people.left() == people.anew(&first), "other tables with the last rules again");
+    assert!(people.left() == people.after_full_cleaning(&first), "the tables with the last rules differ");
 }
 
 #[test]
@@ -162,8 +166,8 @@ fn a_run_killed_while_it_cleans_ends_in_the_same_tables() {
         people.edit(7, 3, "Olinda");
         if let Some(kilobytes) = kilobytes {
             people.project.kill_at_log_of(&people.write(RULES), kilobytes << 10);
-            let aside = "SELECT 1 FROM duckdb_tables() WHERE contains(table_name, '__next')";
-            half_done += usize::from(!people.project.query(aside).is_empty());
+            let staged = "SELECT 1 FROM duckdb_tables() WHERE contains(table_name, '__next')";
+            half_done += usize::from(!people.project.query(staged).is_empty());
         }
         people.run(RULES);
         if kilobytes.is_none() {
@@ -175,7 +179,7 @@ fn a_run_killed_while_it_cleans_ends_in_the_same_tables() {
 }
 
 #[test]
-fn what_a_rule_reads_beside_its_stream_counts_by_what_it_reads() {
+fn a_change_of_an_input_matters_only_in_the_columns_that_a_rule_reads() {
     let project = Project::new(150);
     project.run(&[]);
     let now = project.server.now();
@@ -193,11 +197,11 @@ fn what_a_rule_reads_beside_its_stream_counts_by_what_it_reads() {
         rules.iter().map(|rule| rule["checked"].as_u64().expect("a count")).collect::<Vec<_>>()
     };
     assert_eq!(checked("hubspot.contacts"), [1, 1, 0], "no e-mail, phone or name changed");
-    assert_eq!(of("hubspot.deals")["unchanged"], true, "who merged into whom is as it was: {report:#}");
+    assert_eq!(of("hubspot.deals")["unchanged"], true, "the merges are unchanged: {report:#}");
 }
 
 #[test]
-fn a_clean_row_carries_the_run_that_last_changed_it() {
+fn a_clean_row_has_the_run_that_last_changed_it() {
     const FILL: &str = r#"
 [[rule]]
 plugin = "dedupe"
@@ -219,7 +223,7 @@ path = "sql"
     };
     people.run(FILL);
     let first = load_id(&people, "clean_people.people", "0005");
-    // The twelfth is the fifth, and gives it the city that it lacks: its raw row is as it was.
+    // The twelfth is merged into the fifth and fills its city; the raw row of the fifth is unchanged.
     people.edit(12, 1, "p5@exemplo.com");
     people.run(FILL);
     let second = load_id(&people, "clean_people.people", "0005");
@@ -227,7 +231,7 @@ path = "sql"
     assert_eq!(load_id(&people, "raw_people.people", "0005"), first);
     assert_eq!(load_id(&people, "clean_people.people", "0006"), first);
     assert_eq!(people.project.query("SELECT city FROM core.grown WHERE id = '0005'")[0]["city"], "Recife");
-    // Another merge: the rule decides anew on all rows, and the fifth is as the second run left it.
+    // Another merge: the rule judges all rows again, and the fifth is unchanged.
     people.edit(13, 1, "p6@exemplo.com");
     people.run(FILL);
     assert_eq!(load_id(&people, "clean_people.people", "0005"), second);

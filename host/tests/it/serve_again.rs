@@ -1,4 +1,4 @@
-//! Runs of `host serve` that go on: after a kill in the midst of one, and from the models that failed.
+//! Runs of `host serve` that continue: after a kill, and from failed models.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::serve_support::Serving;
 use crate::support::{Project, people, root};
 
 #[test]
-fn after_a_kill_in_the_midst_the_tables_become_what_an_undisturbed_run_makes() {
+fn a_run_that_is_resumed_after_a_kill_ends_in_the_tables_of_an_undisturbed_run() {
     let still = || ServerOptions { clock: Some(1_800_000_000_000), ..ServerOptions::default() };
     let (project, undisturbed) = (Project::with(60, still()), Project::with(60, still()));
     for project in [&project, &undisturbed] {
@@ -50,7 +50,7 @@ fn after_a_kill_in_the_midst_the_tables_become_what_an_undisturbed_run_makes() {
 }
 
 #[test]
-fn a_run_goes_on_from_the_models_that_failed_and_asks_no_source() {
+fn a_run_from_failed_models_reads_no_source() {
     let project = Project::new(1);
     project.write("people.csv", "id,age\n1,seven\n");
     project.write("sql/marts/ages.sql", "SELECT id, CAST(age AS INTEGER) AS age FROM clean_people.people");
@@ -64,9 +64,9 @@ fn a_run_goes_on_from_the_models_that_failed_and_asks_no_source() {
         assert!(at.contains('T') && at.parse::<jiff::Timestamp>().is_ok(), "{key} is `{at}`");
     }
     project.write("sql/marts/ages.sql", "SELECT id, length(age) AS age FROM clean_people.people");
-    // A source that was asked would fail now.
+    // Reading the source would fail now.
     std::fs::remove_file(project.folder.path().join("people.csv")).expect("a file");
-    let mended = serving.run_to_end("people", r#"{"from": "failed"}"#);
-    assert_eq!(mended["run"]["status"], "ok", "{mended:#}");
+    let resumed = serving.run_to_end("people", r#"{"from": "failed"}"#);
+    assert_eq!(resumed["run"]["status"], "ok", "{resumed:#}");
     assert_eq!(serving.get("/api/models")["models"][0]["rows"], 1);
 }

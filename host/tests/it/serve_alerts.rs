@@ -1,4 +1,4 @@
-//! Alerts of `host serve`: failure, recovery, lateness, quality; a hook that hangs; a URL that is a secret.
+//! Alerts of `host serve`: failure, recovery, late runs, quality; a webhook that hangs; a URL that is a secret.
 
 use sandbox::{Fault, TOKEN};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::serve_support::{Hook, Serving};
 use crate::support::{Project, people};
 
 #[test]
-fn hooks_hear_of_it_and_one_that_hangs_holds_nothing_up() {
+fn webhooks_receive_alerts_and_a_webhook_that_hangs_delays_nothing() {
     let project = Project::new(20);
     let hook = Hook::start("/services/secret-of-the-hook", false);
     let hanging = Hook::start("/hangs", true);
@@ -34,34 +34,37 @@ threshold = 1
 
     let failed = serving.run_to_end("people", "");
     assert_eq!(failed["run"]["status"], "failed", "{failed:#}");
-    let told = hook.until("failure");
-    assert_eq!((&told["pipeline"], &told["run"]), (&"people".into(), &failed["run"]["run"]));
-    assert_eq!(told["message"], failed["run"]["message"]);
+    let failure = hook.until("failure");
+    assert_eq!((&failure["pipeline"], &failure["run"]), (&"people".into(), &failed["run"]["run"]));
+    assert_eq!(failure["message"], failed["run"]["message"]);
     assert!(hanging.next().contains("\"failure\""));
 
-    // The other hook hangs still.
+    // The other webhook still hangs.
     project.write("people.csv", "id,name\n1,Ana\n2,Rui\n");
     let done = serving.run_to_end("people", "");
     assert_eq!(done["run"]["status"], "ok", "{done:#}");
     assert_eq!(hook.until("recovery")["run"], done["run"]["run"]);
     let quality = hook.until("quality");
-    assert!(quality["message"].as_str().is_some_and(|message| message.contains("2 is over 1")), "{quality}");
+    assert!(
+        quality["message"].as_str().is_some_and(|message| message.contains("2 exceeds the threshold of 1")),
+        "{quality}"
+    );
     let late = hook.until("late");
     assert_eq!(late["message"], "no run has succeeded for more than 1 s");
-    assert_eq!(hanging.next(), "gone", "a hook that hangs is not cut off");
+    assert_eq!(hanging.next(), "gone", "the connection of a webhook that hangs stays open");
 
     let run = |detail: &serde_json::Value| format!("/api/runs/{}", detail["run"]["run"].as_str().expect("an id"));
     let pages = [run(&failed), run(&done), "/api/pipelines".to_owned(), "/api/plugins".to_owned()];
     let mut shown: Vec<_> = pages.iter().map(|path| serving.get(path).to_string()).collect();
     assert!(shown[2].contains("\"late_after_seconds\":1"), "{}", shown[2]);
-    shown.extend([told, quality, late].map(|body| body.to_string()));
+    shown.extend([failure, quality, late].map(|body| body.to_string()));
     for text in shown {
         assert!(!text.contains("secret-of-the-hook") && !text.contains(&hook.url), "{text}");
     }
 }
 
 #[test]
-fn a_source_that_repeats_its_token_puts_it_into_no_alert_no_log_and_no_page() {
+fn a_token_in_an_error_of_a_source_is_not_in_alerts_logs_or_pages() {
     let project = Project::new(1);
     let hook = Hook::start("/hook", false);
     let pipeline = project.hubspot(&["owners"], "");
@@ -74,9 +77,9 @@ fn a_source_that_repeats_its_token_puts_it_into_no_alert_no_log_and_no_page() {
     let mut events = serving.listen();
     let run = serving.run("hubspot", "");
     assert_eq!(events.end_of(&run), "failed");
-    let told = hook.until("failure");
-    assert!(told["message"].as_str().is_some_and(|message| message.contains("no such token: ***")), "{told}");
-    let mut shown = vec![told, json!(events.heard), serving.get(&format!("/api/runs/{run}"))];
+    let failure = hook.until("failure");
+    assert!(failure["message"].as_str().is_some_and(|message| message.contains("no such token: ***")), "{failure}");
+    let mut shown = vec![failure, json!(events.heard), serving.get(&format!("/api/runs/{run}"))];
     shown.extend(["/api/runs", "/api/pipelines", "/api/plugins"].map(|path| serving.get(path)));
     for shown in shown {
         assert!(!shown.to_string().contains(TOKEN), "{shown:#}");

@@ -1,5 +1,5 @@
-//! The first page of `host serve`: its figures are the marts', for any mix of filters; what is behind them adds up; what is
-//! asked or declared wrongly is told.
+//! The dashboard of `host serve`: figures equal the marts for any combination of filters, the rows behind them add up, and
+//! invalid requests and declarations are errors.
 
 use host::warehouse::Row;
 use serde_json::Value;
@@ -12,7 +12,7 @@ fn first(answer: &Value) -> Value {
 }
 
 #[test]
-fn figures_are_those_of_the_marts_and_of_what_is_behind_them() {
+fn figures_equal_the_marts_and_the_rows_behind_them() {
     let project = Project::new(300);
     let path = root().join("pipelines/hubspot.toml");
     project.run(&[]);
@@ -41,7 +41,7 @@ fn figures_are_those_of_the_marts_and_of_what_is_behind_them() {
             let (ours, mart) = (first(&answer), row.get(column).cloned().unwrap_or_default());
             let number = |value: &Value| value.as_f64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
             let (ours, mart) = (number(&ours), number(&mart));
-            // Shares of spend by specialty are rounded in another place: by less than a thousandth.
+            // Shares of spend by specialty are rounded elsewhere: they differ by less than a thousandth.
             let same = ours.zip(mart).map_or(ours == mart, |(ours, mart)| (ours - mart).abs() < 0.001);
             assert!(same, "{item}?{query}: {ours:?} is not {mart:?} of {row:?}");
             compared += 1;
@@ -58,10 +58,10 @@ fn figures_are_those_of_the_marts_and_of_what_is_behind_them() {
     let sum: f64 = months["rows"].as_array().into_iter().flatten().map(margin).sum();
     assert!((sum - months_margin[0]["margin"].as_f64().expect("a number")).abs() < 0.01);
 
-    // One row of a chart: what is behind it is narrowed by the row and by the filters, and comes as a file, too.
+    // One row of a chart: the rows behind it depend on the row and on the filters, and are available as a file too.
     let by_channel = serving.get("/api/items/by_channel?horizon=6&channel=direct");
     let channel = by_channel["rows"].as_array().and_then(|rows| rows.iter().find(|row| row[0] == "google_ads"));
-    let channel = channel.expect("a chart's own filter does not narrow it");
+    let channel = channel.expect("a chart ignores the filter that it sets");
     let behind = "items/by_channel/drills/patients";
     let asked = "horizon=6&channel=direct&row.channel=google_ads";
     let patients = channel[5].as_str().and_then(|patients| patients.parse::<u64>().ok()).expect("a number");
@@ -75,22 +75,22 @@ fn figures_are_those_of_the_marts_and_of_what_is_behind_them() {
     for (status, path, part) in [
         (404, "/api/items/ltvs", "did you mean `ltv`"),
         (404, "/api/items/ltv/drills/pacientes", "did you mean `patients`"),
-        (404, "/api/records/hubspot.contacts/none", "no record `none`"),
-        (400, "/api/items/ltv?horizon=7", "there are 3, 6, 12, 24"),
+        (404, "/api/records/hubspot.contacts/none", "unknown record `none`"),
+        (400, "/api/items/ltv?horizon=7", "expected one of `3`, `6`, `12`, `24`"),
         (400, "/api/items/ltv?horizont=6", "did you mean `horizon`"),
         (400, "/api/items/ltv?channel=google_adz", "did you mean `google_ads`"),
-        (400, "/api/items/ltv?channel='%3B%20DROP%20TABLE%20marts.mart_ltv_cac%3B--", "none of its values"),
-        (400, "/api/items/ltv?period_from=2026-13", "a month is written 2026-10"),
-        (400, &long, "a value of 300 characters is over 200"),
+        (400, "/api/items/ltv?channel='%3B%20DROP%20TABLE%20marts.mart_ltv_cac%3B--", "unknown value `'; DROP TABLE"),
+        (400, "/api/items/ltv?period_from=2026-13", "write a month as `2026-10`"),
+        (400, &long, "a value of 300 characters exceeds the limit of 200"),
     ] {
-        let (found, answer) = serving.ask("GET", path, &[own], "");
+        let (found, answer) = serving.request("GET", path, &[own], "");
         assert_eq!(found, status, "{path}: {answer}");
         assert!(answer["error"].to_string().contains(part), "{path}: no `{part}` in {answer}");
     }
 }
 
 #[test]
-fn another_folder_has_its_own_page_and_what_is_wrong_with_it_is_told_before_anything_is_served() {
+fn a_folder_has_its_own_dashboard_and_errors_in_it_stop_the_start() {
     let project = Project::new(20);
     project.write("people.csv", "id,name\n1,Ana\n2,Bia\n");
     project.write("sql/marts/people.sql", "SELECT 'a' AS part, 2 AS people");
@@ -110,14 +110,14 @@ fn another_folder_has_its_own_page_and_what_is_wrong_with_it_is_told_before_anyt
     let view = "sql = \"FROM marts.people\"";
     let figure = "kind = \"figure\"\nformat = \"integer\"\nsql = \"SELECT people AS value FROM parts\"";
     for (view, item, part) in [
-        ("sql = \"FROM marts.peopel\"", figure, "dashboard.toml:4:1: no model or view `marts.peopel`"),
-        ("sql = \"FROM raw_people.people\"", figure, "no model or view `raw_people.people`"),
+        ("sql = \"FROM marts.peopel\"", figure, "dashboard.toml:4:1: unknown model or view `marts.peopel`"),
+        ("sql = \"FROM raw_people.people\"", figure, "unknown model or view `raw_people.people`"),
         ("sql = \"SELEC 1\"", figure, "dashboard.toml:4:1: syntax error"),
         (view, "kind = \"bar\"\nsql = \"FROM parts\"", "needs `x` and `y`"),
         (view, "kind = \"figur\"\nsql = \"FROM parts\"", "dashboard.toml:10:1"),
         (view, "kind = \"table\"\nsql = \"FROM partz\"", "did you mean `parts`"),
-        (view, "kind = \"table\"\nsql = \"FROM parts\"\nwithout = [\"month\"]", "no filter `month`"),
-        (view, "kind = \"table\"\nsql = \"FROM parts\"\nbehind = [\"parts\"]", "no view with a mart `parts`"),
+        (view, "kind = \"table\"\nsql = \"FROM parts\"\nwithout = [\"month\"]", "unknown filter `month`"),
+        (view, "kind = \"table\"\nsql = \"FROM parts\"\nbehind = [\"parts\"]", "unknown view with a mart `parts`"),
     ] {
         page(view, item);
         let output = project.command(&["serve", served, "--port", "0"]).output().expect("the binary runs");
@@ -128,7 +128,7 @@ fn another_folder_has_its_own_page_and_what_is_wrong_with_it_is_told_before_anyt
     let serving = Serving::start(&project, &path, &[]);
     assert_eq!(first(&serving.get("/api/items/people")), 2);
     assert_eq!(serving.get("/api/dashboard")["title"]["en"], "People");
-    // An edit is seen at once.
+    // An edit of the file takes effect at once.
     page(view, &figure.replace("people AS value", "people + 1 AS value"));
     assert_eq!(first(&serving.get("/api/items/people")), 3);
 }

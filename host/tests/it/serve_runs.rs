@@ -1,19 +1,18 @@
-//! `host serve` runs pipelines: live, one at a time, cancelled, in time, again, on schedule, and after a kill.
+//! Runs of `host serve`: progress, one at a time, cancellation, retries, time limit, schedule, and kills.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use host::warehouse::Warehouse;
 use sandbox::{Fault, ServerOptions};
 use serde_json::Value;
 
 use crate::serve_support::Serving;
 use crate::support::{Project, people, root};
 
-/// Longer than any test: an answer that does not come.
+/// Longer than any test: a response that does not come.
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// The companies of a sandbox, with these lines in `[pipeline]`.
+/// A pipeline of the companies of a sandbox, with these lines in `[pipeline]`.
 fn companies(project: &Project, settings: &str) -> PathBuf {
     let path = project.hubspot(&["companies"], "");
     let text = std::fs::read_to_string(&path).expect("a pipeline");
@@ -30,18 +29,20 @@ fn last_run(serving: &Serving) -> Value {
 }
 
 #[test]
-fn a_run_is_told_as_it_goes_and_known_afterwards() {
+fn a_run_sends_events_and_is_recorded() {
     let project = Project::new(20);
     let serving = Serving::start(&project, &companies(&project, ""), &[]);
     assert_eq!(serving.get("/api/pipelines")["pipelines"][0]["status"], Value::Null);
     let mut events = serving.listen();
     let run = serving.run("hubspot", "");
     assert_eq!(events.end_of(&run), "ok");
-    let told = |name: &str, pointer: &str, value: &str| {
+    let heard = |name: &str, pointer: &str, value: &str| {
         events.heard.iter().any(|(event, data)| event == name && data.pointer(pointer).is_some_and(|one| one == value))
     };
-    assert!(told("run", "/status", "queued") && told("run", "/status", "running"), "{:#?}", events.heard);
-    assert!(told("progress", "/id", "stream:hubspot.companies") && told("log", "/line/message", "done"));
+    assert!(heard("run", "/status", "queued") && heard("run", "/status", "running"), "{:#?}", events.heard);
+    assert!(
+        heard("progress", "/id", "stream:hubspot.companies") && heard("log", "/line/message", "run ended status=ok")
+    );
     let detail = serving.get(&format!("/api/runs/{run}"));
     assert_eq!((&detail["run"]["status"], &detail["run"]["cause"]), (&"ok".into(), &"asked".into()));
     let companies = project.server.with(|network| network.records[&sandbox::object_types::ObjectType::Company].len());
@@ -60,7 +61,7 @@ fn a_run_is_told_as_it_goes_and_known_afterwards() {
 }
 
 #[test]
-fn one_run_at_a_time_which_is_cancelled_and_asked_for_again() {
+fn one_run_at_a_time_is_cancelled_and_started_again() {
     let project = Project::with(20, ServerOptions { latency: NEVER, ..ServerOptions::default() });
     let serving = Serving::start(&project, &companies(&project, ""), &[]);
     let mut events = serving.listen();
@@ -73,7 +74,7 @@ fn one_run_at_a_time_which_is_cancelled_and_asked_for_again() {
     assert_eq!(events.end_of(&run), "cancelled");
     assert_eq!(last_run(&serving)["status"], "cancelled");
     answer_after(&project, Duration::ZERO);
-    // From where it stopped, with what it was asked.
+    // It continues where it stopped, with the same options.
     let again = serving.run_to_end("hubspot", r#"{"from": "failed"}"#);
     assert_eq!((&again["run"]["status"], &again["run"]["options"]["full_refresh"]), (&"ok".into(), &true.into()));
     let (status, refused) = serving.post("/api/pipelines/hubspot/runs", r#"{"from": "failed"}"#);
@@ -81,21 +82,20 @@ fn one_run_at_a_time_which_is_cancelled_and_asked_for_again() {
 }
 
 #[test]
-fn a_step_is_tried_again_and_a_run_ends_in_its_time() {
-    // More than the connection tries by itself.
+fn a_failed_step_is_retried_and_a_run_ends_at_its_time_limit() {
+    // More failures than the retries of the connection.
     let faults = (0..12).map(|_| Fault::response("/objects/2026-03/companies", 503, "")).collect();
     let project = Project::with(20, ServerOptions { faults, ..ServerOptions::default() });
     let settings = "retries = 3\nretry_wait_seconds = 1\ntimeout_seconds = 20";
     let serving = Serving::start(&project, &companies(&project, settings), &[]);
     let tried = serving.run_to_end("hubspot", "");
     assert_eq!(tried["run"]["status"], "ok", "{tried:#}");
-    assert!(tried["log"].to_string().contains("extract: "), "{tried:#}");
-    assert!(tried["log"].to_string().contains("again in 1 s"), "{tried:#}");
+    assert!(tried["log"].to_string().contains("extract failed, retry in 1 s: "), "{tried:#}");
     drop(serving);
     answer_after(&project, NEVER);
     let serving = Serving::start(&project, &companies(&project, "timeout_seconds = 1"), &[]);
     let late = serving.run_to_end("hubspot", "");
-    let why = "it took more than 1 s (`timeout_seconds`)";
+    let why = "the run took more than 1 s (`timeout_seconds`)";
     assert_eq!((&late["run"]["status"], &late["run"]["message"]), (&"failed".into(), &why.into()));
 }
 
@@ -106,7 +106,7 @@ fn published(serving: &Serving) -> Vec<(Value, Value)> {
 }
 
 #[test]
-fn a_kill_leaves_the_tables_and_the_run_is_done_by_the_next_server() {
+fn a_kill_leaves_the_tables_and_the_next_server_resumes_the_run() {
     let project = Project::new(40);
     let pipeline = root().join("pipelines/hubspot.toml");
     project.run(&[]);
@@ -120,13 +120,13 @@ fn a_kill_leaves_the_tables_and_the_run_is_done_by_the_next_server() {
     let killed = serving.run("hubspot", r#"{"full_refresh": true}"#);
     assert!(project.server.wait_for_requests(1));
     serving.kill();
-    assert_eq!(project.fingerprint(), before, "a run that was killed changed a table");
+    assert_eq!(project.fingerprint(), before, "a killed run changed a table");
 
     let serving = Serving::start(&project, &pipeline, &[]);
     let live = serving.get("/api/pipelines")["pipelines"][0]["live"].clone();
     assert_eq!((&live["cause"], &live["options"]["full_refresh"]), (&"resume".into(), &true.into()), "{live:#}");
     assert_eq!(serving.get(&format!("/api/runs/{killed}"))["run"]["status"], "interrupted");
-    assert_eq!(published(&serving), models, "the last good models are gone");
+    assert_eq!(published(&serving), models, "the published models are gone");
     let mut events = serving.listen();
     drop(serving.post(&format!("/api/runs/{}/cancel", live["run"].as_str().expect("an id")), ""));
     events.end_of(live["run"].as_str().expect("an id"));
@@ -137,7 +137,7 @@ fn a_kill_leaves_the_tables_and_the_run_is_done_by_the_next_server() {
 }
 
 #[test]
-fn a_killed_run_is_left_where_the_pipeline_says_so() {
+fn a_killed_run_stays_interrupted_if_the_pipeline_says_so() {
     let project = Project::with(20, ServerOptions { latency: NEVER, ..ServerOptions::default() });
     let pipeline = companies(&project, "interrupted = \"leave\"");
     let mut serving = Serving::start(&project, &pipeline, &[]);
@@ -150,15 +150,15 @@ fn a_killed_run_is_left_where_the_pipeline_says_so() {
     assert_eq!(entry["status"], "interrupted");
 }
 
-fn put_back(warehouse: &Path) {
-    let warehouse = Warehouse::open(warehouse, "1GB").expect("a warehouse");
-    let sql =
-        "UPDATE _host.runs SET started_at = started_at - INTERVAL 1 DAY, finished_at = finished_at - INTERVAL 1 DAY";
+fn move_runs_back_a_day(warehouse: &Path) {
+    let warehouse = host::ledger::open(warehouse, "1GB").expect("a warehouse");
+    let sql = "UPDATE _host.run_starts SET started_at = started_at - INTERVAL 1 DAY; \
+               UPDATE _host.run_ends SET ended_at = ended_at - INTERVAL 1 DAY";
     warehouse.execute(sql).expect("an update");
 }
 
 #[test]
-fn a_time_that_was_missed_is_made_up_for_once() {
+fn missed_times_of_a_schedule_cause_one_run() {
     let project = Project::new(20);
     project.write("people.csv", "id,name\n1,Ana\n");
     let served = |missed: &str| {
@@ -167,7 +167,7 @@ fn a_time_that_was_missed_is_made_up_for_once() {
     };
     let pipeline = served("skip");
     assert!(project.try_run(&pipeline, &[]).status.success());
-    put_back(&project.warehouse_path());
+    move_runs_back_a_day(&project.warehouse_path());
     let serving = Serving::start(&project, &pipeline, &[]);
     let mut events = serving.listen();
     let entry = events.heard.remove(0).1["pipelines"][0].clone();
@@ -176,7 +176,7 @@ fn a_time_that_was_missed_is_made_up_for_once() {
     drop(serving);
     let serving = Serving::start(&project, &served("run_once"), &[]);
     let events = serving.listen();
-    // It may have begun, or ended, before anybody listened.
+    // The run may have started or ended before the subscription.
     let mut seen = events;
     while last_run(&serving)["cause"] != "schedule" {
         seen.next();

@@ -1,4 +1,4 @@
-//! A `host serve` of one's own, asked over plain HTTP, and a web hook that hears what it is told.
+//! A `host serve` process for one test, requested over plain HTTP, and a webhook that receives its alerts.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,17 +12,17 @@ use serde_json::Value;
 
 use crate::support::Project;
 
-/// How long anything may take that a test waits for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest time that a test waits for a response, an event or an alert.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A server, killed at its end.
+/// A server process, killed when it is dropped.
 pub(crate) struct Serving {
     pub(crate) child: Child,
     pub(crate) address: String,
 }
 
 impl Serving {
-    /// Serves a pipeline on a free port; these variables are set besides.
+    /// Serves a pipeline on a free port, with further environment variables.
     pub(crate) fn start(project: &Project, pipeline: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = project.command(&["serve", pipeline.to_str().expect("a path in UTF-8"), "--port", "0"]);
         command.envs(variables.iter().copied()).stdout(Stdio::piped());
@@ -30,17 +30,17 @@ impl Serving {
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
         let Some(address) = line.trim().strip_prefix("http://") else {
-            let mut said = String::new();
-            child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
-            unreachable!("host serve said `{line}` and {said}");
+            let mut error = String::new();
+            child.stderr.take().expect("a pipe").read_to_string(&mut error).expect("UTF-8");
+            unreachable!("host serve printed `{line}` and {error}");
         };
         Self { address: address.to_owned(), child }
     }
 
-    /// Sends a request; HTTP/1.0, so that answers come in one piece.
+    /// Sends a request in HTTP/1.0, so that the response is not chunked.
     fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a time");
         let mut request = format!("{method} {path} HTTP/1.0\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
@@ -49,8 +49,8 @@ impl Serving {
         stream
     }
 
-    /// Asks with these headers and no others; the status and the answer.
-    pub(crate) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+    /// Sends a request with these headers alone; returns the status and the body of the response.
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
         let mut answer = String::new();
         self.send(method, path, headers, body).read_to_string(&mut answer).expect("an answer");
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
@@ -58,34 +58,34 @@ impl Serving {
         (status, serde_json::from_str(body).unwrap_or_else(|_| Value::from(body)))
     }
 
-    /// Reads as a page does, and expects an answer.
+    /// Sends a GET request as a page does; the response must have the status 200.
     pub(crate) fn get(&self, path: &str) -> Value {
-        let (status, answer) = self.ask("GET", path, &[("host", &self.address)], "");
+        let (status, answer) = self.request("GET", path, &[("host", &self.address)], "");
         assert_eq!(status, 200, "{path}: {answer}");
         answer
     }
 
-    /// Changes something as a page does.
+    /// Sends a POST request as a page does.
     pub(crate) fn post(&self, path: &str, body: &str) -> (u16, Value) {
-        self.ask("POST", path, &[("host", &self.address), ("x-requested-with", "host")], body)
+        self.request("POST", path, &[("host", &self.address), ("x-requested-with", "host")], body)
     }
 
-    /// Starts a run and expects that it may; gives back its id.
+    /// Starts a run, which must be accepted; returns its id.
     pub(crate) fn run(&self, pipeline: &str, body: &str) -> String {
         let (status, answer) = self.post(&format!("/api/pipelines/{pipeline}/runs"), body);
         assert_eq!(status, 200, "{answer}");
         answer["run"].as_str().expect("an id").to_owned()
     }
 
-    /// Hears all events from now on.
+    /// Subscribes to events.
     pub(crate) fn listen(&self) -> Events {
         let stream = self.send("GET", "/api/events", &[("host", &self.address)], "");
         let mut events = Events { lines: BufReader::new(stream), heard: Vec::new() };
-        assert_eq!(events.next().0, "snapshot", "all as it is comes first");
+        assert_eq!(events.next().0, "snapshot", "the first event is a snapshot");
         events
     }
 
-    /// Starts a run, waits for its end and gives back all that is known of it.
+    /// Starts a run, waits for its end, and returns its details.
     pub(crate) fn run_to_end(&self, pipeline: &str, body: &str) -> Value {
         let mut events = self.listen();
         let run = self.run(pipeline, body);
@@ -93,7 +93,7 @@ impl Serving {
         self.get(&format!("/api/runs/{run}"))
     }
 
-    /// Ends it as a power cut would.
+    /// Kills the process, as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
@@ -102,20 +102,20 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // One that has ended cannot be killed.
+        // A process that has ended cannot be killed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Events as they come.
+/// A stream of events.
 pub(crate) struct Events {
     lines: BufReader<TcpStream>,
     pub(crate) heard: Vec<(String, Value)>,
 }
 
 impl Events {
-    /// The next one.
+    /// The next event: its name and its data.
     pub(crate) fn next(&mut self) -> (String, Value) {
         let mut name = String::new();
         loop {
@@ -132,7 +132,7 @@ impl Events {
         }
     }
 
-    /// The first that is as wanted.
+    /// Waits for the first event for which a condition is true.
     pub(crate) fn until(&mut self, is_it: impl Fn(&str, &Value) -> bool) -> Value {
         loop {
             let (name, data) = self.next();
@@ -142,7 +142,7 @@ impl Events {
         }
     }
 
-    /// How a run ended.
+    /// Waits for the end of a run; returns its status.
     pub(crate) fn end_of(&mut self, run: &str) -> String {
         let is_end =
             |data: &Value| !["queued", "running", "stopping"].contains(&data["status"].as_str().expect("a status"));
@@ -151,23 +151,23 @@ impl Events {
     }
 }
 
-/// A web hook.
+/// A webhook.
 pub(crate) struct Hook {
     pub(crate) url: String,
-    told: Receiver<String>,
-    /// What was told before what a test waited for: alerts of one run come in any order.
+    received: Receiver<String>,
+    /// Alerts that arrived before the one that a test waited for: alerts of one run come in any order.
     early: RefCell<Vec<Value>>,
 }
 
 impl Hook {
-    /// Hears alerts; one that hangs takes them, never answers, and hears `gone` when its caller gives up.
+    /// Receives alerts. A webhook that hangs never responds, and receives `gone` when its caller closes the connection.
     pub(crate) fn start(path: &str, hangs: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let url = format!("http://{}{path}", listener.local_addr().expect("an address"));
-        let (tell, told) = channel();
+        let (sender, received) = channel();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let tell = tell.clone();
+                let sender = sender.clone();
                 std::thread::spawn(move || {
                     let mut stream = BufReader::new(stream.expect("a connection"));
                     let (mut length, mut line) = (0, String::new());
@@ -180,37 +180,37 @@ impl Hook {
                     let mut body = vec![0; length];
                     stream.read_exact(&mut body).expect("a body");
                     // The test may be over.
-                    let _ = tell.send(String::from_utf8(body).expect("UTF-8"));
+                    let _ = sender.send(String::from_utf8(body).expect("UTF-8"));
                     if hangs {
                         let _ = stream.read(&mut [0]);
-                        let _ = tell.send("gone".to_owned());
+                        let _ = sender.send("gone".to_owned());
                     } else {
-                        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-                        stream.get_mut().write_all(answer).expect("an answer");
+                        let response = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                        stream.get_mut().write_all(response).expect("a response");
                     }
                 });
             }
         });
-        Self { url, told, early: RefCell::default() }
+        Self { url, received, early: RefCell::default() }
     }
 
-    /// What it is told next, as text.
+    /// The body of the next request.
     pub(crate) fn next(&self) -> String {
-        self.told.recv_timeout(PATIENCE).expect("an alert in time")
+        self.received.recv_timeout(TIMEOUT).expect("an alert in time")
     }
 
     /// Waits for an alert of this kind.
     pub(crate) fn until(&self, alert: &str) -> Value {
         let mut early = self.early.borrow_mut();
-        if let Some(at) = early.iter().position(|told| told["alert"] == alert) {
+        if let Some(at) = early.iter().position(|body| body["alert"] == alert) {
             return early.remove(at);
         }
         loop {
-            let told: Value = serde_json::from_str(&self.next()).expect("JSON");
-            if told["alert"] == alert {
-                return told;
+            let body: Value = serde_json::from_str(&self.next()).expect("JSON");
+            if body["alert"] == alert {
+                return body;
             }
-            early.push(told);
+            early.push(body);
         }
     }
 }

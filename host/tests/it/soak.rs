@@ -1,5 +1,5 @@
-//! Whatever fails, changes and is killed meanwhile, the raw tables end in the sandbox's own truth. Each seed is a history
-//! of its own: SOAK_SEEDS says how many are tried (`make soak SEEDS=100`), SOAK_FROM the first.
+//! Runs with random failures, edits and kills, after which the raw tables must equal the sandbox's records. Each seed is one
+//! history: SOAK_SEEDS is their number (`make soak SEEDS=100`), SOAK_FROM the first.
 
 use std::time::Duration;
 
@@ -25,14 +25,14 @@ fn number(name: &str, default: u64) -> u64 {
 }
 
 #[test]
-fn a_load_that_is_disturbed_ends_in_the_truth() {
+fn disturbed_loads_end_with_the_records_of_the_source() {
     let from = number("SOAK_FROM", 1);
     for seed in from..from + number("SOAK_SEEDS", 3) {
         soak(seed);
     }
 }
 
-/// A few disturbed runs, some of them killed, then one in peace.
+/// A few disturbed runs, some of them killed, then runs without disturbance.
 fn soak(seed: u64) {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     let patients = rng.random_range(10..250);
@@ -50,7 +50,7 @@ fn soak(seed: u64) {
     streams.extend(ObjectType::ALL.map(stream));
     let config = format!("sweep_hours = {}\nranges = {}", rng.random_range(0..3), rng.random_range(1..9));
     let pipeline = project.hubspot(&streams, &config);
-    // One request at a time makes a history that can be repeated exactly.
+    // One request at a time makes the history repeatable.
     let concurrent = if seed.is_multiple_of(2) { "concurrent_requests = 1\n" } else { "" };
     let text = std::fs::read_to_string(&pipeline).expect("a pipeline");
     let text = text.replace("[connection.hubspot]\n", &format!("[connection.hubspot]\n{concurrent}"));
@@ -60,13 +60,13 @@ fn soak(seed: u64) {
         project.server.advance(Duration::from_secs(rng.random_range(1..9000)));
     }
     project.server.configure(|options| options.chaos = None);
-    // All that was hidden is seen by now, and a sweep is due.
+    // The search index is up to date by now, and a sweep is due.
     project.server.advance(25 * HOUR);
     let mut runs = 0;
     loop {
         let output = project.try_run(&pipeline, &[]);
         assert!(output.status.success(), "seed {seed}: {}", stderr(&output));
-        // A full reading that was cut short is first brought to its end; the next one begins after it.
+        // A full read that was interrupted is completed first; the next one starts after it.
         let found = differences(&project, &ObjectType::ALL, &LINKS);
         if found.is_empty() {
             return;

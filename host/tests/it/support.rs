@@ -1,4 +1,4 @@
-//! A sandbox and a warehouse of one's own, and the binary to run on them.
+//! A sandbox and a warehouse for one test, and the binary to run on them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -31,12 +31,12 @@ impl Project {
         Self::with(patients, ServerOptions::default())
     }
 
-    /// A small clinic network on a server that behaves so.
+    /// A small clinic network on a server with these options.
     pub(crate) fn with(patients: usize, server: ServerOptions) -> Self {
         Self::of(GeneratorOptions { patients, ..GeneratorOptions::default() }, server)
     }
 
-    /// The network of these options on a server that behaves so.
+    /// The network of these options on a server with those options.
     pub(crate) fn of(options: GeneratorOptions, server: ServerOptions) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("spend.csv");
@@ -50,7 +50,7 @@ impl Project {
         self.folder.path().join("warehouse.duckdb")
     }
 
-    /// The binary with this project's environment, and no other.
+    /// The binary with the environment of this project alone.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
         command
@@ -68,7 +68,7 @@ impl Project {
         command
     }
 
-    /// Runs the shipped pipeline and expects it to succeed; gives back its report.
+    /// Runs the shipped pipeline, which must succeed; returns its report.
     pub(crate) fn run(&self, arguments: &[&str]) -> serde_json::Value {
         let pipeline = root().join("pipelines/hubspot.toml");
         let pipeline = pipeline.to_str().expect("a path in UTF-8");
@@ -86,7 +86,7 @@ impl Project {
         self.command(&["run", path.to_str().expect("a path in UTF-8")]).output().expect("the binary runs")
     }
 
-    /// A pipeline of the HubSpot source alone, for these streams, with these lines of config.
+    /// A pipeline of the HubSpot source alone: its streams, and lines of its config.
     pub(crate) fn hubspot(&self, streams: &[&str], config: &str) -> PathBuf {
         let streams = streams.iter().map(|stream| format!("{stream:?}")).collect::<Vec<_>>().join(", ");
         self.write(
@@ -114,7 +114,7 @@ streams = [{streams}]
         )
     }
 
-    /// Runs a pipeline file and kills it once it has sent so many requests, if it has not ended before.
+    /// Runs a pipeline file and kills the run after this number of requests, unless it ended before.
     pub(crate) fn kill_at(&self, pipeline: &Path, requests: usize) {
         let _ = self.server.take_log();
         let mut child = self
@@ -123,12 +123,12 @@ streams = [{streams}]
             .spawn()
             .expect("the binary runs");
         self.server.wait_until(|log| log.len() >= requests || matches!(child.try_wait(), Ok(Some(_)) | Err(_)));
-        // One that has ended cannot be killed.
+        // A process that has ended cannot be killed.
         let _ = child.kill();
         child.wait().expect("it ends");
     }
 
-    /// Runs a pipeline file and kills it once DuckDB's log has so many bytes, if it has not ended before.
+    /// Runs a pipeline file and kills the run when DuckDB's write-ahead log has this many bytes, unless it ended before.
     pub(crate) fn kill_at_log_of(&self, pipeline: &Path, bytes: u64) {
         let mut command = self.command(&["run", pipeline.to_str().expect("a path in UTF-8"), "--quiet"]);
         let mut child = command.stderr(std::process::Stdio::null()).spawn().expect("the binary runs");
@@ -137,19 +137,19 @@ streams = [{streams}]
         while is_short() && matches!(child.try_wait(), Ok(None)) {
             std::thread::yield_now();
         }
-        // One that has ended cannot be killed.
+        // A process that has ended cannot be killed.
         let _ = child.kill();
         child.wait().expect("it ends");
     }
 
-    /// Runs a pipeline file with these arguments besides.
+    /// Runs a pipeline file with further arguments.
     pub(crate) fn try_run(&self, pipeline: &Path, arguments: &[&str]) -> Output {
         let pipeline = pipeline.to_str().expect("a path in UTF-8");
         let arguments = [&["run", pipeline, "--format", "json"], arguments].concat();
         self.command(&arguments).output().expect("the binary runs")
     }
 
-    /// Loads these HubSpot streams and expects it to succeed; gives back the report.
+    /// Loads these HubSpot streams, which must succeed; returns the report.
     pub(crate) fn load(&self, streams: &[&str], config: &str) -> serde_json::Value {
         let output = self.try_run(&self.hubspot(streams, config), &[]);
         assert!(output.status.success(), "{}", stderr(&output));
@@ -167,10 +167,10 @@ streams = [{streams}]
     /// The rows of a query on the warehouse.
     pub(crate) fn query(&self, sql: &str) -> Vec<Row> {
         let warehouse = Warehouse::open(&self.warehouse_path(), "2GB").expect("a warehouse");
-        warehouse.query(sql, &[]).expect("a query")
+        warehouse.query(sql, ()).expect("a query")
     }
 
-    /// Every table's rows but for `_load_id` and `_extracted_at`, as one text a table.
+    /// One row per table: the number and the hash of its rows, without `_load_id` and `_extracted_at`.
     pub(crate) fn fingerprint(&self) -> Vec<Row> {
         let tables = self.query(
             "SELECT schema_name || '.' || table_name AS name FROM duckdb_tables() \
@@ -192,8 +192,8 @@ streams = [{streams}]
     }
 }
 
-/// A pipeline of the file `people.csv`, stream `people.people` with the key `id`: its text columns, lines in
-/// `[pipeline]`, and what follows.
+/// A pipeline that loads the file `people.csv` as the stream `people.people` with the key `id`: lines of `[pipeline]`, the
+/// text columns of the file, and further sections.
 pub(crate) fn people(settings: &str, columns: &[&str], rest: &str) -> String {
     let columns = columns.iter().map(|column| format!("{column} = \"text\"")).collect::<Vec<_>>().join(", ");
     format!(
@@ -213,6 +213,13 @@ columns = {{ {columns} }}
 {rest}
 "#
     )
+}
+
+/// The error that a command printed with `--format json`: the last line of standard error.
+pub(crate) fn json_error(output: &Output) -> serde_json::Value {
+    let text = stderr(output);
+    let error = text.lines().rev().find(|line| line.starts_with("{\"error\":")).expect("an error in JSON");
+    serde_json::from_str::<serde_json::Value>(error).expect("JSON")["error"].take()
 }
 
 /// What a command wrote to standard error.

@@ -1,80 +1,42 @@
-//! The house rules that no compiler keeps: who may import whom, who may name which crate, how long a file may be.
+//! The rules of the code that no compiler checks: which part may import which, who names which crate, SQL of the ledger,
+//! lengths of files.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::imports::{ModuleGraph, imports, without_comments, without_test_modules};
 use crate::support::root;
 
-/// Room → rooms that it may import, beside `error` and `schema`. ARCHITECTURE.md says why.
-const EDGES: &[(&str, &[&str])] = &[
-    ("clock", &[]),
-    ("error", &[]),
-    ("schema", &[]),
-    ("progress", &[]),
-    ("pipeline", &[]),
-    ("plugin", &["pipeline"]),
-    ("prepare", &["pipeline", "plugin"]),
-    ("warehouse", &[]),
-    ("extract", &["plugin", "prepare", "progress", "warehouse"]),
-    ("clean", &["pipeline", "plugin", "prepare", "progress", "warehouse"]),
-    ("marts", &["pipeline", "progress", "warehouse"]),
-    ("explain", &["marts", "warehouse"]),
-    ("dashboard", &["explain", "marts", "pipeline", "warehouse"]),
-    ("report", &["clean", "extract", "marts", "pipeline", "prepare", "warehouse"]),
-    (
-        "run",
-        &["clean", "clock", "extract", "marts", "pipeline", "plugin", "prepare", "progress", "report", "warehouse"],
-    ),
-    (
-        "serve",
-        &[
-            "clean",
-            "clock",
-            "dashboard",
-            "explain",
-            "marts",
-            "pipeline",
-            "plugin",
-            "prepare",
-            "progress",
-            "report",
-            "run",
-            "warehouse",
-        ],
-    ),
-    (
-        "cli",
-        &[
-            "clean",
-            "clock",
-            "dashboard",
-            "explain",
-            "marts",
-            "pipeline",
-            "plugin",
-            "prepare",
-            "progress",
-            "report",
-            "run",
-            "serve",
-            "warehouse",
-        ],
-    ),
+/// Crate of the workspace → the crates of the workspace that it depends on. ARCHITECTURE.md gives the reasons.
+const DEPENDENCIES: &[(&str, &[&str])] = &[
+    ("host/core", &[]),
+    ("host/document", &["host-core"]),
+    ("host/warehouse", &["host-core"]),
+    ("host/ledger", &["host-core", "host-warehouse"]),
+    ("host/models", &["host-core", "host-document", "host-ledger", "host-warehouse"]),
+    ("host/plugin", &["host-core", "host-document"]),
+    ("host", &["host-core", "host-document", "host-ledger", "host-models", "host-plugin", "host-warehouse"]),
 ];
 
-/// Crate → the rooms that may name it.
+/// Crate of others → the folders and files that may name it.
 const CRATES: &[(&str, &[&str])] = &[
-    ("axum", &["serve"]),
-    ("croner", &["pipeline"]),
-    ("duckdb", &["warehouse"]),
-    ("reqwest", &["plugin", "serve"]),
-    ("toml", &["pipeline"]),
-    ("wasmtime", &["plugin"]),
+    ("annotate_snippets", &["host/src/render"]),
+    ("axum", &["host/src/serve"]),
+    ("clap", &["host/src/cli", "host/src/reference", "host/src/logs.rs", "host/src/main.rs"]),
+    ("comfy_table", &["host/src/render"]),
+    ("croner", &["host/src/pipeline"]),
+    ("duckdb", &["host/warehouse/src"]),
+    ("indicatif", &["host/src/cli"]),
+    ("jsonschema", &["host/document/src"]),
+    ("moka", &["host/src/serve"]),
+    ("reqwest", &["host/plugin/src/http", "host/plugin/src/runtime", "host/src/serve"]),
+    ("secrecy", &["host/core/src/secret.rs"]),
+    ("toml", &["host/document/src", "host/src/kit"]),
+    ("toml_edit", &["host/src/kit"]),
+    ("wasmtime", &["host/plugin/src/runtime"]),
 ];
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    files(folder, "rs")
-}
-
+/// Files below a folder, without those that were built or installed.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder") {
@@ -88,72 +50,145 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).expect("a source file")
+}
+
+/// The `src` folders of the host's crates.
+fn host_sources() -> Vec<PathBuf> {
+    DEPENDENCIES.iter().map(|(crate_folder, _)| root().join(crate_folder).join("src")).collect()
+}
+
+/// A path from the root of the repository.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).expect("a file of the repository").display().to_string()
+}
+
 #[test]
-fn rooms_import_only_what_the_table_allows() {
+fn crates_depend_only_on_the_crates_that_the_table_allows() {
+    for (folder, allowed) in DEPENDENCIES {
+        let manifest: toml::Table = read(&root().join(folder).join("Cargo.toml")).parse().expect("TOML");
+        let dependencies = manifest["dependencies"].as_table().expect("a table").keys();
+        let found: Vec<_> = dependencies.filter(|name| name.starts_with("host-")).collect();
+        assert_eq!(found, *allowed, "{folder}/Cargo.toml");
+    }
+}
+
+#[test]
+fn rooms_are_listed_in_an_order_in_which_each_imports_only_earlier_ones() {
     let source = root().join("host/src");
-    for path in rust_files(&source) {
-        let inside = path.strip_prefix(&source).expect("a source file");
-        let room = inside.components().next().expect("a name").as_os_str().to_string_lossy().replace(".rs", "");
-        if ["main", "lib"].contains(&room.as_str()) {
-            continue;
+    let lib = read(&source.join("lib.rs"));
+    let rooms: Vec<_> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let is_room =
+        |path: &PathBuf| !["main", "lib"].map(Some).contains(&path.file_stem().and_then(|stem| stem.to_str()));
+    let top = std::fs::read_dir(&source).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let found: BTreeSet<_> =
+        top.filter(is_room).filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    assert_eq!(rooms.iter().map(|room| (*room).to_owned()).collect::<BTreeSet<_>>(), found, "lib.rs lists other rooms");
+    let position = |room: &str| rooms.iter().position(|other| *other == room).expect("a room");
+    let graph = ModuleGraph::read(&source, files(&source, "rs"));
+    for ((from, to), file) in graph.rooms() {
+        assert!(position(&to) < position(&from), "host/src/{}: `{from}` imports the later room `{to}`", file.display());
+    }
+}
+
+#[test]
+fn files_of_a_crate_do_not_import_each_other_in_a_circle() {
+    let plugins = std::fs::read_dir(root().join("plugins")).expect("a folder");
+    let plugins = plugins.map(|entry| entry.expect("an entry").path().join("src"));
+    let circles = host_sources().into_iter().chain(plugins).filter_map(|source| {
+        let graph = ModuleGraph::read(&source, files(&source, "rs"));
+        let circle = graph.circle()?.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+        Some(format!("{}: {}", shown(&source), circle.join(" → ")))
+    });
+    assert_eq!(circles.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
+fn crates_of_others_are_named_where_the_table_allows() {
+    for path in host_sources().iter().flat_map(|source| files(source, "rs")) {
+        let found = imports(&read(&path));
+        let first = found.uses.iter().chain(&found.paths).filter_map(|import| import.path.first());
+        let named: BTreeSet<_> = first.map(String::as_str).collect();
+        let path = shown(&path);
+        for (name, owners) in CRATES.iter().filter(|(name, _)| named.contains(name)) {
+            // A module may have the name of a crate.
+            let is_owner = owners.iter().any(|owner| Path::new(&path).starts_with(owner));
+            assert!(is_owner, "{path}: only {owners:?} may name the crate `{name}`");
         }
-        let (_, allowed) = EDGES
-            .iter()
-            .find(|(name, _)| *name == room)
-            .unwrap_or_else(|| unreachable!("no room `{room}` in the table"));
-        let text = std::fs::read_to_string(&path).expect("a source file");
-        for used in text.split("crate::").skip(1) {
-            let used: String = used.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-            let is_room = EDGES.iter().any(|(name, _)| *name == used);
-            let fine = !is_room
-                || used == room
-                || ["error", "schema"].contains(&used.as_str())
-                || allowed.contains(&used.as_str());
-            assert!(fine, "{}: `{room}` may not import `{used}`", path.display());
+    }
+}
+
+/// The first statement's part on a table of the ledger, outside of comments and test modules.
+fn sql_on_ledger(text: &str) -> Option<String> {
+    let keywords = ["from", "join", "into", "update", "table", "view"];
+    let code = without_comments(&without_test_modules(text)).to_lowercase();
+    let is_between = |letter: char| letter.is_whitespace() || "(\"`\\".contains(letter);
+    let words: Vec<_> = code.split(is_between).filter(|word| !word.is_empty()).collect();
+    let is_ledger = |pair: &&[&str]| {
+        keywords.contains(&pair[0]) && (pair[1].starts_with("_host.") || pair[1].starts_with("ledger_"))
+    };
+    words.windows(2).find(is_ledger).map(|pair| pair.join(" "))
+}
+
+#[test]
+fn only_the_ledger_has_sql_on_its_tables() {
+    assert!(sql_on_ledger("warehouse.query(\"SELECT 1 FROM _host.runs\", ())").is_some());
+    assert!(sql_on_ledger("execute(\"UPDATE \\\n    ledger_hubspot.deals__cursors SET x = 1\")").is_some());
+    assert!(
+        sql_on_ledger("// FROM _host.runs\nlet name = \"_host.runs\"; #[cfg(test)] mod tests { \"FROM _host.runs\" }")
+            .is_none()
+    );
+    // The hint of an alert without a query.
+    let example = "query = \\\"SELECT count(*) FROM _host.rejects\\\"";
+    let ledger = root().join("host/ledger");
+    for path in host_sources().iter().flat_map(|source| files(source, "rs")).filter(|path| !path.starts_with(&ledger)) {
+        let found = sql_on_ledger(&read(&path).replace(example, ""));
+        assert_eq!(found, None, "{}: only host/ledger may have SQL on tables of the ledger", shown(&path));
+    }
+}
+
+#[test]
+fn the_host_does_not_name_a_source() {
+    for path in host_sources().iter().flat_map(|source| files(source, "rs")) {
+        let mut text = without_test_modules(&read(&path));
+        // Paths of the example, and examples of `--help`.
+        text = text.replace("pipelines/hubspot.toml", "");
+        while let Some(start) = text.find("after_help") {
+            let literal = text[start..].find('"').map_or(text.len(), |quote| start + quote + 1);
+            let end = text[literal..].replace("\\\"", "\\_").find('"').map_or(text.len(), |quote| literal + quote);
+            text.replace_range(start..end, "");
         }
-        for (name, owners) in CRATES {
-            let named = text.contains(&format!("{name}::")) && !text.contains(&format!("mod {name}"));
-            let may = owners.contains(&room.as_str());
-            assert!(!named || may, "{}: only {owners:?} may name the crate `{name}`", path.display());
+        for (number, line) in text.lines().enumerate() {
+            let is_doc = line.trim_start().starts_with("//");
+            // A comment may quote an example in backticks.
+            let line: String = if is_doc { line.split('`').step_by(2).collect() } else { line.to_owned() };
+            let is_named = line.to_lowercase().contains("hubspot");
+            assert!(!is_named, "{}:{}: it names a source: {}", shown(&path), number + 1, line.trim());
         }
     }
 }
 
 #[test]
-fn files_are_short_and_say_what_they_are_for() {
+fn files_are_short_and_start_with_their_purpose() {
     for folder in ["host", "plugins", "examples"] {
-        for path in rust_files(&root().join(folder)) {
-            let text = std::fs::read_to_string(&path).expect("a source file");
-            assert!(text.starts_with("//!"), "{}: no first `//!` line", path.display());
-            assert!(text.lines().count() <= 600, "{}: over 600 lines", path.display());
+        for path in files(&root().join(folder), "rs") {
+            let text = read(&path);
+            assert!(text.starts_with("//!"), "{}: the first line is not `//! …`", path.display());
+            assert!(text.lines().count() <= 600, "{}: more than 600 lines", path.display());
         }
     }
 }
 
 #[test]
-fn scripts_of_the_pages_are_short_and_say_what_they_are_for() {
+fn scripts_of_the_pages_are_short_and_start_with_their_purpose() {
     for folder in ["host/pages/src", "host/pages/tests"] {
         for path in files(&root().join(folder), "ts") {
-            let text = std::fs::read_to_string(&path).expect("a source file");
-            assert!(text.starts_with("// "), "{}: no first `//` line", path.display());
-            assert!(text.lines().count() <= 300, "{}: over 300 lines", path.display());
+            let text = read(&path);
+            assert!(text.starts_with("// "), "{}: the first line is not `// …`", path.display());
+            assert!(text.lines().count() <= 300, "{}: more than 300 lines", path.display());
             // Data is text, never markup.
-            assert!(!text.contains("innerHTML"), "{}: names innerHTML", path.display());
+            assert!(!text.contains("innerHTML"), "{}: it uses innerHTML", path.display());
         }
-    }
-}
-
-#[test]
-fn the_readmes_rule_is_the_example() {
-    let readme = std::fs::read_to_string(root().join("README.md")).expect("a page");
-    let example = std::fs::read_to_string(root().join("examples/minimal-rule/src/lib.rs")).expect("an example");
-    assert!(readme.contains(&format!("```rust\n{example}```")), "README.md shows another rule than the example");
-}
-
-#[test]
-fn pages_keep_their_length() {
-    for (page, most) in [("README.md", 200), ("ARCHITECTURE.md", 150)] {
-        let text = std::fs::read_to_string(root().join(page)).expect("a page");
-        assert!(text.lines().count() <= most, "{page}: over {most} lines");
     }
 }

@@ -1,15 +1,16 @@
-//! `host plugin inspect`: what a component is, wants and imports.
+//! `host plugin inspect`: shows what a component is, needs and imports.
 
 use std::path::Path;
 
 use clap::Args;
+use host_core::error::Result;
+use host_plugin::PluginFolders;
 
-use super::super::{Format, Shared, engine, json};
-use super::{described, kind};
-use crate::error::Result;
-use crate::plugin::Search;
+use super::super::{Format, GlobalArguments, engine, json, runtime};
+use super::need_line;
+use crate::kit::inspect::describe;
 
-/// Shows a component. One that was built against another version of the contract is refused with the version needed.
+/// Shows a component. A component of another version of the contract is refused.
 #[derive(Args)]
 pub(in crate::cli) struct Inspect {
     /// A name in a plugins folder, or a path.
@@ -17,29 +18,27 @@ pub(in crate::cli) struct Inspect {
 }
 
 impl Inspect {
-    pub(super) fn run(&self, shared: &Shared) -> Result<String> {
+    pub(super) fn run(&self, global: &GlobalArguments) -> Result<String> {
         let here = Path::new(".");
         let engine = engine()?;
-        let path = Search::new(shared.plugins.clone(), here).find(&self.plugin, here)?;
+        let path = PluginFolders::new(global.plugins.clone(), here).find(&self.plugin, here)?;
         let component = engine.load(&path, None)?;
-        let description = described(&engine, &component)?;
+        let description = runtime()?.block_on(describe(&engine, &component))?;
         let version = component.contract_version();
-        if shared.format == Format::Json {
+        if global.format == Format::Json {
             return json(&serde_json::json!({
-                "path": path, "sha256": component.sha256, "contract": component.contract, "contract_version": version,
+                "path": path, "sha256": component.sha256, "contract": component.kind, "contract_version": version,
                 "imports": component.imports, "description": description,
             }));
         }
         let mut lines = vec![
-            format!("{} {} ({})", description.name, description.version, kind(component.contract)),
+            format!("{} {} ({})", description.name, description.version, component.kind.name()),
             format!("file     {}", path.display()),
             format!("sha256   {}", component.sha256),
             format!("contract elt:plugin@{version}"),
         ];
         lines.extend(component.imports.iter().map(|import| format!("imports  {import}")));
-        lines.extend(
-            description.needs.iter().map(|need| format!("needs    {} {} {}", need.kind, need.name, need.details)),
-        );
+        lines.extend(description.needs.iter().map(need_line));
         lines
             .push(format!("config   {}", serde_json::to_string_pretty(&description.config_schema).unwrap_or_default()));
         Ok(lines.join("\n") + "\n")

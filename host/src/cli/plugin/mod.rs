@@ -1,4 +1,4 @@
-//! `host plugin`: the kit for plugins, one file a command; this one has what they share.
+//! `host plugin`: the commands for plugin authors, one file each. The work is done in `crate::kit`.
 
 mod add;
 mod dev;
@@ -6,103 +6,86 @@ mod inspect;
 mod new;
 mod test;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
+use host_core::error::{Error, Place, Result};
+use host_plugin::Need;
 use serde_json::Value;
 
-use super::{Format, Shared, json, runtime, say};
-use crate::error::{Error, Result};
-use crate::plugin::{Component, Contract, Description, Engine, Grants, RulePlugin, SourcePlugin, build};
+use super::{Format, GlobalArguments, json, say};
+use crate::kit::build;
 
-/// Makes, builds, tries and looks at plugins.
+/// Makes, builds, tests and inspects plugins.
 #[derive(Subcommand)]
 pub(super) enum Plugin {
-    /// Makes a crate for a plugin of one's own, which builds and passes its tests.
+    /// Makes a crate for a new plugin, which builds and passes its tests.
     New(new::New),
     /// Shows a component's contract, config schema, needs and imports.
     Inspect(inspect::Inspect),
     /// Builds crates into components.
     #[command(after_help = "Example: host plugin build my-rule --output plugins")]
     Build {
-        /// The crates' folders.
+        /// The folders of the crates.
         #[arg(required = true)]
         folders: Vec<PathBuf>,
-        /// Where the components go, each named after its folder.
+        /// The folder of the components. Each is named after its crate's folder.
         #[arg(long, default_value = "plugins")]
         output: PathBuf,
         /// Cargo's profile.
         #[arg(long, default_value = "release")]
         profile: String,
     },
-    /// Tries a component of any language on what streams may bring.
+    /// Tests a component of any language with the data that streams may contain.
     Test(test::Test),
-    /// Builds a rule's crate and shows what it does to rows of the warehouse, anew with each change of its files.
+    /// Builds a rule's crate and shows what it does to rows of the warehouse, again after each change of its files.
     Dev(dev::Dev),
-    /// Copies a component in, and pins it in a pipeline.
+    /// Copies a component into the plugins folder, and pins it in a pipeline.
     Add(add::Add),
 }
 
 impl Plugin {
-    pub(super) fn run(&self, shared: &Shared) -> Result<String> {
+    pub(super) fn run(&self, global: &GlobalArguments) -> Result<String> {
         match self {
-            Self::New(new) => new.run(shared),
-            Self::Inspect(inspect) => inspect.run(shared),
+            Self::New(new) => new.run(global),
+            Self::Inspect(inspect) => inspect.run(global),
             Self::Build { folders, output, profile } => {
                 let written = build::build(folders, profile, output)?;
-                if shared.format == Format::Json {
+                if global.format == Format::Json {
                     return json(&written);
                 }
                 Ok(written.iter().map(|path| format!("{}\n", path.display())).collect())
             }
-            Self::Test(test) => test.run(shared),
-            Self::Dev(dev) => dev.run(shared),
-            Self::Add(add) => add.run(shared),
+            Self::Test(test) => test.run(global),
+            Self::Dev(dev) => dev.run(global),
+            Self::Add(add) => add.run(global),
         }
     }
 }
 
-/// What a component says of itself.
-fn described(engine: &Engine, component: &Component) -> Result<Description> {
-    let config = serde_json::json!({});
-    runtime()?.block_on(async {
-        match component.contract {
-            Contract::Source => SourcePlugin::new(engine, component, Grants::default(), &config).describe().await,
-            Contract::Rule => RulePlugin::new(engine, component, Grants::default(), &config).describe().await,
-        }
-    })
+/// A need as a line of text.
+fn need_line(need: &Need) -> String {
+    format!("needs    {} {} {}", need.kind, need.name, need.details)
 }
 
-/// `source` or `rule`.
-fn kind(contract: Contract) -> &'static str {
-    match contract {
-        Contract::Source => "source",
-        Contract::Rule => "rule",
-    }
-}
-
-/// What a component is called: its file's name without the extension.
-fn stem(plugin: &str) -> &str {
-    Path::new(plugin).file_stem().and_then(|stem| stem.to_str()).unwrap_or(plugin)
-}
-
-/// `NAME=PATH` on the command line.
-fn named_path(text: &str) -> Result<(String, PathBuf), String> {
-    let (name, path) = text.split_once('=').ok_or_else(|| "it is written NAME=PATH".to_owned())?;
+/// Parses `NAME=PATH` of the command line.
+fn parse_named_path(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, path) = text.split_once('=').ok_or_else(|| "expected NAME=PATH".to_owned())?;
     Ok((name.to_owned(), PathBuf::from(path)))
 }
 
-/// A config on the command line: JSON text, or a file of it; none is an empty one.
-fn config(given: Option<&str>) -> Result<Value> {
+/// Parses a config of the command line: JSON, or the path of a JSON file. Without one the config is empty.
+fn parse_config(given: Option<&str>) -> Result<Value> {
     let Some(given) = given else { return Ok(serde_json::json!({})) };
-    let (what, text) = if given.trim_start().starts_with('{') {
-        ("--config".to_owned(), given.to_owned())
+    let (file, text) = if given.trim_start().starts_with('{') {
+        ("--config", given.to_owned())
     } else {
         let text = std::fs::read_to_string(given).map_err(|cause| {
             Error::config(format!("--config {given}: {cause}")).hint("give a JSON file, or the JSON itself: `'{…}'`")
         })?;
-        (given.to_owned(), text)
+        (given, text)
     };
-    let value: Value = serde_json::from_str(&text).map_err(|cause| Error::config(format!("{what}: {cause}")))?;
-    if value.is_object() { Ok(value) } else { Err(Error::config(format!("{what}: a config is a JSON object"))) }
+    let place = Place::file(file);
+    let value: Value = serde_json::from_str(&text).map_err(|cause| Error::config(cause.to_string()).at(&place))?;
+    if value.is_object() { Ok(value) } else { Err(Error::config("a config must be a JSON object").at(&place)) }
 }

@@ -1,44 +1,45 @@
-//! `host plugin new`: a crate of one's own.
+//! `host plugin new`: makes a crate for a plugin.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use host_core::error::Result;
+use host_plugin::PluginKind;
 
-use super::super::{Format, Shared, json};
-use crate::error::Result;
-use crate::plugin::{Contract, scaffold};
+use super::super::{Format, GlobalArguments, json};
+use crate::kit::scaffold::scaffold;
 
 /// Makes a crate for a plugin.
 #[derive(Args)]
 #[command(after_help = "Example: host plugin new rule my-rule")]
 pub(in crate::cli) struct New {
-    /// What it is.
+    /// The kind of plugin.
     #[arg(value_enum)]
-    kind: Kind,
-    /// A new folder, named as the plugin is to be.
+    kind: NewKind,
+    /// A new folder. The plugin gets its name.
     folder: PathBuf,
-    /// The folder of the SDK; by default `plugins/sdk` at or above the new folder.
+    /// The folder of the SDK. By default `plugins/sdk` at or above the new folder.
     #[arg(long, value_name = "FOLDER")]
     sdk: Option<PathBuf>,
 }
 
-/// What a new plugin is.
+/// The kind of a new plugin.
 #[derive(Clone, Copy, ValueEnum)]
-enum Kind {
+enum NewKind {
     /// It cleans records.
     Rule,
-    /// It brings records.
+    /// It reads records.
     Source,
 }
 
 impl New {
-    pub(super) fn run(&self, shared: &Shared) -> Result<String> {
-        let contract = match self.kind {
-            Kind::Rule => Contract::Rule,
-            Kind::Source => Contract::Source,
+    pub(super) fn run(&self, global: &GlobalArguments) -> Result<String> {
+        let kind = match self.kind {
+            NewKind::Rule => PluginKind::Rule,
+            NewKind::Source => PluginKind::Source,
         };
-        let written = scaffold(contract, &self.folder, self.sdk.as_deref())?;
-        if shared.format == Format::Json {
+        let written = scaffold(kind, &self.folder, self.sdk.as_deref())?;
+        if global.format == Format::Json {
             return json(&written);
         }
         let shown = self.folder.display();

@@ -1,4 +1,4 @@
-//! The first page: its declaration, its items, what is behind them; rows as JSON or as a CSV file.
+//! The dashboard: its declaration, its items, and the rows behind them, as JSON or as a CSV file.
 
 use std::sync::Arc;
 
@@ -8,64 +8,77 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use host_core::error::{Error, Result};
+use host_ledger::journal::Repair;
+use host_ledger::{models, runs};
+use host_models::Graph;
+use host_warehouse::{ColumnType, Row, Warehouse};
 use serde_json::{Value, json};
 
-use super::{Asked, OfPipeline, kept};
-use crate::dashboard::{Chosen, Dashboard};
-use crate::error::{Error, Result};
-use crate::explain::Page;
-use crate::marts::Graph;
-use crate::serve::failure::{Answer, Failure};
-use crate::serve::models::Models;
-use crate::serve::state::{Served, Server};
-use crate::warehouse::{Row, Warehouse};
+use super::{PipelineQuery, QueryParameters, cached, json_response, to_json};
+use crate::dashboard::{Dashboard, FilterSelection, ItemRows};
+use crate::explain::{DrillQuery, DrillRow, RowRange};
+use crate::serve::api_error::{ApiError, ApiResult};
+use crate::serve::app_state::AppState;
+use crate::serve::model_cache::LoadedModels;
+use crate::serve::served_pipeline::ServedPipeline;
 
 /// Rows of a page.
-const PAGE: u64 = 100;
-/// Rows of a file at most.
-const LARGEST_FILE: u64 = 100_000;
-/// What names a column of the row that is asked about, beside the filters.
-const OF_ROW: &str = "row.";
+const PAGE_SIZE: u64 = 100;
+/// The last page.
+const MAX_PAGE: u64 = 1_000_000;
+/// Rows of a CSV file.
+const MAX_FILE_ROWS: u64 = 100_000;
+/// The prefix of query parameters that select a row of the item: `row.COLUMN`.
+const ROW_PREFIX: &str = "row.";
+/// The suffix of a name for which a CSV file is sent.
+const FILE_SUFFIX: &str = ".csv";
 
-pub(super) fn routes() -> Router<Arc<Server>> {
+pub(super) fn routes() -> Router<Arc<AppState>> {
     Router::new()
         .route("/api/dashboard", get(declaration))
         .route("/api/items/{item}", get(item))
         .route("/api/items/{item}/drills/{drill}", get(drill))
 }
 
-async fn declaration(State(server): State<Arc<Server>>, Asked(asked): Asked<OfPipeline>) -> Answer<Response> {
-    let served = server.pipeline(asked.pipeline.as_deref())?;
-    Ok(super::json(kept(served, "dashboard", declared(&server, served)).await?))
+async fn declaration(
+    State(state): State<Arc<AppState>>,
+    QueryParameters(query): QueryParameters<PipelineQuery>,
+) -> ApiResult<Response> {
+    let served = state.pipeline(query.pipeline.as_deref())?;
+    Ok(json_response(cached(served, "dashboard", read_declaration(&state, served)).await?))
 }
 
-async fn declared(server: &Server, served: &Arc<Served>) -> Answer<Bytes> {
-    let currency = served.loaded.pipeline.file.pipeline.currency.clone();
-    let declared = server.ask(served, |models, warehouse| match (&models.dashboard, &models.graph) {
-        (Some(dashboard), Some(graph)) => dashboard.declaration(graph, warehouse),
-        _ => Ok(json!({ "title": {}, "filters": [], "sections": [] })),
+async fn read_declaration(state: &AppState, served: &Arc<ServedPipeline>) -> ApiResult<Bytes> {
+    let declaration = state.with_models(served, |models, warehouse| match declared(models) {
+        Some((dashboard, graph)) => dashboard.declaration(graph, warehouse),
+        None => Ok(json!({ "title": {}, "filters": [], "sections": [] })),
     });
-    let mut declared = declared.await?;
-    declared["currency"] = currency.into();
-    Ok(declared.to_string().into())
+    let mut declaration = declaration.await?;
+    declaration["currency"] = served.loaded.pipeline.file.pipeline.currency.clone().into();
+    Ok(to_json(&declaration)?)
 }
 
-/// What an address asks for beside the path: the pipeline, the page, the row's key, and the filters.
+fn declared(models: Option<&LoadedModels>) -> Option<(&Dashboard, &Graph)> {
+    models.and_then(|models| Some((models.dashboard.as_ref()?, &models.graph)))
+}
+
+/// The query of an item: the pipeline, the page, the key of a row, and the filters.
 #[derive(Default)]
-struct Query {
+struct ItemQuery {
     pipeline: Option<String>,
     page: u64,
     row: Row,
     filters: Vec<(String, String)>,
 }
 
-impl Query {
+impl ItemQuery {
     fn parse(query: Option<&str>) -> Self {
         let mut parsed = Self { page: 1, ..Self::default() };
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            match (name.as_ref(), name.strip_prefix(OF_ROW)) {
+            match (name.as_ref(), name.strip_prefix(ROW_PREFIX)) {
                 ("pipeline", _) => parsed.pipeline = Some(value.into_owned()),
-                ("page", _) => parsed.page = value.parse().unwrap_or(1).clamp(1, 1_000_000),
+                ("page", _) => parsed.page = value.parse().unwrap_or(1).clamp(1, MAX_PAGE),
                 (_, Some(column)) => {
                     parsed.row.insert(column.to_owned(), value.into_owned().into());
                 }
@@ -76,133 +89,166 @@ impl Query {
     }
 }
 
-/// The declaration, the models and the choice.
-fn asked<'a>(
-    models: &'a Models,
+/// The dashboard, the models and the selection of a query.
+fn select<'a>(
+    models: Option<&'a LoadedModels>,
     warehouse: &Warehouse,
     filters: &[(String, String)],
-) -> Result<(&'a Dashboard, &'a Graph, Chosen)> {
-    match (&models.dashboard, &models.graph) {
-        (Some(dashboard), Some(graph)) => Ok((dashboard, graph, dashboard.choose(filters, warehouse)?)),
-        _ => Err(Error::config("the pipeline has no dashboard")
-            .hint("`dashboard.toml` in the folder of its models declares one")),
-    }
+) -> Result<(&'a Dashboard, &'a Graph, FilterSelection)> {
+    let (dashboard, graph) = declared(models).ok_or_else(|| {
+        Error::config("the pipeline has no dashboard")
+            .hint("declare one in `dashboard.toml` in the folder of its models")
+    })?;
+    Ok((dashboard, graph, dashboard.select(filters, warehouse)?))
 }
 
-/// What is not declared is not found.
-async fn known(server: &Server, served: &Arc<Served>, item: &str, drill: Option<&str>) -> Answer<()> {
+/// Responds 404 to an unknown item and to an unknown drill.
+async fn check_names(state: &AppState, served: &Arc<ServedPipeline>, item: &str, drill: Option<&str>) -> ApiResult<()> {
     let (item, drill) = (item.to_owned(), drill.map(str::to_owned));
-    let known = server.ask(served, move |models, _| match (&models.dashboard, &models.graph) {
-        (Some(dashboard), Some(graph)) => Ok(dashboard.known(graph, &item, drill.as_deref())),
-        _ => Ok(Ok(())),
+    let known = state.with_models(served, move |models, _| match declared(models) {
+        Some((dashboard, graph)) => Ok(dashboard.known(graph, &item, drill.as_deref())),
+        None => Ok(Ok(())),
     });
-    known.await?.map_err(Failure::missing)
+    known.await?.map_err(ApiError::not_found_if_config)
 }
 
 async fn item(
-    State(server): State<Arc<Server>>,
+    State(state): State<Arc<AppState>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
-) -> Answer<Response> {
-    let asked = format!("items/{name}?{}", query.as_deref().unwrap_or_default());
-    let query = Query::parse(query.as_deref());
-    let served = server.pipeline(query.pipeline.as_deref())?;
-    Ok(answer(&name, kept(served, &asked, read_item(&server, served, query, &name)).await?))
+) -> ApiResult<Response> {
+    let key = format!("items/{name}?{}", query.as_deref().unwrap_or_default());
+    let query = ItemQuery::parse(query.as_deref());
+    let served = state.pipeline(query.pipeline.as_deref())?;
+    Ok(respond(&name, cached(served, &key, read_item(&state, served, query, &name)).await?))
 }
 
-async fn read_item(server: &Server, served: &Arc<Served>, query: Query, name: &str) -> Answer<Bytes> {
-    let (item, is_file) = file(name);
-    known(server, served, &item, None).await?;
-    let shown = server.ask(served, move |models, warehouse| {
-        let (dashboard, _, chosen) = asked(models, warehouse, &query.filters)?;
-        let rows = dashboard.rows(warehouse, &item, chosen)?;
+/// An item with the age of its data.
+#[derive(serde::Serialize)]
+struct DatedItem {
+    #[serde(flatten)]
+    rows: ItemRows,
+    loaded_at: Option<String>,
+    built_at: Option<String>,
+}
+
+async fn read_item(state: &AppState, served: &Arc<ServedPipeline>, query: ItemQuery, name: &str) -> ApiResult<Bytes> {
+    let (item, is_file) = split_suffix(name);
+    check_names(state, served, &item, None).await?;
+    let bytes = state.with_models(served, move |models, warehouse| {
+        let (dashboard, _, selection) = select(models, warehouse, &query.filters)?;
+        let rows = dashboard.rows(warehouse, &item, selection)?;
         if is_file {
-            let names: Vec<_> = rows.rows.columns.iter().map(|column| column.name.as_str()).collect();
-            return csv(&names, rows.rows.rows.iter().map(|row| row.iter()));
+            return csv(&rows.rows.columns, rows.rows.rows.iter().map(|row| row.iter()));
         }
-        let mut shown = json!(rows);
-        shown["loaded_at"] = json!(warehouse.last_load()?);
-        shown["built_at"] = json!(warehouse.last_publication()?.0);
-        Ok(shown.to_string().into())
+        let built_at = models::last_publication(warehouse)?.published_at;
+        to_json(&DatedItem { rows, loaded_at: runs::last_load(warehouse)?, built_at })
     });
-    Ok(shown.await?)
+    Ok(bytes.await?)
 }
 
 async fn drill(
-    State(server): State<Arc<Server>>,
+    State(state): State<Arc<AppState>>,
     Path((item, name)): Path<(String, String)>,
     RawQuery(query): RawQuery,
-) -> Answer<Response> {
-    let asked = format!("items/{item}/drills/{name}?{}", query.as_deref().unwrap_or_default());
-    let query = Query::parse(query.as_deref());
-    let served = server.pipeline(query.pipeline.as_deref())?;
-    Ok(answer(&name, kept(served, &asked, read_drill(&server, served, query, (item, &name))).await?))
+) -> ApiResult<Response> {
+    let key = format!("items/{item}/drills/{name}?{}", query.as_deref().unwrap_or_default());
+    let query = ItemQuery::parse(query.as_deref());
+    let served = state.pipeline(query.pipeline.as_deref())?;
+    Ok(respond(&name, cached(served, &key, read_drill(&state, served, query, (item, &name))).await?))
+}
+
+/// A page of the rows behind an item.
+#[derive(serde::Serialize)]
+struct DrillPage<'a> {
+    columns: &'a [ColumnType],
+    rows: Vec<Vec<Value>>,
+    /// The repairs of each row's record.
+    repairs: Vec<&'a [Repair]>,
+    key: &'a [String],
+    description: Option<&'a str>,
+    record: Option<&'a str>,
+    stream: Option<&'a str>,
+    total: u64,
+    page: u64,
+    page_size: u64,
 }
 
 async fn read_drill(
-    server: &Server,
-    served: &Arc<Served>,
-    query: Query,
+    state: &AppState,
+    served: &Arc<ServedPipeline>,
+    query: ItemQuery,
     (item, name): (String, &str),
-) -> Answer<Bytes> {
-    let (drill, is_file) = file(name);
-    known(server, served, &item, Some(&drill)).await?;
-    let shown = server.ask(served, move |models, warehouse| {
-        let (dashboard, graph, chosen) = asked(models, warehouse, &query.filters)?;
-        let drilling = dashboard.behind((graph, warehouse), (&item, &drill), chosen, query.row)?;
-        let (total, _) = drilling.total()?;
-        let columns = drilling.columns()?;
-        let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
-        if is_file {
-            if total > LARGEST_FILE {
-                let error = Error::config(format!("{total} rows are over {LARGEST_FILE}, the most of a file"));
-                return Err(error.hint("narrow the filters, or read the warehouse with DuckDB"));
-            }
-            let rows = drilling.rows(Page { offset: 0, rows: None })?;
-            return csv(&names, rows.iter().map(|row| names.iter().filter_map(|name| row.row.get(*name))));
-        }
-        let rows = drilling.rows(Page { offset: (query.page - 1) * PAGE, rows: Some(PAGE) })?;
-        let values = |row: &Row| names.iter().map(|name| row.get(*name).cloned().unwrap_or_default()).collect();
-        let values: Vec<Vec<Value>> = rows.iter().map(|row| values(&row.row)).collect();
-        let repairs: Vec<_> = rows.iter().map(|row| &row.repairs).collect();
-        let drill = drilling.drill();
-        Ok(json!({
-            "columns": columns, "rows": values, "repairs": repairs, "key": drill.key, "description": drill.description,
-            "record": drill.record, "stream": drill.stream, "total": total, "page": query.page, "page_size": PAGE,
-        })
-        .to_string()
-        .into())
+) -> ApiResult<Bytes> {
+    let (drill, is_file) = split_suffix(name);
+    check_names(state, served, &item, Some(&drill)).await?;
+    let bytes = state.with_models(served, move |models, warehouse| {
+        let (dashboard, graph, selection) = select(models, warehouse, &query.filters)?;
+        let drill = dashboard.behind((graph, warehouse), (&item, &drill), selection, query.row)?;
+        if is_file { drill_file(&drill) } else { drill_page(&drill, query.page) }
     });
-    Ok(shown.await?)
+    Ok(bytes.await?)
 }
 
-/// An item or a drill, and whether its rows are asked for as a file.
-fn file(name: &str) -> (String, bool) {
-    (name.trim_end_matches(".csv").to_owned(), name.ends_with(".csv"))
-}
-
-/// Bytes as what they are by their name.
-fn answer(name: &str, bytes: Bytes) -> Response {
-    if !name.ends_with(".csv") {
-        return super::json(bytes);
+fn drill_file(drill: &DrillQuery<'_>) -> Result<Bytes> {
+    let (total, _) = drill.total()?;
+    if total > MAX_FILE_ROWS {
+        let error = Error::config(format!("{total} rows exceed the limit of a file, {MAX_FILE_ROWS}"));
+        return Err(error.hint("narrow the filters, or read the warehouse with DuckDB"));
     }
-    let attached = format!("attachment; filename=\"{name}\"");
-    let about = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, attached)];
-    (about, bytes).into_response()
+    let columns = drill.columns()?;
+    let rows = drill.rows(RowRange { offset: 0, rows: None })?;
+    csv(&columns, rows.iter().map(|row| columns.iter().map(|column| row.row.get(&column.name).unwrap_or(&Value::Null))))
 }
 
-/// Rows as CSV; NULL is an empty field.
-fn csv<'a, R: Iterator<Item = &'a Value>>(names: &[&str], rows: impl Iterator<Item = R>) -> Result<Bytes> {
-    let failed = |cause: csv::Error| Error::internal(cause.to_string());
+fn drill_page(drill: &DrillQuery<'_>, page: u64) -> Result<Bytes> {
+    let (total, _) = drill.total()?;
+    let columns = drill.columns()?;
+    let rows = drill.rows(RowRange { offset: (page - 1) * PAGE_SIZE, rows: Some(PAGE_SIZE) })?;
+    let values =
+        |row: &DrillRow| columns.iter().map(|column| row.row.get(&column.name).cloned().unwrap_or_default()).collect();
+    let config = drill.drill();
+    to_json(&DrillPage {
+        columns: &columns,
+        rows: rows.iter().map(values).collect(),
+        repairs: rows.iter().map(|row| row.repairs.as_slice()).collect(),
+        key: &config.key,
+        description: config.description.as_deref(),
+        record: config.record.as_deref(),
+        stream: config.stream.as_deref(),
+        total,
+        page,
+        page_size: PAGE_SIZE,
+    })
+}
+
+/// The name of an item or a drill, and whether its rows are wanted as a file.
+fn split_suffix(name: &str) -> (String, bool) {
+    name.strip_suffix(FILE_SUFFIX).map_or_else(|| (name.to_owned(), false), |name| (name.to_owned(), true))
+}
+
+/// Bytes as a file or as JSON, by the name.
+fn respond(name: &str, bytes: Bytes) -> Response {
+    if !name.ends_with(FILE_SUFFIX) {
+        return json_response(bytes);
+    }
+    let disposition = format!("attachment; filename=\"{name}\"");
+    let headers =
+        [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    (headers, bytes).into_response()
+}
+
+/// Rows as CSV. NULL is an empty field.
+fn csv<'a, R: Iterator<Item = &'a Value>>(columns: &[ColumnType], rows: impl Iterator<Item = R>) -> Result<Bytes> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(names).map_err(failed)?;
+    writer.write_record(columns.iter().map(|column| column.name.as_str())).map_err(Error::internal)?;
     for row in rows {
         let fields = row.map(|value| match value {
             Value::Null => String::new(),
             Value::String(text) => text.clone(),
             other => other.to_string(),
         });
-        writer.write_record(fields).map_err(failed)?;
+        writer.write_record(fields).map_err(Error::internal)?;
     }
-    writer.into_inner().map(Bytes::from).map_err(|cause| Error::internal(cause.to_string()))
+    writer.into_inner().map(Bytes::from).map_err(Error::internal)
 }

@@ -1,4 +1,4 @@
-//! What happens, as server-sent events: first all as it is, then what changes.
+//! Server-sent events: a snapshot of all pipelines, then every change.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -14,55 +14,54 @@ use futures_util::stream::unfold;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use crate::serve::events;
-use crate::serve::failure::Answer;
-use crate::serve::state::Server;
+use crate::serve::app_state::AppState;
+use crate::serve::events::{ServerEvent, ServerEventKind};
 
-/// How often a word is sent that says nothing, so that a browser that is gone is noticed.
+/// How often a comment is sent, so that a closed connection is detected.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new().route("/api/events", get(all))
+pub(super) fn routes() -> Router<Arc<AppState>> {
+    Router::new().route("/api/events", get(events))
 }
 
-struct Listening {
-    server: Arc<Server>,
-    heard: Receiver<events::Event>,
-    /// Whether the listener is to be told all as it is: it is new, or was too slow.
-    is_behind: bool,
+/// One open stream of events.
+struct Subscription {
+    state: Arc<AppState>,
+    receiver: Receiver<ServerEvent>,
+    /// Whether the subscriber needs a snapshot: it is new, or it fell behind.
+    needs_snapshot: bool,
 }
 
-async fn all(State(server): State<Arc<Server>>) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    let heard = server.runs.events().listen();
-    let listening = Listening { server, heard, is_behind: true };
-    let stream = unfold(listening, |mut listening| async move {
-        let event = listening.next().await?;
-        let event = Event::default().id(event.id.to_string()).event(event.name).data(&*event.data);
-        Some((Ok(event), listening))
+async fn events(State(state): State<Arc<AppState>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let receiver = state.runs.events().subscribe();
+    let subscription = Subscription { state, receiver, needs_snapshot: true };
+    let stream = unfold(subscription, |mut subscription| async move {
+        let event = subscription.next().await?;
+        let event = Event::default().id(event.id.to_string()).event(event.kind.name()).data(&*event.data);
+        Some((Ok(event), subscription))
     });
-    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
 }
 
-impl Listening {
-    /// The next event; none once the server ends.
-    async fn next(&mut self) -> Option<events::Event> {
+impl Subscription {
+    /// The next event. None once the server shuts down.
+    async fn next(&mut self) -> Option<ServerEvent> {
         loop {
-            if std::mem::take(&mut self.is_behind) {
-                // Without it the stream ends, and the browser asks again.
-                let overview = self.server.overview().await.ok()?;
-                return Some(self.server.runs.events().event("snapshot", &overview));
+            if std::mem::take(&mut self.needs_snapshot) {
+                // Where it fails, the stream ends and the browser connects again.
+                let overview = self.state.overview().await.ok()?;
+                return self.state.runs.events().event(ServerEventKind::Snapshot, &overview);
             }
-            let mut closing = self.server.closing.clone();
-            let heard = tokio::select! {
-                heard = self.heard.recv() => heard,
-                _ = closing.wait_for(|closing| *closing) => return None,
+            let received = tokio::select! {
+                received = self.receiver.recv() => received,
+                () = self.state.shutdown.cancelled() => return None,
             };
-            match heard {
+            match received {
                 Ok(event) => return Some(event),
                 Err(RecvError::Lagged(_)) => {
-                    // What waits is older than what it will be told.
-                    self.heard = self.server.runs.events().listen();
-                    self.is_behind = true;
+                    // A slow subscriber gets a fresh snapshot. The events that wait are older than it.
+                    self.receiver = self.state.runs.events().subscribe();
+                    self.needs_snapshot = true;
                 }
                 Err(RecvError::Closed) => return None,
             }

@@ -1,4 +1,4 @@
-//! What rules did, to browse and search; one record's story; how fresh and how sound the figures are.
+//! The journal of the rules to browse and search, the story of one record, and how old and complete the data is.
 
 use std::sync::Arc;
 
@@ -6,20 +6,25 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use host_core::error::Result;
+use host_ledger::freshness::{self, StreamFreshness};
+use host_ledger::journal::{self, JournalPage};
+use host_ledger::models;
+use host_warehouse::{QueryResult, Table, Warehouse};
 
-use super::{Asked, OfPipeline, kept};
-use crate::report;
-use crate::serve::failure::{Answer, Failure};
-use crate::serve::state::Server;
-use crate::warehouse::{JournalPage, Table, Warehouse};
+use super::{PipelineQuery, QueryParameters, cached, json_response, to_json};
+use crate::report::{self, RecordStory};
+use crate::serve::api_error::{ApiError, ApiResult};
+use crate::serve::app_state::AppState;
 
 /// Rows of a page.
-const PAGE: u64 = 100;
-/// Characters of a search at most.
-const LONGEST_SEARCH: usize = 200;
+const PAGE_SIZE: u64 = 100;
+/// The last page.
+const MAX_PAGE: u64 = 1_000_000;
+/// The longest search, in characters.
+const MAX_SEARCH_CHARS: usize = 200;
 
-pub(super) fn routes() -> Router<Arc<Server>> {
+pub(super) fn routes() -> Router<Arc<AppState>> {
     Router::new()
         .route("/api/changes", get(changes))
         .route("/api/rejects", get(rejects))
@@ -27,76 +32,110 @@ pub(super) fn routes() -> Router<Arc<Server>> {
         .route("/api/freshness", get(freshness))
 }
 
+/// Which entries are listed.
 #[derive(serde::Deserialize)]
-struct Which {
+struct JournalQuery {
     pipeline: Option<String>,
     #[serde(default)]
     stream: String,
     #[serde(default)]
     rule: String,
-    #[serde(default)]
-    q: String,
+    #[serde(default, rename = "q")]
+    search: String,
+    /// From 1.
     page: Option<u64>,
 }
 
-async fn changes(state: State<Arc<Server>>, asked: Asked<Which>) -> Answer<Json<Value>> {
-    listing(state, asked, Warehouse::journal_changes).await
+#[derive(serde::Serialize)]
+struct JournalList {
+    #[serde(flatten)]
+    entries: QueryResult,
+    total: u64,
+    page: u64,
+    page_size: u64,
+    /// The streams and rules to choose from.
+    streams: Vec<String>,
+    rules: Vec<String>,
 }
 
-async fn rejects(state: State<Arc<Server>>, asked: Asked<Which>) -> Answer<Json<Value>> {
-    listing(state, asked, Warehouse::journal_rejects).await
+async fn changes(state: State<Arc<AppState>>, query: QueryParameters<JournalQuery>) -> ApiResult<Json<JournalList>> {
+    list(state, query, journal::changes).await
 }
 
-async fn listing(
-    State(server): State<Arc<Server>>,
-    Asked(which): Asked<Which>,
-    read: fn(&Warehouse, &JournalPage) -> crate::error::Result<(crate::warehouse::Answer, u64)>,
-) -> Answer<Json<Value>> {
-    let served = server.pipeline(which.pipeline.as_deref())?;
-    if which.q.chars().count() > LONGEST_SEARCH {
-        return Err(Failure::bad(format!("a search is at most {LONGEST_SEARCH} characters")));
+async fn rejects(state: State<Arc<AppState>>, query: QueryParameters<JournalQuery>) -> ApiResult<Json<JournalList>> {
+    list(state, query, journal::remarks).await
+}
+
+async fn list(
+    State(state): State<Arc<AppState>>,
+    QueryParameters(query): QueryParameters<JournalQuery>,
+    read: fn(&Warehouse, &JournalPage) -> Result<(QueryResult, u64)>,
+) -> ApiResult<Json<JournalList>> {
+    let served = state.pipeline(query.pipeline.as_deref())?;
+    let JournalQuery { stream, rule, search, page, .. } = query;
+    let length = search.chars().count();
+    if length > MAX_SEARCH_CHARS {
+        let message = format!("a search of {length} characters exceeds the limit of {MAX_SEARCH_CHARS}");
+        return Err(ApiError::bad_request(message));
     }
-    let page = which.page.unwrap_or(1).clamp(1, 1_000_000);
-    let asked =
-        JournalPage { stream: which.stream, rule: which.rule, search: which.q, offset: (page - 1) * PAGE, rows: PAGE };
-    let found = served.warehouse.read(move |warehouse| Ok((read(warehouse, &asked)?, warehouse.journal_names()?)));
-    let ((answer, total), (streams, rules)) = found.await?;
-    Ok(Json(json!({
-        "columns": answer.columns, "rows": answer.rows, "total": total, "page": page, "page_size": PAGE,
-        "streams": streams, "rules": rules,
-    })))
+    let page = page.unwrap_or(1).clamp(1, MAX_PAGE);
+    let wanted = JournalPage { stream, rule, search, offset: (page - 1) * PAGE_SIZE, rows: PAGE_SIZE };
+    let found = served.warehouse.read(move |warehouse| Ok((read(warehouse, &wanted)?, journal::names(warehouse)?)));
+    let ((entries, total), (streams, rules)) = found.await?;
+    Ok(Json(JournalList { entries, total, page, page_size: PAGE_SIZE, streams, rules }))
 }
 
 async fn record(
-    State(server): State<Arc<Server>>,
+    State(state): State<Arc<AppState>>,
     Path((stream, key)): Path<(String, String)>,
-    Asked(asked): Asked<OfPipeline>,
-) -> Answer<Json<Value>> {
-    let served = server.pipeline(asked.pipeline.as_deref())?;
-    let story = served.warehouse.read(move |warehouse| report::record(warehouse, &format!("{stream}/{key}")));
-    Ok(Json(json!(story.await.map_err(Failure::missing)?)))
+    QueryParameters(query): QueryParameters<PipelineQuery>,
+) -> ApiResult<Json<RecordStory>> {
+    let served = state.pipeline(query.pipeline.as_deref())?;
+    let record = format!("{stream}/{key}");
+    let story = served.warehouse.read(move |warehouse| report::record_story(warehouse, &record));
+    Ok(Json(story.await.map_err(ApiError::not_found_if_config)?))
 }
 
-async fn freshness(State(server): State<Arc<Server>>, Asked(asked): Asked<OfPipeline>) -> Answer<Response> {
-    let served = server.pipeline(asked.pipeline.as_deref())?;
-    let answer = async {
-        let found = served.warehouse.read(|warehouse| {
-            let (published_at, warnings) = warehouse.last_publication()?;
-            let mut streams = warehouse.freshness()?;
-            for stream in &mut streams {
-                let name = stream.get("stream").and_then(Value::as_str).unwrap_or_default();
-                let Some((source, name)) = name.split_once('.') else { continue };
-                let table = Table::clean(source, name);
-                let rows = warehouse.value(&format!("SELECT count(*) FROM {table}"), &[]);
-                let rows = rows.ok().flatten().and_then(|rows| rows.parse::<u64>().ok());
-                stream.insert("rows".to_owned(), json!(rows));
-            }
-            let failing: Value =
-                warnings.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_else(|| json!([]));
-            Ok(json!({ "published_at": published_at, "streams": streams, "failing_tests": failing }))
-        });
-        let found: Value = found.await?;
-        Ok(found.to_string().into())
+#[derive(serde::Serialize)]
+struct Freshness {
+    /// When models were last published.
+    published_at: Option<String>,
+    streams: Vec<FreshStream>,
+    /// Tests of severity `warn` that failed in the last publication.
+    failing_tests: Vec<String>,
+}
+
+#[derive(serde::Serialize)]
+struct FreshStream {
+    #[serde(flatten)]
+    stream: StreamFreshness,
+    /// Clean rows; none where the stream was never cleaned.
+    rows: Option<u64>,
+}
+
+async fn freshness(
+    State(state): State<Arc<AppState>>,
+    QueryParameters(query): QueryParameters<PipelineQuery>,
+) -> ApiResult<Response> {
+    let served = state.pipeline(query.pipeline.as_deref())?;
+    let response = async { Ok(to_json(&served.warehouse.read(read_freshness).await?)?) };
+    Ok(json_response(cached(served, "freshness", response).await?))
+}
+
+fn read_freshness(warehouse: &Warehouse) -> Result<Freshness> {
+    let publication = models::last_publication(warehouse)?;
+    let stream = |stream: StreamFreshness| {
+        let rows = match stream.stream.split_once('.') {
+            Some((source, name)) => clean_rows(warehouse, &Table::clean(source, name))?,
+            None => None,
+        };
+        Ok(FreshStream { stream, rows })
     };
-    Ok(super::json(kept(served, "freshness", answer).await?))
+    let streams = freshness::of_streams(warehouse)?.into_iter().map(stream).collect::<Result<_>>()?;
+    Ok(Freshness { published_at: publication.published_at, streams, failing_tests: publication.warnings })
+}
+
+fn clean_rows(warehouse: &Warehouse, table: &Table) -> Result<Option<u64>> {
+    let exists = warehouse.exists(table)?;
+    exists.then(|| warehouse.count(&format!("SELECT count(*) FROM {table}"), ())).transpose()
 }

@@ -1,4 +1,4 @@
-//! What can be asked, one file a subject; this one has what they share.
+//! The API: one file per subject, and what they share.
 
 mod dashboard;
 mod events;
@@ -15,20 +15,23 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Query};
-use axum::http::header;
 use axum::http::request::Parts;
-use axum::middleware::from_fn_with_state;
+use axum::http::{Method, Uri, header};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use host_core::error::{Error, Result};
+use serde::Serialize;
 
-use super::failure::{Answer, Failure};
-use super::state::{Served, Server};
-use super::{pages, security};
+use super::api_error::{ApiError, ApiResult};
+use super::app_state::AppState;
+use super::served_pipeline::ServedPipeline;
+use super::{pages, request_log, security};
 
 /// The largest body of a request, in bytes.
-const LARGEST_BODY: usize = 64 * 1024;
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// All routes, guarded.
-pub(super) fn router(server: Arc<Server>) -> Router {
+/// All routes, behind the security checks.
+pub(super) fn router(state: Arc<AppState>) -> Router {
     Router::new()
         .merge(dashboard::routes())
         .merge(events::routes())
@@ -38,50 +41,67 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         .merge(plugins::routes())
         .merge(preview::routes())
         .merge(runs::routes())
-        .route("/api/{*rest}", axum::routing::any(unknown))
+        .route("/api/{*rest}", axum::routing::any(unknown_path))
         .fallback(pages::page)
-        .method_not_allowed_fallback(async || Failure::method())
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .layer(from_fn_with_state(Arc::clone(&server), security::guard))
-        .with_state(server)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn_with_state(Arc::clone(&state), security::guard))
+        .layer(from_fn(request_log::log_request))
+        .with_state(state)
 }
 
-/// An answer that is kept until a run ends or a file changes; `asked` tells it from the others of the pipeline.
-async fn kept(served: &Arc<Served>, asked: &str, answer: impl Future<Output = Answer<Bytes>>) -> Answer<Bytes> {
-    let version = served.version();
-    if let Some(bytes) = served.answers.get(version, asked) {
+/// A response from the pipeline's cache, or one that is computed and then cached. `key` tells it from the pipeline's
+/// other responses.
+async fn cached(
+    served: &Arc<ServedPipeline>,
+    key: &str,
+    response: impl Future<Output = ApiResult<Bytes>>,
+) -> ApiResult<Bytes> {
+    let version = served.cache_version();
+    if let Some(bytes) = served.responses.get(version, key) {
         return Ok(bytes);
     }
-    let bytes = answer.await?;
-    served.answers.keep(version, asked, &bytes);
+    let bytes = response.await?;
+    served.responses.insert(version, key, &bytes);
     Ok(bytes)
 }
 
-fn json(bytes: Bytes) -> Response {
+/// A value as JSON.
+fn to_json(value: &impl Serialize) -> Result<Bytes> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(Error::internal)
+}
+
+/// JSON as a response.
+fn json_response(bytes: Bytes) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
 }
 
-async fn unknown(uri: axum::http::Uri) -> Failure {
-    Failure::not_found(format!("there is no `{}`", uri.path()))
+async fn unknown_path(uri: Uri) -> ApiError {
+    ApiError::not_found(Error::config(format!("unknown path `{}`", uri.path())))
 }
 
-/// Which pipeline is meant; the first where none is named.
+async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    let error = ApiError::method_not_allowed(format!("method not allowed: `{}` does not accept {method}", uri.path()));
+    error.hint("the header `Allow` of this response lists the methods")
+}
+
+/// The query parameter of the pipeline; the first pipeline where it is not given.
 #[derive(serde::Deserialize)]
-struct OfPipeline {
+struct PipelineQuery {
     pipeline: Option<String>,
 }
 
-/// The query of a request; one that does not fit is an error like any other.
-pub(super) struct Asked<T>(pub(super) T);
+/// The query of a request. A query that does not parse is an error like any other.
+struct QueryParameters<T>(T);
 
-impl<T: serde::de::DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
-    type Rejection = Failure;
+impl<T: serde::de::DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParameters<T> {
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        let asked: Result<Query<T>, QueryRejection> = Query::try_from_uri(&parts.uri);
-        match asked {
-            Ok(Query(asked)) => Ok(Self(asked)),
-            Err(cause) => Err(Failure::bad(cause.body_text())),
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let query: Result<Query<T>, QueryRejection> = Query::try_from_uri(&parts.uri);
+        match query {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(cause) => Err(ApiError::bad_request(cause.body_text())),
         }
     }
 }

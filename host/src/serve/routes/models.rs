@@ -1,25 +1,35 @@
-//! The models of a pipeline: the manifest.
+//! The models of a pipeline: its manifest.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use host_models::ManifestEntry;
 
-use super::{Asked, OfPipeline};
-use crate::serve::failure::Answer;
-use crate::serve::state::Server;
+use super::{PipelineQuery, QueryParameters};
+use crate::run;
+use crate::serve::api_error::ApiResult;
+use crate::serve::app_state::AppState;
 
-pub(super) fn routes() -> Router<Arc<Server>> {
+pub(super) fn routes() -> Router<Arc<AppState>> {
     Router::new().route("/api/models", get(models))
 }
 
-async fn models(State(server): State<Arc<Server>>, Asked(asked): Asked<OfPipeline>) -> Answer<Json<Value>> {
-    let served = server.pipeline(asked.pipeline.as_deref())?;
-    let models = match served.loaded.pipeline.file.marts {
-        Some(_) => server.look(served, |context| context.entries()).await?,
+#[derive(serde::Serialize)]
+struct ModelList {
+    pipeline: String,
+    models: Vec<ManifestEntry>,
+}
+
+async fn models(
+    State(state): State<Arc<AppState>>,
+    QueryParameters(query): QueryParameters<PipelineQuery>,
+) -> ApiResult<Json<ModelList>> {
+    let served = state.pipeline(query.pipeline.as_deref())?;
+    let models = match served.loaded.pipeline.file.models {
+        Some(_) => state.with_session(served, |session, _| run::manifest(session)).await?,
         None => Vec::new(),
     };
-    Ok(Json(json!({ "pipeline": served.name(), "models": models })))
+    Ok(Json(ModelList { pipeline: served.name().to_owned(), models }))
 }

@@ -1,26 +1,28 @@
-//! The pipelines that are served, each as a graph.
+//! The pipelines that are served, and each as a graph.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::Value;
 
-use crate::serve::failure::Answer;
-use crate::serve::graph::graph;
-use crate::serve::state::Server;
+use crate::serve::api_error::ApiResult;
+use crate::serve::app_state::AppState;
+use crate::serve::graph::{PipelineGraph, pipeline_graph};
 
-pub(super) fn routes() -> Router<Arc<Server>> {
-    Router::new().route("/api/pipelines", get(pipelines)).route("/api/pipelines/{name}/graph", get(one_graph))
+pub(super) fn routes() -> Router<Arc<AppState>> {
+    Router::new().route("/api/pipelines", get(pipelines)).route("/api/pipelines/{name}/graph", get(graph))
 }
 
-async fn pipelines(State(server): State<Arc<Server>>) -> Answer<Json<Value>> {
-    Ok(Json(server.overview().await?))
+async fn pipelines(State(state): State<Arc<AppState>>) -> ApiResult<Response> {
+    // The overview borrows from the state, so it is serialized here.
+    Ok(Json(state.overview().await?).into_response())
 }
 
-async fn one_graph(State(server): State<Arc<Server>>, Path(name): Path<String>) -> Answer<Json<Value>> {
-    let served = Arc::clone(server.pipeline(Some(&name))?);
-    let live = server.runs.live().get(&name).map(|live| live.nodes());
-    Ok(Json(server.look(&served, move |context| graph(context, live)).await?))
+async fn graph(State(state): State<Arc<AppState>>, Path(name): Path<String>) -> ApiResult<Json<PipelineGraph>> {
+    let served = state.pipeline(Some(&name))?;
+    let active = state.runs.active().get(&name).map(|run| run.nodes());
+    let graph = state.with_session(served, move |session, warehouse| pipeline_graph(session, warehouse, active));
+    Ok(Json(graph.await?))
 }

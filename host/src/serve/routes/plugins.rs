@@ -1,84 +1,133 @@
-//! The plugins of a pipeline: what each is, needs and is granted. Names of secrets and paths, never a secret.
+//! The plugins of a pipeline: what each is, needs and is granted. Names of secrets and paths are shown, secrets never.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use host_core::error::{Error, Result};
+use host_plugin::{Component, Description, Grants, Need, PluginKind, RulePlugin, SourcePlugin};
+use serde_json::json;
 
-use super::{Asked, OfPipeline};
-use crate::error::{Error, Result};
-use crate::plugin::{Component, Contract, Description, Grants, RulePlugin, SourcePlugin};
-use crate::run::Context;
-use crate::serve::failure::Answer;
-use crate::serve::state::Server;
+use super::{PipelineQuery, QueryParameters};
+use crate::pipeline::StreamName;
+use crate::prepare::{PreparedRule, prepare};
+use crate::run::Session;
+use crate::serve::api_error::ApiResult;
+use crate::serve::app_state::AppState;
 
-pub(super) fn routes() -> Router<Arc<Server>> {
+pub(super) fn routes() -> Router<Arc<AppState>> {
     Router::new().route("/api/plugins", get(plugins))
 }
 
-async fn plugins(State(server): State<Arc<Server>>, Asked(asked): Asked<OfPipeline>) -> Answer<Json<Value>> {
-    let served = server.pipeline(asked.pipeline.as_deref())?;
-    let runtime = tokio::runtime::Handle::current();
-    let shown = server.look(served, move |context| Ok(runtime.block_on(all(context)))).await?;
-    Ok(Json(json!({ "pipeline": served.name(), "plugins": shown.0, "error": shown.1 })))
+#[derive(serde::Serialize)]
+struct PluginList {
+    pipeline: String,
+    plugins: Vec<PluginEntry>,
+    /// Why the plugins cannot run together.
+    error: Option<Error>,
 }
 
-/// Each plugin, and why they cannot run together, if they cannot.
-async fn all(context: &Context<'_>) -> (Vec<Value>, Option<Error>) {
-    let file = &context.pipeline.file;
-    let (prepared, error) = match context.prepare().await {
+/// A source or a rule of the pipeline.
+#[derive(serde::Serialize)]
+struct PluginEntry {
+    name: String,
+    plugin: String,
+    /// The SHA-256 that the pipeline requires.
+    pin: Option<String>,
+    /// One line for each grant; none where the pipeline cannot be prepared.
+    granted: Option<Vec<String>>,
+    /// The streams that the pipeline names.
+    streams: Option<Vec<String>>,
+    #[serde(flatten)]
+    component: ComponentView,
+}
+
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum ComponentView {
+    Loaded {
+        #[serde(rename = "contract")]
+        kind: PluginKind,
+        contract_version: String,
+        sha256: String,
+        imports: Vec<String>,
+        version: String,
+        needs: Vec<Need>,
+    },
+    Failed {
+        error: Error,
+    },
+}
+
+async fn plugins(
+    State(state): State<Arc<AppState>>,
+    QueryParameters(query): QueryParameters<PipelineQuery>,
+) -> ApiResult<Json<PluginList>> {
+    let served = state.pipeline(query.pipeline.as_deref())?;
+    let runtime = tokio::runtime::Handle::current();
+    let list = state.with_session(served, move |session, _| Ok(runtime.block_on(list(session))));
+    Ok(Json(list.await?))
+}
+
+async fn list(session: &Session<'_>) -> PluginList {
+    let file = &session.pipeline.file;
+    let (prepared, error) = match prepare(session.pipeline, session.engine, session.folders, true).await {
         Ok(prepared) => (Some(prepared), None),
         Err(error) => (None, Some(error)),
     };
-    let mut shown = Vec::new();
+    let mut plugins = Vec::new();
     for (at, source) in file.source.iter().enumerate() {
-        let granted = prepared.as_ref().and_then(|prepared| prepared.sources.get(at)).map(|one| &one.granted);
-        let entry = json!({
-            "name": source.name(), "plugin": source.plugin, "pin": source.sha256, "granted": granted,
-            "streams": source.streams,
+        let prepared = prepared.as_ref().and_then(|prepared| prepared.sources.get(at));
+        plugins.push(PluginEntry {
+            name: source.name().to_owned(),
+            plugin: source.plugin.clone(),
+            pin: source.sha256.clone(),
+            granted: prepared.map(|source| source.granted.clone()),
+            streams: source.streams.clone(),
+            component: view_component(session, &source.plugin, source.sha256.as_deref()).await,
         });
-        shown.push(one(context, &source.plugin, source.sha256.as_deref(), entry).await);
     }
     for (at, rule) in file.rule.iter().enumerate() {
-        let granted = prepared.as_ref().and_then(|prepared| prepared.rules.get(at)).map(|one| {
-            let inputs = one.inputs.iter().map(|(name, input)| format!("input {name} = {}", input.stream));
-            one.granted.iter().cloned().chain(inputs).collect::<Vec<_>>()
+        let prepared = prepared.as_ref().and_then(|prepared| prepared.rules.get(at));
+        plugins.push(PluginEntry {
+            name: rule.name().to_owned(),
+            plugin: rule.plugin.clone(),
+            pin: rule.sha256.clone(),
+            granted: prepared.map(grants_and_inputs),
+            streams: Some(rule.streams.iter().map(StreamName::to_string).collect()),
+            component: view_component(session, &rule.plugin, rule.sha256.as_deref()).await,
         });
-        let streams: Vec<_> = rule.streams.iter().map(ToString::to_string).collect();
-        let entry = json!({
-            "name": rule.name(), "plugin": rule.plugin, "pin": rule.sha256, "granted": granted, "streams": streams,
-        });
-        shown.push(one(context, &rule.plugin, rule.sha256.as_deref(), entry).await);
     }
-    (shown, error)
+    PluginList { pipeline: file.pipeline.name.clone(), plugins, error }
 }
 
-async fn one(context: &Context<'_>, plugin: &str, pin: Option<&str>, mut entry: Value) -> Value {
-    let more = match component(context, plugin, pin).await {
-        Ok((component, description)) => json!({
-            "contract": component.contract, "contract_version": component.contract_version(),
-            "sha256": component.sha256, "imports": component.imports, "version": description.version,
-            "needs": description.needs,
-        }),
-        Err(error) => json!({ "error": error }),
-    };
-    if let (Value::Object(entry), Value::Object(more)) = (&mut entry, more) {
-        entry.extend(more);
-    }
-    entry
+fn grants_and_inputs(rule: &PreparedRule) -> Vec<String> {
+    let inputs = rule.inputs.iter().map(|(name, input)| format!("input {name} = {}", input.stream));
+    rule.granted.iter().cloned().chain(inputs).collect()
 }
 
-async fn component(context: &Context<'_>, plugin: &str, pin: Option<&str>) -> Result<(Component, Description)> {
-    let path = context.search.find(plugin, context.pipeline.folder())?;
-    let component = context.engine.load(&path, pin)?;
-    let nothing = json!({});
-    let description = match component.contract {
-        Contract::Source => {
-            SourcePlugin::new(context.engine, &component, Grants::default(), &nothing).describe().await?
-        }
-        Contract::Rule => RulePlugin::new(context.engine, &component, Grants::default(), &nothing).describe().await?,
+async fn view_component(session: &Session<'_>, plugin: &str, pin: Option<&str>) -> ComponentView {
+    match describe(session, plugin, pin).await {
+        Ok((component, description)) => ComponentView::Loaded {
+            kind: component.kind,
+            contract_version: component.contract_version().to_owned(),
+            sha256: component.sha256,
+            imports: component.imports,
+            version: description.version,
+            needs: description.needs,
+        },
+        Err(error) => ComponentView::Failed { error },
+    }
+}
+
+async fn describe(session: &Session<'_>, plugin: &str, pin: Option<&str>) -> Result<(Component, Description)> {
+    let path = session.folders.find(plugin, session.pipeline.folder())?;
+    let component = session.engine.load(&path, pin)?;
+    let (engine, config) = (session.engine, json!({}));
+    let description = match component.kind {
+        PluginKind::Source => SourcePlugin::new(engine, &component, Grants::default(), &config).describe().await?,
+        PluginKind::Rule => RulePlugin::new(engine, &component, Grants::default(), &config).describe().await?,
     };
     Ok((component, description))
 }

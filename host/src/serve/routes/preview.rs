@@ -1,4 +1,4 @@
-//! What a rule does to the first hundred rows of a stream, before and after. Nothing is written.
+//! What a rule does to the first rows of a stream, before and after. Nothing is written.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,53 +6,55 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
-use serde_json::{Value, json};
+use host_core::error::{Error, nearest, one_of};
 
-use super::Asked;
-use crate::clean::{loaded, sample};
-use crate::error::{Error, nearest};
+use super::QueryParameters;
+use crate::clean::{Sampled, loaded, sample};
+use crate::pipeline::RuleSettings;
 use crate::prepare::prepare;
-use crate::serve::failure::{Answer, Failure};
-use crate::serve::state::Server;
+use crate::serve::api_error::{ApiError, ApiResult};
+use crate::serve::app_state::AppState;
 
-/// Rows that the rule is shown.
-const ROWS: u32 = 100;
-/// How long that may take.
-const LONGEST: Duration = Duration::from_secs(15);
+/// Rows that the rule reads.
+const SAMPLE_ROWS: u32 = 100;
+/// The time limit of a preview.
+const MAX_TIME: Duration = Duration::from_secs(15);
 
-pub(super) fn routes() -> Router<Arc<Server>> {
+pub(super) fn routes() -> Router<Arc<AppState>> {
     Router::new().route("/api/preview", get(preview))
 }
 
+/// The rule and the stream.
 #[derive(serde::Deserialize)]
-struct Which {
+struct PreviewQuery {
     pipeline: Option<String>,
     stream: String,
     rule: String,
 }
 
-async fn preview(State(server): State<Arc<Server>>, Asked(which): Asked<Which>) -> Answer<Json<Value>> {
-    let served = server.pipeline(which.pipeline.as_deref())?;
-    let Which { stream, rule, .. } = which;
+async fn preview(
+    State(state): State<Arc<AppState>>,
+    QueryParameters(query): QueryParameters<PreviewQuery>,
+) -> ApiResult<Json<Sampled>> {
+    let served = state.pipeline(query.pipeline.as_deref())?;
+    let PreviewQuery { stream, rule, .. } = query;
     let rules = &served.loaded.pipeline.file.rule;
-    let is_on = |one: &&crate::pipeline::Rule| one.streams.iter().any(|name| name.to_string() == stream);
-    let at = rules.iter().position(|one| one.name() == rule && is_on(&one));
-    let at = at.ok_or_else(|| {
-        let failure = Failure::not_found(format!("no rule `{rule}` cleans `{stream}`"));
-        let names: Vec<_> = rules.iter().filter(is_on).map(|one| one.name()).collect();
-        let near = nearest(&rule, names.iter().copied());
-        failure.hint(near.unwrap_or_else(|| format!("its rules are {}", names.join(", "))))
+    let cleans = |one: &&RuleSettings| one.streams.iter().any(|name| name.to_string() == stream);
+    let index = rules.iter().position(|one| one.name() == rule && cleans(&one));
+    let index = index.ok_or_else(|| {
+        let error = Error::config(format!("no rule `{rule}` cleans `{stream}`"));
+        let names = || rules.iter().filter(cleans).map(RuleSettings::name);
+        ApiError::not_found(error.maybe_hint(nearest(&rule, names()).or_else(|| one_of(names()))))
     })?;
     let runtime = tokio::runtime::Handle::current();
-    let sampled = server.look(served, move |context| {
+    let sampled = state.with_session(served, move |session, warehouse| {
         let sampling = async {
-            let rules = prepare(context.pipeline, context.engine, context.search, false).await?.rules;
-            let warehouse = context.warehouse()?;
-            let stream = loaded(&warehouse, &stream)?;
-            sample(&warehouse, (&rules, at), &stream, ROWS).await
+            let rules = prepare(session.pipeline, session.engine, session.folders, false).await?.rules;
+            let stream = loaded(warehouse, &stream)?;
+            sample(warehouse, (&rules, index), &stream, SAMPLE_ROWS).await
         };
-        let late = |_| Err(Error::unavailable(format!("the preview took more than {} s", LONGEST.as_secs())));
-        runtime.block_on(async { tokio::time::timeout(LONGEST, sampling).await.unwrap_or_else(late) })
+        let too_slow = |_| Err(Error::unavailable(format!("the preview took more than {} s", MAX_TIME.as_secs())));
+        runtime.block_on(async { tokio::time::timeout(MAX_TIME, sampling).await.unwrap_or_else(too_slow) })
     });
-    Ok(Json(json!(sampled.await?)))
+    Ok(Json(sampled.await?))
 }

@@ -62,6 +62,8 @@ enum Mode {
     SmuggledKey,
     /// Sets a column that does not exist and is not in its plan.
     UnknownColumn,
+    /// Does not misbehave: writes a line to the log for each batch, and changes nothing.
+    Log,
     /// Writes a million lines to the log in one call.
     LogFlood,
     /// Fails with a message of 100 MiB that starts with an escape sequence to clear the terminal.

@@ -45,6 +45,10 @@ pub(crate) fn misbehave(mode: Mode, batch: u32, rows: usize) -> Result<Patch, Er
         Mode::BadConfidence => Patch { notes: vec![note(0, Some(f64::NAN))], ..empty() },
         Mode::SmuggledKey => set("id", texts(&names)),
         Mode::UnknownColumn => set("extra", texts(&names)),
+        Mode::Log => {
+            log::write(log::Level::Info, &format!("a batch of {rows} rows"));
+            empty()
+        }
         Mode::LogFlood => {
             (0..1_000_000).for_each(|_| log::write(log::Level::Info, "a line of a flood"));
             empty()

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use plugin_sdk::bindings::source_plugin::elt::plugin::types::{Error, ErrorKind, Need, Spec};
 use plugin_sdk::bindings::source_plugin::exports::elt::plugin::source as wit;
+use plugin_sdk::log;
 use serde::Deserialize;
 
 /// The name of the stream.
@@ -42,6 +43,8 @@ struct Config {
 enum Mode {
     /// Does not misbehave.
     Honest,
+    /// Does not misbehave, and writes the configured path to the log.
+    Log,
     /// Never returns from `next`.
     Spin,
     /// Sleeps for a year in `next`.
@@ -182,6 +185,11 @@ impl wit::GuestReader for Reader {
         self.pages.set(page + 1);
         match self.config.mode {
             Mode::Honest => Ok(pages::last(pages::rows(&["1", "2", "3"], &["a", "b", "c"]))),
+            Mode::Log => {
+                log::info(&format!("reading {}", self.config.path));
+                log::warn("one row is not of this month");
+                Ok(pages::last(pages::rows(&["1", "2", "3"], &["a", "b", "c"])))
+            }
             Mode::Dump => self.dump(),
             _ if page == 0 => Ok(pages::more(pages::rows(&["1", "2", "4"], &["evil", "evil", "evil"]))),
             _ => self.misbehave(),
@@ -194,6 +202,7 @@ impl Reader {
         let path = &self.config.path;
         match self.config.mode {
             Mode::Honest
+            | Mode::Log
             | Mode::Dump
             | Mode::StreamName
             | Mode::TwinStreams

@@ -1,0 +1,135 @@
+//! Adds a component: copies it into the folder of plugins, and writes its pinned entry into a pipeline.
+
+use std::path::{Path, PathBuf};
+
+use host_core::error::{Error, Result, Subject, one_of};
+use host_plugin::{Component, Description, Engine, NeedKind, PluginKind};
+use serde_json::Value;
+
+use super::atomic::replace_text;
+use super::entry::{Entry, EntryKeys};
+use super::folder_of;
+use super::inspect::describe;
+use crate::pipeline::{Environment, Pipeline};
+
+/// What to add, and where.
+pub struct AddRequest {
+    /// The component's file.
+    pub component: PathBuf,
+    /// The pipeline file that gets the entry, with the variables that it is read with.
+    pub pipeline: Option<(PathBuf, Environment)>,
+    /// The folder of plugins. Without one it is the nearest `plugins` above the pipeline, or a new one beside it.
+    pub folder: Option<PathBuf>,
+    /// The streams that the rule cleans, or the source loads.
+    pub streams: Vec<String>,
+    /// The plugin's config, an object.
+    pub config: Value,
+    /// Files to grant.
+    pub files: Vec<(String, PathBuf)>,
+}
+
+/// What was added.
+pub struct AddedPlugin {
+    /// The component.
+    pub component: Component,
+    /// Its description of itself.
+    pub description: Description,
+    /// The copy of the component's file.
+    pub path: PathBuf,
+    /// The entry, as TOML.
+    pub entry: String,
+}
+
+/// Adds a component. Nothing is written where the pipeline with the entry would not be valid.
+///
+/// # Errors
+/// A component that does not load, an entry that does not fit the pipeline, and files that cannot be written.
+pub async fn add(engine: &Engine, request: &AddRequest) -> Result<AddedPlugin> {
+    let component = engine.load(&request.component, None)?;
+    let description = describe(engine, &component).await?;
+    check_files(request, &component, &description)?;
+    let keys = EntryKeys { streams: &request.streams, files: &request.files, config: &request.config };
+    let entry = Entry::new(&component, &description, &keys)?;
+    let change = match &request.pipeline {
+        Some((path, environment)) => Some((path, pipeline_with(&entry, path, environment, &component, request)?)),
+        None => None,
+    };
+    let target = target(request, &component);
+    let is_new = copy(&request.component, &target)?;
+    if let Some((path, text)) = change
+        && let Err(error) = replace_text(path, &text)
+    {
+        if is_new {
+            // The first error matters more than a file that no pipeline names.
+            let _ = std::fs::remove_file(&target);
+        }
+        return Err(error);
+    }
+    Ok(AddedPlugin { entry: entry.text()?, component, description, path: target })
+}
+
+fn check_files(request: &AddRequest, component: &Component, description: &Description) -> Result<()> {
+    let known: Vec<_> = description.needs_of(&NeedKind::File).map(|need| need.name.as_str()).collect();
+    let unknown = request.files.iter().map(|(name, _)| name).find(|name| !known.contains(&name.as_str()));
+    let Some(name) = unknown else { return Ok(()) };
+    let hint = one_of(known).unwrap_or_else(|| "it needs no file".to_owned());
+    let error = Error::config(format!("it needs no file `{name}`")).hint(hint);
+    Err(error.about(&Subject::Plugin(component.name.clone())))
+}
+
+/// The text of the pipeline with the entry. The pipeline is checked without and with it.
+fn pipeline_with(
+    entry: &Entry,
+    path: &Path,
+    environment: &Environment,
+    component: &Component,
+    request: &AddRequest,
+) -> Result<String> {
+    let pipeline = Pipeline::load(path, environment)?;
+    if component.kind == PluginKind::Rule && request.streams.is_empty() {
+        let sources: Vec<_> = pipeline.file.source.iter().map(|source| format!("`{}`", source.name())).collect();
+        let error = Error::config("the entry of a rule needs the streams that it cleans");
+        return Err(
+            error.hint(format!("add `--stream SOURCE.STREAM`; this pipeline's sources are {}", sources.join(", ")))
+        );
+    }
+    let before =
+        std::fs::read_to_string(path).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
+    if entry.is_in(&before)? {
+        let error = Error::config(format!("{}: the pipeline has this entry already", path.display()));
+        return Err(error.hint("another stream or another config makes another entry"));
+    }
+    let after = entry.insert_into(&before)?;
+    let name = path.display().to_string();
+    Pipeline::parse(&after, &name, folder_of(path).to_path_buf(), environment)
+        .map_err(|error| error.on("the entry does not fit, and the pipeline was not changed"))?;
+    Ok(after)
+}
+
+/// The path of the copy.
+fn target(request: &AddRequest, component: &Component) -> PathBuf {
+    let beside = request.pipeline.as_ref().map_or(Path::new("."), |(path, _)| folder_of(path));
+    let absolute = beside.canonicalize().unwrap_or_else(|_| beside.to_path_buf());
+    let nearest = absolute.ancestors().map(|folder| folder.join("plugins")).find(|folder| folder.is_dir());
+    let folder = request.folder.clone().or(nearest).unwrap_or_else(|| beside.join("plugins"));
+    folder.join(format!("{}.wasm", component.name))
+}
+
+/// Copies the component, unless the target is the same. Returns whether it was copied.
+fn copy(component: &Path, target: &Path) -> Result<bool> {
+    let failed = |path: &Path, cause: std::io::Error| Error::config(format!("{}: {cause}", path.display()));
+    let bytes = std::fs::read(component).map_err(|cause| failed(component, cause))?;
+    match std::fs::read(target) {
+        Ok(existing) if existing == bytes => return Ok(false),
+        Ok(_) => {
+            let error = Error::config(format!("{} exists already, and is another component", target.display()));
+            return Err(error.hint("remove it if no pipeline needs it, or give your component another name"));
+        }
+        Err(_) => {}
+    }
+    if let Some(folder) = target.parent() {
+        std::fs::create_dir_all(folder).map_err(|cause| failed(folder, cause))?;
+    }
+    std::fs::write(target, bytes).map_err(|cause| failed(target, cause))?;
+    Ok(true)
+}

@@ -1,0 +1,92 @@
+//! Makes a plugin's crate from a template. It builds to a component and passes its tests.
+
+use std::path::{Path, PathBuf};
+
+use host_core::error::{Error, Result};
+use host_plugin::PluginKind;
+
+/// Names that a crate cannot have: Rust's keywords, and the crates that every crate has.
+/// <https://doc.rust-lang.org/reference/keywords.html>
+const RESERVED: &str = "abstract alloc as async await become box break const continue core crate do dyn else enum extern \
+    false final fn for gen if impl in let loop macro match mod move mut override priv proc_macro pub ref return self static \
+    std struct super test trait true try type typeof unsafe unsized use virtual where while yield";
+/// The folder of the SDK in this repository.
+const SDK: &str = "plugins/sdk";
+
+/// Writes a new crate into a new folder, and returns its files. `sdk` is the folder of the SDK; without it, the SDK is
+/// looked for above the new folder.
+///
+/// # Errors
+/// A name that a crate cannot have, a folder that exists, an SDK that is not found.
+pub fn scaffold(kind: PluginKind, folder: &Path, sdk: Option<&Path>) -> Result<Vec<PathBuf>> {
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let is_valid = |name: &str| {
+        let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
+        starts
+            && !RESERVED.split_whitespace().any(|word| word == name)
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
+    };
+    if !is_valid(name) {
+        let error = Error::config(format!("`{name}` is not a valid plugin name"));
+        return Err(error.hint(
+            "use lowercase letters, digits, `-` and `_`, start with a letter, and use no Rust keyword: `my-rule`",
+        ));
+    }
+    if folder.exists() {
+        return Err(Error::config(format!("{} already exists", folder.display())).hint("name a new folder"));
+    }
+    let sdk = find_sdk(folder, sdk)?;
+    let (manifest, code) = match kind {
+        PluginKind::Rule => {
+            (include_str!("../../templates/rule/Cargo.toml.txt"), include_str!("../../templates/rule/src/lib.rs.txt"))
+        }
+        PluginKind::Source => (
+            include_str!("../../templates/source/Cargo.toml.txt"),
+            include_str!("../../templates/source/src/lib.rs.txt"),
+        ),
+    };
+    let manifest = manifest.replace("NAME", name).replace("SDK", &sdk.display().to_string());
+    let readme = match kind {
+        PluginKind::Rule => include_str!("../../templates/rule/README.md.txt"),
+        PluginKind::Source => include_str!("../../templates/source/README.md.txt"),
+    };
+    let readme = readme.replace("NAME", name);
+    let files = [
+        ("Cargo.toml", manifest.as_str()),
+        ("src/lib.rs", code),
+        ("README.md", readme.as_str()),
+        // The SDK's compiler, with the target of components.
+        ("rust-toolchain.toml", include_str!("../../../rust-toolchain.toml")),
+        (".gitignore", "/target/\n*.wasm\n"),
+    ];
+    let mut written = Vec::new();
+    for (file, text) in files {
+        let path = folder.join(file);
+        let parent = path.parent().unwrap_or(folder);
+        let made = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, text));
+        made.map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// The named SDK, or that of the repository that the new folder is in.
+fn find_sdk(folder: &Path, named: Option<&Path>) -> Result<PathBuf> {
+    let is_sdk = |path: &Path| path.join("Cargo.toml").is_file();
+    let absolute =
+        |path: &Path| std::path::absolute(path).map_err(|cause| Error::config(format!("{}: {cause}", path.display())));
+    if let Some(named) = named {
+        return if is_sdk(named) {
+            absolute(named)
+        } else {
+            Err(Error::config(format!("{} is not the SDK: it has no Cargo.toml", named.display()))
+                .hint("name the folder `plugins/sdk`"))
+        };
+    }
+    let folder = absolute(folder)?;
+    let found = folder.ancestors().skip(1).map(|above| above.join(SDK)).find(|path| is_sdk(path));
+    found.ok_or_else(|| {
+        let error = Error::config("no SDK found at or above this folder");
+        error.hint(format!("name it: `--sdk PATH/TO/{SDK}`"))
+    })
+}

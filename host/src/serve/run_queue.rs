@@ -1,0 +1,158 @@
+//! Starts runs: a pipeline has one active run at most, and a warehouse does one run after the other.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
+
+use host_core::clock::Clock;
+use host_core::error::{Error, Result};
+use host_ledger::runs::{self, RunFilter, RunStatus, RunSummary, Trigger};
+
+use super::active_run::{ActiveRun, NewRun, RunRequest, StopReason};
+use super::alerts::AlertSender;
+use super::api_error::{ApiError, ApiResult};
+use super::events::{EventBroadcast, ServerEventKind};
+use super::run_board::RunBoard;
+use super::served_pipeline::ServedPipeline;
+use super::worker::{Job, work};
+use crate::pipeline::InterruptedPolicy;
+
+/// How many resumed runs of a pipeline in a row may be interrupted. A run that ends its process would do so forever.
+const MAX_RESUMED: u32 = 2;
+
+/// The runs of all pipelines.
+pub(super) struct RunQueue {
+    board: Arc<RunBoard>,
+    /// By the warehouse's file; empty once the server shuts down.
+    workers: Mutex<BTreeMap<PathBuf, Worker>>,
+}
+
+/// The thread of a warehouse.
+struct Worker {
+    jobs: mpsc::Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+impl RunQueue {
+    /// Starts a thread for each warehouse.
+    ///
+    /// # Errors
+    /// A warehouse that cannot be read.
+    pub(super) fn new(
+        pipelines: &[Arc<ServedPipeline>],
+        clock: Clock,
+        events: EventBroadcast,
+        alerts: AlertSender,
+    ) -> Result<Self> {
+        let warehouses: BTreeMap<_, _> =
+            pipelines.iter().map(|served| (served.warehouse.path().to_path_buf(), &served.warehouse)).collect();
+        let mut last_id = None;
+        for warehouse in warehouses.values() {
+            last_id = last_id.max(runs::last_load_id(&warehouse.connect()?)?);
+        }
+        let board = Arc::new(RunBoard::new(clock, events, alerts, last_id));
+        let mut workers = BTreeMap::new();
+        for path in warehouses.into_keys() {
+            let (jobs, queue) = mpsc::channel();
+            let board = Arc::clone(&board);
+            let thread = std::thread::Builder::new().name("runs".to_owned()).spawn(move || work(&queue, &board));
+            let thread =
+                thread.map_err(|cause| Error::internal(format!("the thread of runs does not start: {cause}")))?;
+            workers.insert(path, Worker { jobs, thread });
+        }
+        Ok(Self { board, workers: Mutex::new(workers) })
+    }
+
+    /// Starts a run, or queues it until its warehouse is free. Returns its id.
+    ///
+    /// # Errors
+    /// A pipeline that has an active run, and a server that shuts down.
+    pub(super) fn start(
+        &self,
+        served: &Arc<ServedPipeline>,
+        trigger: Trigger,
+        request: RunRequest,
+    ) -> ApiResult<String> {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let worker =
+            workers.get(served.warehouse.path()).ok_or_else(|| ApiError::conflict("the server is shutting down"))?;
+        let mut active = self.board.lock();
+        let pipeline = served.name();
+        if let Some(other) = active.by_pipeline.get(pipeline) {
+            let error = ApiError::conflict(format!("run {} of pipeline `{pipeline}` is active", other.id));
+            return Err(error.hint("wait until it ends, or cancel it"));
+        }
+        let id = self.board.clock.load_id(active.last_id.as_deref());
+        let run = NewRun { id: id.clone(), pipeline, trigger, request, secrets: &served.secrets };
+        let run = Arc::new(ActiveRun::new(run, self.board.clock, self.board.events.clone()));
+        self.board.events.publish(ServerEventKind::Run, &run.view());
+        let job = Job { served: Arc::clone(served), run: Arc::clone(&run) };
+        worker.jobs.send(job).map_err(|_| Error::internal("the thread of runs ended"))?;
+        active.last_id = Some(id.clone());
+        active.by_pipeline.insert(pipeline.to_owned(), run);
+        Ok(id)
+    }
+
+    /// The active runs by pipeline.
+    pub(super) fn active(&self) -> BTreeMap<String, Arc<ActiveRun>> {
+        self.board.lock().by_pipeline.clone()
+    }
+
+    /// The active run of this id.
+    pub(super) fn find(&self, id: &str) -> Option<Arc<ActiveRun>> {
+        self.board.lock().by_pipeline.values().find(|run| run.id == id).cloned()
+    }
+
+    /// The events of all runs.
+    pub(super) fn events(&self) -> &EventBroadcast {
+        &self.board.events
+    }
+
+    /// The sender of alerts.
+    pub(super) fn alerts(&self) -> &AlertSender {
+        &self.board.alerts
+    }
+
+    /// Marks the runs whose process died as interrupted, and starts those again whose pipeline says so.
+    ///
+    /// # Errors
+    /// A warehouse that cannot be read or written.
+    pub(super) fn resume(&self, pipelines: &[Arc<ServedPipeline>]) -> Result<()> {
+        let mut seen = Vec::new();
+        for first in pipelines {
+            if seen.contains(&first.warehouse.path()) {
+                continue;
+            }
+            seen.push(first.warehouse.path());
+            let warehouse = first.warehouse.connect()?;
+            for record in runs::interrupt(&warehouse, None)? {
+                let is_its = |served: &&Arc<ServedPipeline>| served.name() == record.summary.pipeline;
+                let Some(served) = pipelines.iter().find(is_its) else { continue };
+                let may_resume = served.loaded.pipeline.file.pipeline.interrupted == InterruptedPolicy::Resume;
+                let last = RunFilter { pipeline: served.name(), status: "" };
+                let last = runs::list(&warehouse, &last, MAX_RESUMED)?;
+                let was_in_vain =
+                    |run: &RunSummary| run.status == RunStatus::Interrupted && run.trigger == Some(Trigger::Resume);
+                let gives_up = last.len() == MAX_RESUMED as usize && last.iter().all(was_in_vain);
+                // An erasure that was interrupted is completed by the next run.
+                if may_resume && !gives_up && record.summary.command != "forget" {
+                    // A run that is active by now does the same.
+                    let _ = self.start(served, Trigger::Resume, RunRequest::of_record(&record));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops all runs and waits until they end. Blocks the thread.
+    pub(super) fn close(&self) {
+        let workers = std::mem::take(&mut *self.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        self.active().values().for_each(|run| run.stop(StopReason::Shutdown));
+        for Worker { jobs, thread } in workers.into_values() {
+            drop(jobs);
+            // A thread that panicked has ended too.
+            let _ = thread.join();
+        }
+    }
+}
