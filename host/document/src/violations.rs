@@ -1,7 +1,7 @@
 //! Converts violations of a JSON Schema to errors: the wrong value, the accepted values, and the place.
 
 use host_core::error::{Error, Result, nearest, one_of};
-use jsonschema::error::ValidationErrorKind as Violated;
+use jsonschema::error::{TypeKind, ValidationErrorKind as Violated};
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
@@ -87,7 +87,11 @@ fn describe(violation: &ValidationError<'_>, name: Option<&str>, is_secret: bool
     };
     Error::config(match kind {
         Violated::Required { property } => format!("missing key {}", shown(property)),
-        Violated::Type { kind } => format!("{value} has the wrong type: expected {}", type_names(kind)),
+        Violated::Type { kind } => format!("{value} has the wrong type: expected {}", type_names(kind).join(" or ")),
+        Violated::AnyOf { context } | Violated::OneOfNotValid { context } => match expected_types(context).as_slice() {
+            [] => format!("{value} has none of the expected forms"),
+            types => format!("{value} has the wrong type: expected {}", types.join(" or ")),
+        },
         Violated::Minimum { limit } => range("at least", limit),
         Violated::Maximum { limit } => range("at most", limit),
         Violated::ExclusiveMinimum { limit } => range("more than", limit),
@@ -145,15 +149,41 @@ fn words(kind: &Violated) -> Option<Vec<String>> {
     }
 }
 
-fn type_names(kind: &jsonschema::error::TypeKind) -> String {
-    use jsonschema::error::TypeKind;
-    let names: Vec<_> = match kind {
-        TypeKind::Single(one) => vec![one.to_string()],
-        TypeKind::Multiple(several) => {
-            several.iter().map(|one| one.to_string()).filter(|name| name != "null").collect()
-        }
+/// The types of JSON Schema in the words of the reference. `null` stands for a missing key, which no file writes.
+fn type_names(kind: &TypeKind) -> Vec<String> {
+    let name = |name: String| match name.as_str() {
+        "string" => "text".to_owned(),
+        "integer" => "a whole number".to_owned(),
+        "number" => "a number".to_owned(),
+        "boolean" => "`true` or `false`".to_owned(),
+        "array" => "a list".to_owned(),
+        "object" => "a table".to_owned(),
+        _ => name,
     };
-    names.join(" or ")
+    match kind {
+        TypeKind::Single(one) => vec![name(one.to_string())],
+        TypeKind::Multiple(several) => {
+            several.iter().map(|one| one.to_string()).filter(|name| name != "null").map(name).collect()
+        }
+    }
+}
+
+/// The types that the alternatives of a value expect, each once.
+fn expected_types(alternatives: &[Vec<ValidationError<'static>>]) -> Vec<String> {
+    let mut types = Vec::new();
+    for violation in alternatives.iter().flatten() {
+        let expected = match violation.kind() {
+            Violated::Type { kind } => type_names(kind),
+            Violated::AnyOf { context } | Violated::OneOfNotValid { context } => expected_types(context),
+            _ => Vec::new(),
+        };
+        for name in expected {
+            if name != "null" && !types.contains(&name) {
+                types.push(name);
+            }
+        }
+    }
+    types
 }
 
 /// A value as errors show it.
@@ -240,7 +270,7 @@ mod tests {
         check(word, "key = \"flags\"", "unknown value `flags`", Some("did you mean `flag`?"));
         let described = json!({ "type": "string", "pattern": "^[A-Z]{3}$", "description": "An ISO 4217 code." });
         check(described.clone(), "key = \"real\"", "`real` is not a valid `key`", Some("`key`: An ISO 4217 code"));
-        check(described, "key = 5", "`5` has the wrong type: expected string", Some("`key`: An ISO 4217 code"));
+        check(described, "key = 5", "`5` has the wrong type: expected text", Some("`key`: An ISO 4217 code"));
         check(json!({}), "kei = 1", "unknown key `kei`", Some("did you mean `key`?"));
     }
 }

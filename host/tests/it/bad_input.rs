@@ -71,7 +71,7 @@ fn an_invalid_value_is_named_with_its_place_and_the_description_of_its_key() {
         "currency = \"BRL\"",
         "currency = 5",
         2,
-        &["pipeline.toml:8:1: `5` has the wrong type: expected string", meant],
+        &["pipeline.toml:8:1: `5` has the wrong type: expected text", meant],
     );
     check_edit(
         "currency = \"BRL\"",
