@@ -2,8 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::Parser as _;
 
 fn main() -> ExitCode {
-    host::cli::main(host::cli::Arguments::parse())
+    match host::cli::Arguments::try_parse() {
+        Ok(arguments) => host::cli::main(arguments),
+        Err(error) => host::cli::usage_error(&error, std::env::args()),
+    }
 }

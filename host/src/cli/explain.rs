@@ -25,7 +25,7 @@ pub(super) struct Explain {
     pub(super) pipeline: PathBuf,
     /// The model: `schema.name`, or the name alone.
     mart: String,
-    /// Which of its rows: one boolean SQL expression over its columns.
+    /// The rows to explain: one boolean SQL expression over the columns of the model.
     #[arg(long = "where", value_name = "CONDITION")]
     condition: String,
     /// The number of rows of each drill. By default 10 as text, and all in JSON.

@@ -71,7 +71,7 @@ struct GlobalArguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Text for people.
+    /// Human-readable text.
     Text,
     /// JSON for machines.
     Json,
@@ -79,7 +79,7 @@ enum Format {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Makes a project in an empty folder.
+    /// Creates a project in an empty folder.
     Init(init::Init),
     /// Loads, cleans, builds and reports.
     Run(run::Run),
@@ -110,7 +110,7 @@ enum Command {
     ///
     /// Records that are or were linked with them stay. Their free text, such as a deal's name, is emptied, now and in
     /// later loads, where the source declares which columns hold free text. The warehouse's file is rewritten, so that none
-    /// of their bytes are left in it; only a hash of each key stays. The source itself is not changed: erase the person
+    /// of the erased data is left in it; only a hash of each key stays. The source itself is not changed: erase the person
     /// there as well.
     Forget(forget::Forget),
     /// Lists the streams and columns of the sources.
@@ -118,7 +118,7 @@ enum Command {
     /// Prints JSON Schemas for editors.
     #[command(subcommand)]
     Schema(SchemaKind),
-    /// Makes, builds, tests and inspects plugins.
+    /// Creates, builds, tests and inspects plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
 }
@@ -156,6 +156,20 @@ pub fn main(arguments: Arguments) -> ExitCode {
         }
         Err(error) => failed(&error, &global),
     }
+}
+
+/// Prints help, the version, or what is wrong with the arguments: as JSON if these ask for it.
+pub fn usage_error(error: &clap::Error, arguments: impl Iterator<Item = String>) -> ExitCode {
+    let arguments: Vec<_> = arguments.collect();
+    let is_json = arguments.iter().any(|argument| argument == "--format=json")
+        || arguments.windows(2).any(|pair| pair == ["--format", "json"]);
+    if !(is_json && error.use_stderr()) {
+        error.exit();
+    }
+    let text = error.to_string();
+    let error = Error::config(text.trim_start_matches("error: ").trim_end());
+    eprintln!("{}", serde_json::json!({ "error": error }));
+    ExitCode::from(error.kind.exit_code())
 }
 
 fn failed(error: &Error, global: &GlobalArguments) -> ExitCode {

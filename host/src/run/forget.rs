@@ -18,7 +18,7 @@ use crate::report::{self, Report};
 /// A name that is not of a record, and the first step that fails. Later runs complete the erasure then.
 pub async fn forget(session: &Session<'_>, record: &str) -> Result<(Erased, Report)> {
     let rules = prepare(session.pipeline, session.engine, session.folders, false).await?.rules;
-    let warehouse = session.warehouse()?;
+    let warehouse = session.existing_warehouse()?;
     // A record that no longer exists here or in the account may be restored later, so it is forgotten even then.
     let (stream, key) = report::find_record(&warehouse, record)?;
     let graph = checked_graph(session, &warehouse, &[], &[])?;

@@ -24,7 +24,7 @@ use crate::extract::{self, ExtractRequest, Extracted};
 use crate::prepare::{PreparedRule, prepare};
 use crate::report::{self, Report};
 
-/// What is asked of a run.
+/// The options of a run.
 #[derive(Debug, Clone, Default)]
 pub struct LoadRequest {
     /// Streams to load, `stream` or `source.stream`; all if empty.
@@ -129,7 +129,7 @@ async fn extract(
 pub async fn clean(session: &Session<'_>, replay: bool) -> Result<Report> {
     session.progress.send(Event::Step { step: StepName::Prepare.name() });
     let rules = prepare(session.pipeline, session.engine, session.folders, false).await?.rules;
-    let warehouse = session.warehouse()?;
+    let warehouse = session.existing_warehouse()?;
     let loaded: Vec<_> = streams::loaded(&warehouse)?.iter().map(LoadedStream::name).collect();
     if loaded.is_empty() {
         let error = Error::config(format!("the warehouse {} has no raw data", warehouse.path().display()));

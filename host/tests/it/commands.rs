@@ -100,6 +100,30 @@ fn a_real_portal_can_be_filled_with_the_same_network() {
 }
 
 #[test]
+fn wrong_arguments_are_an_error_in_the_format_that_they_ask_for() {
+    let project = Project::new(1);
+    let output = project.command(&["run", "--format", "json"]).output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(2));
+    let error: serde_json::Value = serde_json::from_slice(&output.stderr).expect("JSON");
+    assert_eq!(error["error"]["kind"], "config", "{error}");
+    assert!(error["error"]["message"].as_str().is_some_and(|text| text.contains("<PIPELINE>")), "{error}");
+}
+
+#[test]
+fn commands_that_need_data_do_not_create_a_warehouse() {
+    let project = Project::new(1);
+    let pipeline = shipped();
+    for arguments in [["clean", &pipeline].as_slice(), &["forget", &pipeline, "contacts/1"]] {
+        let output = project.command(arguments).output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("does not exist"), "{arguments:?}: {}", stderr(&output));
+    }
+    let files = std::fs::read_dir(project.folder.path()).expect("the folder");
+    let names = files.map(|file| file.expect("a file").file_name().into_string().expect("a name"));
+    assert_eq!(names.filter(|name| name.ends_with(".duckdb")).count(), 0);
+}
+
+#[test]
 fn an_output_that_cannot_be_written_is_an_error() {
     let project = Project::new(10);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device that is always full");

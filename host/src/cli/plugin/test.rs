@@ -37,7 +37,7 @@ pub(in crate::cli) struct Test {
     /// A CSV file with rows of a rule's stream. By default rows are generated.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// How many rows a rule is shown at the end, and after how many rows a stream of a source is left.
+    /// The number of rows to test a rule with, and the most rows to read from each stream of a source.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
 }
