@@ -17,8 +17,8 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// The lines of a run's log that are kept. Of the lines after them only errors are.
-const MOST_LINES: u64 = 5_000;
+/// The number of lines of a run's log that are kept. After that, only errors are kept.
+const MAX_LINES: u64 = 5_000;
 
 /// How logs are written to standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -29,7 +29,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// Installs the logs of the process. `RUST_LOG` selects what is written to standard error; `default` is its value where it is
+/// Installs the logs of the process. `RUST_LOG` selects what is written to standard error; `default` is its value if it is
 /// not set.
 pub fn install(format: LogFormat, default: LevelFilter) {
     let filter = EnvFilter::builder().with_default_directive(default.into()).from_env_lossy();
@@ -65,7 +65,7 @@ impl Capture {
     fn add(&self, level: LogLevel, message: &str) {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let line = *next;
-        let message = match line.cmp(&MOST_LINES) {
+        let message = match line.cmp(&MAX_LINES) {
             std::cmp::Ordering::Greater if level != LogLevel::Error => return,
             std::cmp::Ordering::Equal if level != LogLevel::Error => "further lines are left out".to_owned(),
             _ => self.secrets.iter().fold(message.to_owned(), |text, secret| secret.redact(&text)),

@@ -74,7 +74,7 @@ pub(super) fn segment_table(stream: &LoadedStream, at: usize, segments: usize) -
 }
 
 impl StreamCleaning<'_> {
-    /// Runs the chain over all raw rows or, where the first segment's output can be reused, over those that the runs after
+    /// Runs the chain over all raw rows or, if the first segment's output can be reused, over those that the runs after
     /// `since` loaded.
     pub(super) async fn run(&self, chain: &mut Chain, raw: &Table, since: &str) -> Result<CleaningOutput> {
         let segments = chain.segments();

@@ -135,7 +135,7 @@ impl<'a> Journal<'a> {
         ];
         let chosen = text_array(merges.iter().map(|merge| Some(merge.survivor.as_str())));
         self.append(StreamTable::Merges, columns.into(), merges.len(), Some(("chosen_key", chosen)))?;
-        // Later rules update these rows where they merge a survivor into another record.
+        // Later rules update these rows when they merge a survivor into another record.
         self.flush()
     }
 

@@ -68,7 +68,7 @@ pub struct CleanRequest {
 /// Cleans every loaded stream. A stream is cleaned after the streams that its rules read.
 ///
 /// # Errors
-/// Rules that read each other's streams in a circle, and the first stream that fails.
+/// Rules that read each other's streams in a cycle, and the first stream that fails.
 pub async fn clean(
     warehouse: &Warehouse,
     rules: &[PreparedRule],

@@ -11,7 +11,7 @@ use crate::prepare::PreparedRule;
 /// Orders streams so that each comes after the streams that its rules read.
 ///
 /// # Errors
-/// Rules that read each other's streams in a circle.
+/// Rules that read each other's streams in a cycle.
 pub(super) fn order(streams: Vec<LoadedStream>, rules: &[PreparedRule]) -> Result<Vec<LoadedStream>> {
     let reads = |stream: &LoadedStream| {
         let own = rules.iter().filter(|rule| rule.streams.contains(&stream.name()));
@@ -23,8 +23,8 @@ pub(super) fn order(streams: Vec<LoadedStream>, rules: &[PreparedRule]) -> Resul
         let names: BTreeSet<_> = waiting.iter().map(|(_, stream)| stream.name()).collect();
         let (ready, blocked): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|(reads, _)| reads.is_disjoint(&names));
         if ready.is_empty() {
-            let circle = names.into_iter().collect::<Vec<_>>().join("`, `");
-            let error = Error::config(format!("rules read each other's streams in a circle: `{circle}`"));
+            let cycle = names.into_iter().collect::<Vec<_>>().join("`, `");
+            let error = Error::config(format!("rules read each other's streams in a cycle: `{cycle}`"));
             return Err(error.hint("let a rule read only streams whose rules do not read its own"));
         }
         ordered.extend(ready.into_iter().map(|(_, stream)| stream));

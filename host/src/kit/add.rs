@@ -40,7 +40,7 @@ pub struct AddedPlugin {
     pub entry: String,
 }
 
-/// Adds a component. Nothing is written where the pipeline with the entry would not be valid.
+/// Adds a component. Nothing is written unless the resulting pipeline is valid.
 ///
 /// # Errors
 /// A component that does not load, an entry that does not fit the pipeline, and files that cannot be written.

@@ -26,7 +26,7 @@ pub struct PipelineFile {
     /// Tables at the end of a run's report.
     #[serde(default)]
     pub report: Vec<ReportSettings>,
-    /// Notifications that `host serve` sends to web hooks.
+    /// Notifications that `host serve` sends to webhooks.
     #[serde(default)]
     pub alert: Vec<AlertSettings>,
 }
@@ -219,7 +219,7 @@ pub enum SecretReference {
     },
 }
 
-/// A web hook and the events that it receives.
+/// A webhook and the events that it receives.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlertSettings {
@@ -237,7 +237,7 @@ pub struct AlertSettings {
     pub threshold: Option<f64>,
 }
 
-/// An event of which a web hook is notified.
+/// An event of which a webhook is notified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertEvent {
@@ -251,7 +251,7 @@ pub enum AlertEvent {
     Quality,
 }
 
-/// The URL of a web hook.
+/// The URL of a webhook.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum AlertUrl {

@@ -219,7 +219,7 @@ impl Pipeline {
 }
 
 /// Whether errors must not show the value at a path: a value below `connection` may be a secret that was written instead of
-/// its name, and the URL of a web hook may contain one.
+/// its name, and the URL of a webhook may contain one.
 fn may_hold_secret(path: &[PathStep]) -> bool {
     let is_key = |step: Option<&PathStep>, name: &str| matches!(step, Some(PathStep::Key(key)) if key == name);
     is_key(path.first(), "connection") || (is_key(path.first(), "alert") && is_key(path.get(2), "url"))

@@ -64,7 +64,7 @@ impl<'a> GrantRequest<'a> {
             let known: Vec<_> = description.needs_of(&kind).map(|need| need.name.as_str()).collect();
             for name in names.into_iter().filter(|name| !known.contains(name)) {
                 let error =
-                    Error::config(format!("{}: the plugin does not need a {} `{name}`", self.label, kind.name()));
+                    Error::config(format!("{}: the plugin does not declare the {} `{name}`", self.label, kind.name()));
                 let hint = nearest(name, known.iter().copied()).or_else(|| one_of(known.iter().copied()));
                 let hint = hint.unwrap_or_else(|| format!("remove it: the plugin needs no {}", kind.name()));
                 problems.push(error.hint(hint).at(&self.at(table, Some(name))));

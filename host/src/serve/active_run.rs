@@ -1,4 +1,4 @@
-//! An active run: what was asked of it, how far it is, its log, and its stop.
+//! An active run: its request, progress, log and cancellation.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ pub(super) struct RunRequest {
     pub(super) full_refresh: bool,
     /// Read everything changed from this day or instant.
     pub(super) since: Option<String>,
-    /// The streams to load; all where empty.
+    /// The streams to load; all if empty.
     pub(super) streams: Vec<String>,
     /// The step that the run starts at.
     #[serde(rename = "from")]
@@ -88,7 +88,7 @@ pub(super) enum StopReason {
     Shutdown,
 }
 
-/// A run that waits for its warehouse or is going on.
+/// A run that is queued or running.
 pub(super) struct ActiveRun {
     pub(super) id: String,
     pub(super) pipeline: String,
@@ -357,7 +357,7 @@ impl ActiveRun {
         self.events.publish(ServerEventKind::Progress, &data);
     }
 
-    /// Settles the nodes that were running when the run ended: done, failed where the error is about them, else
+    /// Settles the nodes that were running when the run ended: done, failed if the error is about them, else
     /// stopped.
     pub(super) fn settle_nodes(&self, failure: Option<&Error>) {
         let mut state = self.state();

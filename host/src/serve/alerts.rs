@@ -1,4 +1,4 @@
-//! Sends alerts to web hooks: failures, recoveries, lateness, bad quality. A hook that hangs delays nothing. The URL of
+//! Sends alerts to webhooks: failures, recoveries, lateness, bad quality. A hook that hangs delays nothing. The URL of
 //! a hook may be a secret and appears in no log and on no page.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::served_pipeline::ServedPipeline;
 use super::shared_warehouse::SharedWarehouse;
-use super::web_hook::WebHook;
+use super::webhook::Webhook;
 use crate::pipeline::AlertEvent;
 
 /// The time limit of one request to a hook.
@@ -49,7 +49,7 @@ struct PipelineHealth {
 struct AlertBody<'a> {
     alert: AlertEvent,
     pipeline: &'a str,
-    /// The id of the run; empty where the alert is about no run.
+    /// The id of the run; empty if the alert is about no run.
     run: &'a str,
     at: String,
     message: &'a str,
@@ -78,7 +78,7 @@ impl AlertSender {
         for served in pipelines {
             let last = runs::last_success(&served.warehouse.connect()?, served.name())?;
             let last_success = last.and_then(|at| at.parse().ok()).unwrap_or(now);
-            let notified_late = vec![false; served.web_hooks.len()];
+            let notified_late = vec![false; served.webhooks.len()];
             health.insert(served.name().to_owned(), PipelineHealth { last_success, notified_late });
         }
         let (runtime, permits) = (tokio::runtime::Handle::current(), Arc::new(Semaphore::new(MAX_REQUESTS)));
@@ -112,7 +112,7 @@ impl AlertSender {
         if run.status_before == Some(RunStatus::Failed) || was_late {
             self.send_to_all(served, AlertEvent::Recovery, run.id, "the pipeline has recovered", now);
         }
-        for hook in served.web_hooks.iter().filter(|hook| hook.receives(AlertEvent::Quality)) {
+        for hook in served.webhooks.iter().filter(|hook| hook.receives(AlertEvent::Quality)) {
             match hook.check_quality(warehouse) {
                 Ok(None) => {}
                 Ok(Some(message)) => self.send(served, hook, AlertEvent::Quality, run.id, &message, now),
@@ -129,7 +129,7 @@ impl AlertSender {
     /// Sends alerts for pipelines that have become late.
     pub(super) fn check_late(&self, pipelines: &[Arc<ServedPipeline>], now: Timestamp) {
         for served in pipelines {
-            for (index, hook) in served.web_hooks.iter().enumerate() {
+            for (index, hook) in served.webhooks.iter().enumerate() {
                 let Some(seconds) = hook.late_after_seconds() else { continue };
                 let became_late = {
                     let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,7 +146,7 @@ impl AlertSender {
     }
 
     fn send_to_all(&self, served: &Arc<ServedPipeline>, event: AlertEvent, run: &str, message: &str, now: Timestamp) {
-        for hook in served.web_hooks.iter().filter(|hook| hook.receives(event)) {
+        for hook in served.webhooks.iter().filter(|hook| hook.receives(event)) {
             self.send(served, hook, event, run, message, now);
         }
     }
@@ -155,7 +155,7 @@ impl AlertSender {
     fn send(
         &self,
         served: &Arc<ServedPipeline>,
-        hook: &WebHook,
+        hook: &Webhook,
         event: AlertEvent,
         run: &str,
         message: &str,
@@ -210,5 +210,5 @@ async fn post(client: &reqwest::Client, url: &Secret, body: String) -> Result<()
     // The error would show the URL.
     let response = request.send().await.map_err(|cause| cause.without_url().to_string())?;
     let status = response.status();
-    if status.is_success() { Ok(()) } else { Err(format!("the web hook responded {status}")) }
+    if status.is_success() { Ok(()) } else { Err(format!("the webhook responded {status}")) }
 }

@@ -16,7 +16,7 @@ use super::api_error::{ApiError, ApiResult};
 use super::model_cache::LoadedModels;
 use super::run_queue::RunQueue;
 use super::served_pipeline::ServedPipeline;
-use super::web_hook::{WebHook, WebHookView};
+use super::webhook::{Webhook, WebhookView};
 use crate::run::Session;
 
 /// What all requests share.
@@ -53,11 +53,11 @@ struct PipelineOverview<'a> {
     last_run: Option<RunSummary>,
     #[serde(rename = "live")]
     active_run: Option<ActiveRunView>,
-    alerts: Vec<WebHookView<'a>>,
+    alerts: Vec<WebhookView<'a>>,
 }
 
 impl AppState {
-    /// The pipeline of this name, or the first one where no name is given.
+    /// The pipeline of this name, or the first one if no name is given.
     pub(super) fn pipeline(&self, name: Option<&str>) -> ApiResult<&Arc<ServedPipeline>> {
         let found = match name {
             Some(name) => self.pipelines.iter().find(|served| served.name() == name),
@@ -119,7 +119,7 @@ impl AppState {
                 status: active_status.or_else(|| last_run.as_ref().map(|run| run.status)),
                 last_run,
                 active_run,
-                alerts: served.web_hooks.iter().map(WebHook::view).collect(),
+                alerts: served.webhooks.iter().map(Webhook::view).collect(),
             });
         }
         Ok(Overview { pipelines })

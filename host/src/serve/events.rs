@@ -69,7 +69,7 @@ impl EventBroadcast {
         }
     }
 
-    /// An event for one subscriber. None where the data has no JSON form.
+    /// An event for one subscriber. None if the data has no JSON form.
     pub(super) fn event(&self, kind: ServerEventKind, data: &impl Serialize) -> Option<ServerEvent> {
         let data = serde_json::to_string(data);
         let data = data.inspect_err(|cause| tracing::error!("event `{}` not sent: {cause}", kind.name())).ok()?;

@@ -73,7 +73,7 @@ struct GraphEdge {
     to: String,
 }
 
-/// The graph. `active` are the nodes of the active run; those of the last run are used where there is none.
+/// The graph. `active` are the nodes of the active run; without one, those of the last run are used.
 ///
 /// # Errors
 /// A warehouse that cannot be read, and every problem of the models.

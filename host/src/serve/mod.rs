@@ -1,7 +1,7 @@
 //! `host serve`: one process that owns the warehouses, runs pipelines, and serves pages and an API on loopback.
 //!
 //! Files import only those above them in this list: `api_error`, `events`, `shared_warehouse`, `response_cache`,
-//! `model_cache`, `web_hook`, `graph`, `pages` → `active_run`, `served_pipeline` → `alerts` → `run_board` → `worker` →
+//! `model_cache`, `webhook`, `graph`, `pages` → `active_run`, `served_pipeline` → `alerts` → `run_board` → `worker` →
 //! `run_queue` → `app_state` → `schedule`, `security`, `request_log`, `routes`.
 
 mod active_run;
@@ -21,7 +21,7 @@ mod schedule;
 mod security;
 mod served_pipeline;
 mod shared_warehouse;
-mod web_hook;
+mod webhook;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ use response_cache::ResponseCache;
 use run_queue::RunQueue;
 use served_pipeline::ServedPipeline;
 use shared_warehouse::SharedWarehouse;
-use web_hook::WebHook;
+use webhook::Webhook;
 
 pub use served_pipeline::LoadedPipeline;
 
@@ -65,11 +65,11 @@ pub async fn serve(
     end: impl Future<Output = ()>,
 ) -> Result<()> {
     check_names(&pipelines)?;
-    let web_hooks = pipelines.iter().map(|loaded| WebHook::load_all(&loaded.pipeline)).collect::<Result<Vec<_>>>()?;
+    let webhooks = pipelines.iter().map(|loaded| Webhook::load_all(&loaded.pipeline)).collect::<Result<Vec<_>>>()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|cause| bind_error(&cause, port))?;
     let address = listener.local_addr().map_err(Error::internal)?;
     let shutdown = CancellationToken::new();
-    let pipelines = open(pipelines, web_hooks)?;
+    let pipelines = open(pipelines, webhooks)?;
     let alerts = AlertSender::new(&pipelines, clock.now())?;
     let runs = RunQueue::new(&pipelines, clock, EventBroadcast::new(), alerts)?;
     runs.resume(&pipelines)?;
@@ -126,10 +126,10 @@ fn bind_error(cause: &std::io::Error, port: u16) -> Error {
 }
 
 /// Opens each warehouse once: DuckDB locks a file for the whole process.
-fn open(pipelines: Vec<LoadedPipeline>, web_hooks: Vec<Vec<WebHook>>) -> Result<Vec<Arc<ServedPipeline>>> {
+fn open(pipelines: Vec<LoadedPipeline>, webhooks: Vec<Vec<Webhook>>) -> Result<Vec<Arc<ServedPipeline>>> {
     let mut warehouses: BTreeMap<PathBuf, Arc<SharedWarehouse>> = BTreeMap::new();
     let mut served = Vec::new();
-    for (loaded, web_hooks) in pipelines.into_iter().zip(web_hooks) {
+    for (loaded, webhooks) in pipelines.into_iter().zip(webhooks) {
         let path = loaded.pipeline.warehouse();
         let schedule = loaded.pipeline.schedule()?;
         let warehouse = match warehouses.get(&canonical(&path)) {
@@ -143,7 +143,7 @@ fn open(pipelines: Vec<LoadedPipeline>, web_hooks: Vec<Vec<WebHook>>) -> Result<
         };
         let secrets = loaded.pipeline.secrets();
         let (models, responses) = (ModelCache::default(), ResponseCache::new());
-        served.push(Arc::new(ServedPipeline { loaded, schedule, web_hooks, secrets, warehouse, models, responses }));
+        served.push(Arc::new(ServedPipeline { loaded, schedule, webhooks, secrets, warehouse, models, responses }));
     }
     Ok(served)
 }

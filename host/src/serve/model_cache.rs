@@ -29,7 +29,7 @@ type FileStamps = Vec<(PathBuf, Option<SystemTime>, u64)>;
 pub(super) struct ModelCache(Mutex<Option<(FileStamps, Arc<LoadedModels>)>>);
 
 impl ModelCache {
-    /// The models as their files are now. None where the pipeline has no models.
+    /// The models as their files are now. None if the pipeline has no models.
     ///
     /// # Errors
     /// Every problem of a file that changed, until it is fixed.

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/pages/dist");
 const INDEX: &str = "index.html";
-/// Shown where the binary was built without the pages.
+/// Shown if the binary was built without the pages.
 const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>host</title>\
     <h1>The pages were not built into this binary</h1>\
     <p><code>make pages</code> builds them, with Node.js 20.19 or newer; then build host again. \

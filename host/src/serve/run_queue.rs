@@ -18,7 +18,8 @@ use super::served_pipeline::ServedPipeline;
 use super::worker::{Job, work};
 use crate::pipeline::InterruptedPolicy;
 
-/// How many resumed runs of a pipeline in a row may be interrupted. A run that ends its process would do so forever.
+/// How many resumed runs of a pipeline in a row may be interrupted. A run that crashes the server would otherwise crash it on every
+/// start.
 const MAX_RESUMED: u32 = 2;
 
 /// The runs of all pipelines.

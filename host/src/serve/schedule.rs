@@ -40,7 +40,7 @@ impl RunTimer {
         Self { schedule, missed, next, seen: now }
     }
 
-    /// Whether a run is due. A scheduled time runs once, even where the clock is set back.
+    /// Whether a run is due. A scheduled time runs once, even if the clock is set back.
     fn tick(&mut self, now: Timestamp) -> bool {
         if self.seen.duration_since(now) > MAX_SET_BACK {
             self.next = self.schedule.after(now);

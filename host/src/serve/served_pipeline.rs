@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::model_cache::{ModelCache, files_hash};
 use super::response_cache::{CacheVersion, ResponseCache};
 use super::shared_warehouse::SharedWarehouse;
-use super::web_hook::WebHook;
+use super::webhook::Webhook;
 use crate::pipeline::{Pipeline, Schedule};
 use crate::run::{Preset, Session};
 
@@ -35,9 +35,9 @@ pub(super) struct ServedPipeline {
     pub(super) loaded: LoadedPipeline,
     /// When it runs, if it has a schedule.
     pub(super) schedule: Option<Schedule>,
-    /// Its web hooks.
-    pub(super) web_hooks: Vec<WebHook>,
-    /// The secrets that no log, alert or page shows, even where a source repeats them.
+    /// Its webhooks.
+    pub(super) webhooks: Vec<Webhook>,
+    /// The secrets that no log, alert or page shows, even if a source repeats them.
     pub(super) secrets: Vec<Secret>,
     /// Its warehouse. Other pipelines may have the same.
     pub(super) warehouse: Arc<SharedWarehouse>,

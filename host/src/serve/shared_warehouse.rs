@@ -57,7 +57,7 @@ impl SharedWarehouse {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).connect_separately()
     }
 
-    /// Runs a page's queries on a thread that may block. They are interrupted after a time limit, and where the client
+    /// Runs a page's queries on a thread that may block. They are interrupted after a time limit, and if the client
     /// closes its connection.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
@@ -87,7 +87,7 @@ impl SharedWarehouse {
     }
 }
 
-/// Interrupts a page's query where it is dropped before the query ended.
+/// Interrupts a page's query if dropped before the query ends.
 struct InterruptGuard {
     interrupter: Option<Interrupter>,
 }

@@ -62,7 +62,7 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Removes a database file and its write-ahead log, where they exist.
+/// Removes a database file and its write-ahead log, if they exist.
 ///
 /// # Errors
 /// A file that cannot be removed.

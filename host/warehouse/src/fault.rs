@@ -70,7 +70,7 @@ fn from_json(reported: &JsonError, sql: &str) -> Error {
         candidates: candidates.filter(|name| !name.is_empty()).collect(),
     };
     let error = match class {
-        // A transaction fails where the file cannot be written: the host writes each table from one connection only.
+        // A transaction fails if the file cannot be written: the host writes each table from one connection only.
         FaultClass::Io | FaultClass::Conflict => io(message),
         FaultClass::Interrupted => Error::new(Kind::Interrupted, "interrupted"),
         // The lines after the first suggest settings that a pipeline does not have.

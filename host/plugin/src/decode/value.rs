@@ -36,7 +36,7 @@ pub(crate) fn integer(text: &str) -> Option<i64> {
     whole?.parse().ok()
 }
 
-/// Parses a decimal to its unscaled integer. None where digits would be lost.
+/// Parses a decimal to its unscaled integer. None if digits would be lost.
 pub(crate) fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     let (number, exponent) = match text.split_once(['e', 'E']) {
         Some((number, exponent)) => (number, exponent.parse::<i32>().ok()?),

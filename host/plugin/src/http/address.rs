@@ -1,6 +1,6 @@
 //! Public IP addresses: those that a host name of the internet may resolve to.
 //!
-//! The tables follow IANA's registries. A block is refused where the registry does not mark it as globally reachable.
+//! The tables follow IANA's registries. A block is refused if the registry does not mark it as globally reachable.
 //! Blocks inside a refused block are refused with it, even the few anycast addresses that are reachable: no API is
 //! served there.
 

@@ -120,7 +120,7 @@ impl OAuthClient {
         self.issued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fetches an access token by RFC 6749, section 6, and a new refresh token where the server issues one.
+    /// Fetches an access token by RFC 6749, section 6, and a new refresh token if the server issues one.
     async fn fetch(
         &self,
         client: &reqwest::Client,

@@ -13,7 +13,7 @@ pub struct RateBucket {
     pub requests: u32,
     /// The length of the window.
     pub window: Duration,
-    /// Response headers that adapt the limit. None where the pipeline sets the limit.
+    /// Response headers that adapt the limit. None if the pipeline sets the limit.
     pub headers: Option<RateLimitHeaders>,
 }
 
@@ -59,7 +59,7 @@ impl RollingWindow {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a request. Returns how long to wait where the window is full.
+    /// Counts a request. Returns how long to wait if the window is full.
     pub(super) fn take(&self, now: Instant) -> Option<Duration> {
         let mut state = self.state();
         if let Some(until) = state.paused_until.filter(|until| *until > now) {

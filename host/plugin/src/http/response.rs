@@ -18,7 +18,7 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
-    /// The value at a JSON pointer: strings unquoted, other values as JSON text. None where absent, null or not JSON.
+    /// The value at a JSON pointer: strings unquoted, other values as JSON text. None if absent, null or not JSON.
     pub(crate) fn get(&self, pointer: &str) -> Option<String> {
         let path: Vec<&str> = pointer.split('/').skip(1).collect();
         let steps = path.iter().map(|step| match step.parse::<usize>() {

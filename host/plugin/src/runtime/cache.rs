@@ -16,7 +16,7 @@ impl CompilationCache {
         Self { folder }
     }
 
-    /// The compiled component. It is compiled and stored where the cache does not have it.
+    /// The compiled component. It is compiled and stored if the cache does not have it.
     pub(super) fn compile(&self, engine: &wasmtime::Engine, bytes: &[u8], sha256: &str) -> wasmtime::Result<Component> {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! Calls into a guest: each starts with fresh limits, and ends in an error that names the plugin where the guest traps.
+//! Calls into a guest: each starts with fresh limits, and ends in an error that names the plugin if the guest traps.
 
 use host_core::error::{Error, Subject};
 use wasmtime::Store;

@@ -130,7 +130,7 @@ impl SourcePlugin {
         call_source!(self, call_check, "check", &self.config)?.map_err(|error| lift_error(error, &self.grants))
     }
 
-    /// The account that the connection reaches. None where the source has no accounts.
+    /// The account that the connection reaches. None if the source has no accounts.
     ///
     /// # Errors
     /// A trap, or the plugin's error.

@@ -88,7 +88,7 @@ impl<'a> Battery<'a> {
                 return None;
             }
         };
-        self.check("describe", Ok(format!("{} {}, the same twice", description.name, description.version)));
+        self.check("describe", Ok(format!("{} {}, identical on two calls", description.name, description.version)));
         let fits = self.check("config", accepts(&description.config_schema, config));
         self.check("unknown key", refuses_unknown_key(&description.config_schema, config));
         fits.then_some(description)

@@ -30,7 +30,7 @@ const TYPES: [(&str, Type); 7] = [
     ("timestamp", Type::Timestamp),
 ];
 
-/// Texts that break code which takes a character for a byte or a letter.
+/// Texts that break code which mistakes characters for bytes or letters.
 const UNICODE: &[&str] = &[
     "🩺",
     "👩\u{200d}👩\u{200d}👧 família",
@@ -59,7 +59,7 @@ const UNICODE: &[&str] = &[
 pub struct Sample {
     /// Its columns. The primary key is `id`.
     pub schema: Schema,
-    /// The rows of a file. None where rows are generated.
+    /// The rows of a file. None if rows are generated.
     rows: Option<RecordBatch>,
 }
 
@@ -217,7 +217,7 @@ pub(super) fn project(batch: &RecordBatch, names: &[String]) -> Result<RecordBat
     batch.project(&indices).map_err(Error::internal)
 }
 
-/// Rows as texts, value by value. The text of null is that of no value.
+/// Rows as texts, value by value. NULL has a text that no value has.
 pub(super) fn texts(columns: &[ArrayRef], rows: usize) -> Result<Vec<Vec<String>>> {
     let options = FormatOptions::default().with_null("\0null");
     let columns: Vec<ArrayRef> = columns.iter().map(without_zone).collect();

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::battery::{Battery, is_fault};
 use super::sample::texts;
 
-/// The most states that a stream is resumed from. Of more, some are chosen at even distances.
+/// The most states that a stream is resumed from. Beyond that, evenly spaced ones are used.
 const MAX_RESUMED: usize = 20;
 /// The most consecutive pages without rows. After more, the stream counts as endless.
 const MAX_EMPTY_PAGES: u32 = 1000;

@@ -109,7 +109,7 @@ struct Freshness {
 struct FreshStream {
     #[serde(flatten)]
     stream: StreamFreshness,
-    /// Clean rows; none where the stream was never cleaned.
+    /// Clean rows; none if the stream was never cleaned.
     rows: Option<u64>,
 }
 

@@ -85,7 +85,7 @@ async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
     error.hint("the header `Allow` of this response lists the methods")
 }
 
-/// The query parameter of the pipeline; the first pipeline where it is not given.
+/// The query parameter of the pipeline; the first pipeline if it is not given.
 #[derive(serde::Deserialize)]
 struct PipelineQuery {
     pipeline: Option<String>,

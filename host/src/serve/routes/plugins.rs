@@ -35,7 +35,7 @@ struct PluginEntry {
     plugin: String,
     /// The SHA-256 that the pipeline requires.
     pin: Option<String>,
-    /// One line for each grant; none where the pipeline cannot be prepared.
+    /// One line for each grant; none if the pipeline cannot be prepared.
     granted: Option<Vec<String>>,
     /// The streams that the pipeline names.
     streams: Option<Vec<String>>,

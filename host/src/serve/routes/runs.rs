@@ -96,7 +96,7 @@ async fn retry_request(served: &Arc<ServedPipeline>) -> ApiResult<RunRequest> {
 /// Which runs are listed.
 #[derive(serde::Deserialize)]
 struct ListQuery {
-    /// All pipelines where empty.
+    /// All pipelines if empty.
     #[serde(default)]
     pipeline: String,
     /// All statuses where empty.
@@ -158,7 +158,7 @@ async fn list(
     Ok(Json(RunList { runs, page, page_size: PAGE_SIZE, total }))
 }
 
-/// The status that a query names; none where it is empty.
+/// The status that a query names; none if it is empty.
 fn parse_status(name: &str) -> ApiResult<Option<RunStatus>> {
     if name.is_empty() {
         return Ok(None);

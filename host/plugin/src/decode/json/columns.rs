@@ -172,7 +172,7 @@ impl ColumnBuilder {
         parsed.unwrap_or_else(|| Pending::Unfit(text.to_owned()))
     }
 
-    /// Appends the pending value. Appends null and returns the text where the value does not fit.
+    /// Appends the pending value. Appends null and returns the text if the value does not fit.
     fn push(&mut self) -> Option<String> {
         match (&mut self.sink, &self.pending) {
             (ColumnSink::Bool(sink), Pending::Bool(value)) => sink.append_value(*value),

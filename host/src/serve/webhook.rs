@@ -1,4 +1,4 @@
-//! The web hooks of a pipeline: which events each receives, and its URL, which may be a secret.
+//! The webhooks of a pipeline: which events each receives, and its URL, which may be a secret.
 
 use host_core::error::{Error, Result, collect};
 use host_core::secret::Secret;
@@ -6,23 +6,23 @@ use host_warehouse::Warehouse;
 
 use crate::pipeline::{AlertEvent, AlertSettings, AlertUrl, Pipeline};
 
-/// A web hook of a pipeline.
-pub(super) struct WebHook {
+/// A webhook of a pipeline.
+pub(super) struct Webhook {
     settings: AlertSettings,
     url: Secret,
 }
 
-/// A web hook as pages show it: everything but its URL.
+/// A webhook as pages show it: everything but its URL.
 #[derive(Debug, serde::Serialize)]
-pub(super) struct WebHookView<'a> {
+pub(super) struct WebhookView<'a> {
     on: &'a [AlertEvent],
     late_after_seconds: Option<u32>,
     query: Option<&'a str>,
     threshold: Option<f64>,
 }
 
-impl WebHook {
-    /// The web hooks that a pipeline declares, in their order.
+impl Webhook {
+    /// The webhooks that a pipeline declares, in their order.
     ///
     /// # Errors
     /// Every URL that is not valid, and every secret that is not set.
@@ -51,9 +51,9 @@ impl WebHook {
     }
 
     /// As pages show it.
-    pub(super) fn view(&self) -> WebHookView<'_> {
+    pub(super) fn view(&self) -> WebhookView<'_> {
         let AlertSettings { on, late_after_seconds, query, threshold, .. } = &self.settings;
-        WebHookView { on, late_after_seconds: *late_after_seconds, query: query.as_deref(), threshold: *threshold }
+        WebhookView { on, late_after_seconds: *late_after_seconds, query: query.as_deref(), threshold: *threshold }
     }
 
     /// What its query reports, if it returns more than the threshold.
