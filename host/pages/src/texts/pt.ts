@@ -66,7 +66,7 @@ export const pt: Record<keyof typeof en, string> = {
   // Atualização e qualidade
   updated: "Dados atualizados {ago}",
   never_loaded: "Dados ainda não carregados",
-  never_published: "Ainda não há indicadores: nenhuma execução os publicou.",
+  never_published: "Ainda não há indicadores. Execute o pipeline para publicá-los.",
   published: "Indicadores publicados {ago}.",
   tests_passed: "todos os testes passaram",
   all_tests_passed: "Todos os testes passaram.",
