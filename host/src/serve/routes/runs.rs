@@ -141,11 +141,12 @@ async fn list(
     let is_listed = |run: &ActiveRun| {
         (pipeline.is_empty() || pipeline == run.pipeline) && status.is_none_or(|status| status == run.status())
     };
-    // A queued run is not recorded yet, and a stopping one is recorded as running.
+    // A queued run is not recorded yet, one may have started since the ledger was read, and a stopping one is recorded as
+    // running.
     for active in state.runs.active().values() {
         match runs.iter_mut().find(|run| run.run == active.id) {
             Some(run) => run.status = active.status(),
-            None if active.status() == RunStatus::Queued && is_listed(active) => {
+            None if is_listed(active) => {
                 runs.push(active.summary());
                 total += 1;
             }
