@@ -1,4 +1,4 @@
-//! The commands on a pipeline, from end to end: one function each, with a [`Session`].
+//! The commands on a pipeline, from end to end: one function each, with a `Session`.
 
 mod check;
 mod finish;
