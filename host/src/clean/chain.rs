@@ -5,29 +5,11 @@ use std::ops::Range;
 
 use host_core::error::{Error, Result};
 use host_core::schema::{Field, Schema, Type};
+use host_ledger::journal::RuleCounts;
 use host_plugin::{RuleInput, RuleRun, RuleScope};
 
 use crate::pipeline::InputName;
 use crate::prepare::PreparedRule;
-
-/// What one rule did to one stream.
-#[derive(Debug, Clone, Default, serde::Serialize)]
-pub struct RuleCounts {
-    /// The rule's name.
-    pub rule: String,
-    /// Rows that it read.
-    pub checked: u64,
-    /// Fields that it changed.
-    pub changed: u64,
-    /// Rows that it rejected.
-    pub rejected: u64,
-    /// Rows that it merged into others.
-    pub merged: u64,
-    /// Notes that it left.
-    pub notes: u64,
-    /// Rows that it rejected, merged or left a note on.
-    pub failed: u64,
-}
 
 /// The opened rules of one stream, in order.
 pub struct Chain {

@@ -27,8 +27,9 @@ use tracing::Instrument as _;
 use crate::pipeline::{InputName, StreamName};
 use crate::prepare::PreparedRule;
 
-pub use chain::{Chain, RuleCounts, merges_schema, open};
+pub use chain::{Chain, merges_schema, open};
 use flow::StreamCleaning;
+pub use host_ledger::journal::RuleCounts;
 use journal::Journal;
 pub use pipe::pipe;
 pub use sample::{SampleChange, SampleRemark, Sampled, loaded, sample};

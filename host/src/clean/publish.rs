@@ -3,12 +3,11 @@
 use host_core::error::{Error, Result};
 use host_core::schema::{EXTRACTED_AT, LOAD_ID};
 use host_ledger::cleanings::{self, Cleaning};
-use host_ledger::journal::{self, RejectCount, RuleRunRecord};
+use host_ledger::journal::{self, RejectCount, RuleCounts};
 use host_ledger::streams::LoadedStream;
 use host_ledger::versions;
 use host_warehouse::{Table, Warehouse, key_text, literal, quote, quote_all};
 
-use super::chain::RuleCounts;
 use super::flow::{SCRATCH_SUFFIXES, SegmentOutput};
 
 /// The stream that was cleaned, and the run that cleaned it.
@@ -82,7 +81,7 @@ pub(super) fn publish(
         journal::publish_staged(warehouse, cleaned.stream)?;
         check_survivors(warehouse, cleaned, &key)?;
         check_rejected(warehouse, cleaned)?;
-        record_rule_runs(warehouse, cleaned, counts)?;
+        journal::record_rule_runs(warehouse, cleaned.load_id, &cleaned.stream.name(), counts)?;
         record_cleaning(warehouse, cleaned, outputs)?;
         versions::record_change(warehouse, cleaned.clean, cleaned.load_id)
     })
@@ -154,20 +153,6 @@ fn check_rejected(warehouse: &Warehouse, cleaned: &CleanedStream<'_>) -> Result<
         "rules reject {rejected} of {rows} rows, more than `max_rejected` = {most} allows; most of them by `{rule}`"
     ));
     Err(error.hint(format!("check the rule `{rule}`, or set `max_rejected` in `[pipeline]` to more than {share:.3}")))
-}
-
-fn record_rule_runs(warehouse: &Warehouse, cleaned: &CleanedStream<'_>, counts: &[RuleCounts]) -> Result<()> {
-    let records = counts.iter().map(|counts| RuleRunRecord {
-        rule: &counts.rule,
-        checked: counts.checked,
-        changed: counts.changed,
-        rejected: counts.rejected,
-        merged: counts.merged,
-        notes: counts.notes,
-        failed: counts.failed,
-    });
-    let records: Vec<_> = records.collect();
-    journal::record_rule_runs(warehouse, cleaned.load_id, &cleaned.stream.name(), &records)
 }
 
 /// Records what the next cleaning compares with, and drops the kept tables of segments that no longer exist.

@@ -8,8 +8,8 @@ mod story;
 
 pub use pages::{JournalPage, changes, names, remarks};
 pub use publish::{
-    RejectCount, RuleRunRecord, clear, count_rejects, delete_entries, missing_survivor, publish_staged,
-    record_rule_runs, stage, staged_table,
+    RejectCount, RuleCounts, clear, count_rejects, delete_entries, missing_survivor, publish_staged, record_rule_runs,
+    stage, staged_table,
 };
 pub use quality::{ChangeExample, Reason, RuleTotals, change_examples, changed_amounts, keys_in, reasons, rule_totals};
 pub use repairs::{Repair, RepairKind, RuleRepairs, repairs_by_rule, repairs_of};

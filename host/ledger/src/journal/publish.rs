@@ -7,10 +7,10 @@ use crate::StreamTable;
 use crate::streams::LoadedStream;
 
 /// What a rule did in one cleaning of a stream.
-#[derive(Debug, Clone)]
-pub struct RuleRunRecord<'a> {
-    /// The rule.
-    pub rule: &'a str,
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct RuleCounts {
+    /// The rule's name.
+    pub rule: String,
     /// Rows that it read.
     pub checked: u64,
     /// Fields that it changed.
@@ -119,10 +119,10 @@ pub fn count_rejects(warehouse: &Warehouse, stream: &LoadedStream) -> Result<Opt
 ///
 /// # Errors
 /// As [`Warehouse::execute`].
-pub fn record_rule_runs(warehouse: &Warehouse, load_id: &str, stream: &str, rules: &[RuleRunRecord<'_>]) -> Result<()> {
+pub fn record_rule_runs(warehouse: &Warehouse, load_id: &str, stream: &str, rules: &[RuleCounts]) -> Result<()> {
     rules.iter().enumerate().try_for_each(|(position, run)| {
         let sql = "INSERT INTO _host.rule_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-        let RuleRunRecord { rule, checked, changed, rejected, merged, notes, failed } = *run;
+        let RuleCounts { rule, checked, changed, rejected, merged, notes, failed } = run;
         let values = (load_id, stream, position, rule, checked, changed, rejected, merged, notes, failed);
         warehouse.change(sql, values).map(drop)
     })
