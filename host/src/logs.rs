@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use host_core::clock::Clock;
-use host_core::secret::Secret;
+use host_core::secret::redact;
+use host_core::text::escape_hidden;
 use host_ledger::log::{LogLevel, LogLine};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -33,7 +34,7 @@ pub enum LogFormat {
 /// not set.
 pub fn install(format: LogFormat, default: LevelFilter) {
     let filter = EnvFilter::builder().with_default_directive(default.into()).from_env_lossy();
-    let output = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let output = tracing_subscriber::fmt::layer().with_writer(|| SafeError).with_ansi(false);
     let output = match format {
         LogFormat::Text => output.boxed(),
         LogFormat::Json => output.json().boxed(),
@@ -41,6 +42,20 @@ pub fn install(format: LogFormat, default: LevelFilter) {
     let registry = tracing_subscriber::registry().with(output.with_filter(filter));
     // A second installation in one process finds the first one, which works as well.
     let _ = registry.with(RunLogs.with_filter(LevelFilter::INFO)).try_init();
+}
+
+/// Standard error without secrets, and without characters that a terminal obeys. The logs write one event at a time.
+struct SafeError;
+
+impl std::io::Write for SafeError {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = escape_hidden(&redact(String::from_utf8_lossy(bytes)));
+        std::io::stderr().write_all(text.as_bytes()).map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
 }
 
 /// Where the lines of a run's log are sent.
@@ -57,7 +72,6 @@ fn captures() -> std::sync::MutexGuard<'static, HashMap<String, Arc<Capture>>> {
 struct Capture {
     next: Mutex<u64>,
     clock: Clock,
-    secrets: Vec<Secret>,
     sink: LogSink,
 }
 
@@ -68,7 +82,7 @@ impl Capture {
         let message = match line.cmp(&MAX_LINES) {
             std::cmp::Ordering::Greater if level != LogLevel::Error => return,
             std::cmp::Ordering::Equal if level != LogLevel::Error => "further lines are left out".to_owned(),
-            _ => self.secrets.iter().fold(message.to_owned(), |text, secret| secret.redact(&text)),
+            _ => redact(message),
         };
         *next += 1;
         (self.sink)(LogLine { line, at: self.clock.now().to_string(), level, message });
@@ -82,14 +96,9 @@ pub struct RunLog {
 }
 
 impl RunLog {
-    /// Captures events of a run and sends them to `sink`, without the secrets.
-    pub fn capture(
-        run: &str,
-        clock: Clock,
-        secrets: Vec<Secret>,
-        sink: impl Fn(LogLine) + Send + Sync + 'static,
-    ) -> Self {
-        let capture = Arc::new(Capture { next: Mutex::new(0), clock, secrets, sink: Arc::new(sink) });
+    /// Captures events of a run and sends them to `sink`, without secrets.
+    pub fn capture(run: &str, clock: Clock, sink: impl Fn(LogLine) + Send + Sync + 'static) -> Self {
+        let capture = Arc::new(Capture { next: Mutex::new(0), clock, sink: Arc::new(sink) });
         captures().insert(run.to_owned(), Arc::clone(&capture));
         Self { run: run.to_owned(), capture }
     }
@@ -186,9 +195,8 @@ mod tests {
     fn events_inside_a_run_are_captured_without_secrets() {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let captured = Arc::clone(&lines);
-        let secrets = vec![Secret::new("pat-na1-0123".to_owned())];
-        let log =
-            RunLog::capture("R1", Clock::system(), secrets, move |line| captured.lock().expect("lines").push(line));
+        let _secret = Secret::new("pat-na1-0123".to_owned());
+        let log = RunLog::capture("R1", Clock::system(), move |line| captured.lock().expect("lines").push(line));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(RunLogs), || {
             tracing::info!("outside of any run");
             let run = tracing::info_span!("run", run = "R1");

@@ -1,11 +1,13 @@
 //! The host's error: its kind, which says what the reader does next, and the problems found.
 //!
 //! An error is data. Callers branch on the kind, on a problem's subject or on a statement's fault, never on the words of a
-//! message. Text is laid out where it is printed.
+//! message. Text is laid out where it is printed. A message or a hint has no secret: both are redacted when they are set.
 
 use std::fmt;
 
 use serde::ser::SerializeStruct as _;
+
+use crate::secret::redact;
 
 /// What the reader does next. Each kind has an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -169,9 +171,9 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with only a message.
+    /// A problem with only a message, which is redacted of every known secret.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: None, hint: None, subjects: Vec::new(), consequences: Vec::new() }
+        Self { message: redact(message), place: None, hint: None, subjects: Vec::new(), consequences: Vec::new() }
     }
 
     /// How many problems follow from this one, directly or not.
@@ -181,6 +183,7 @@ impl Problem {
     }
 
     fn add_hint(&mut self, hint: String) {
+        let hint = redact(hint);
         self.hint = Some(match self.hint.take() {
             Some(first) => format!("{first}\n{hint}"),
             None => hint,
@@ -309,7 +312,7 @@ impl Error {
     #[must_use]
     pub fn on(mut self, thing: impl fmt::Display) -> Self {
         for problem in &mut self.problems {
-            problem.message = format!("{thing}: {}", problem.message);
+            problem.message = redact(format!("{thing}: {}", problem.message));
         }
         self
     }
@@ -350,7 +353,7 @@ impl Error {
     #[must_use]
     pub fn map_messages(mut self, change: impl Fn(&str) -> String) -> Self {
         for problem in &mut self.problems {
-            problem.message = change(&problem.message);
+            problem.message = redact(change(&problem.message));
         }
         self
     }

@@ -1,7 +1,8 @@
-//! Types that all rooms of the host share: errors, schemas, progress, secrets and the clock. Depends on no other room.
+//! Types that all rooms of the host share: errors, schemas, progress, secrets, texts and the clock. Depends on no other room.
 
 pub mod clock;
 pub mod error;
 pub mod progress;
 pub mod schema;
 pub mod secret;
+pub mod text;

@@ -28,6 +28,8 @@ pub struct Pipeline {
     /// Environment variables, for secrets.
     pub environment: Environment,
     folder: PathBuf,
+    /// The secrets that the file names, kept so that every text is redacted of them as long as the pipeline exists.
+    secrets: Vec<Secret>,
 }
 
 impl Pipeline {
@@ -55,7 +57,9 @@ impl Pipeline {
         Error::check(source_map.violations(&[], &schema(), &value))?;
         let file: PipelineFile =
             serde_json::from_value(value).map_err(|cause| Error::config(cause.to_string()).at(&Place::file(name)))?;
-        let pipeline = Self { file, source_map, environment: environment.clone(), folder };
+        let environment = environment.clone();
+        let mut pipeline = Self { file, source_map, environment, folder, secrets: Vec::new() };
+        pipeline.secrets = pipeline.read_secrets();
         Error::check(pipeline.problems()).map(|()| pipeline)
     }
 
@@ -182,20 +186,19 @@ impl Pipeline {
     }
 
     /// The values of all secrets that the file names. A secret that is unset or cannot be read is left out.
-    #[must_use]
-    pub fn secrets(&self) -> Vec<Secret> {
+    fn read_secrets(&self) -> Vec<Secret> {
         let of_connection = |connection: &ConnectionSettings| {
             let oauth =
                 connection.oauth.clone().map(|oauth| [oauth.client_id, oauth.client_secret, oauth.refresh_token]);
             connection.token.clone().into_iter().chain(oauth.into_iter().flatten()).collect::<Vec<_>>()
         };
         let of_alert = |alert: &AlertSettings| match &alert.url {
-            AlertUrl::Secret(reference) => Some(reference.clone()),
-            AlertUrl::Plain(_) => None,
+            AlertUrl::Secret(reference) => self.secret(reference).ok()?,
+            AlertUrl::Plain(url) => Some(Secret::new(url.clone())),
         };
         let references = self.file.connection.values().flat_map(of_connection);
-        let references = references.chain(self.file.alert.iter().filter_map(of_alert));
-        references.filter_map(|reference| self.secret(&reference).ok()?).collect()
+        let of_connections = references.filter_map(|reference| self.secret(&reference).ok()?);
+        of_connections.chain(self.file.alert.iter().filter_map(of_alert)).collect()
     }
 
     /// Checks that alerts may be sent to a URL. The error does not show the URL, which may be a secret.

@@ -139,5 +139,5 @@ fn buffer_log(session: &Session<'_>, load_id: &str) -> BufferedLog {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let buffer = Arc::clone(&lines);
     let keep = move |line| buffer.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-    BufferedLog { _capture: RunLog::capture(load_id, session.clock, session.pipeline.secrets(), keep), lines }
+    BufferedLog { _capture: RunLog::capture(load_id, session.clock, keep), lines }
 }

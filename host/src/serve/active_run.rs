@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use host_core::clock::Clock;
 use host_core::error::{Error, Subject};
 use host_core::progress::Event;
-use host_core::secret::Secret;
 use host_ledger::log::LogLine;
 use host_ledger::runs::{NodeState, NodeStatus, Nodes, RunRecord, RunStatus, RunSummary, Trigger};
 use host_ledger::steps::StepName;
@@ -96,7 +95,6 @@ pub(super) struct ActiveRun {
     pub(super) request: RunRequest,
     /// The span of everything that the run logs. Events in it belong to the log of the run.
     pub(super) span: Span,
-    secrets: Vec<Secret>,
     clock: Clock,
     events: EventBroadcast,
     stop: CancellationToken,
@@ -177,21 +175,18 @@ pub(super) struct NewRun<'a> {
     pub(super) pipeline: &'a str,
     pub(super) trigger: Trigger,
     pub(super) request: RunRequest,
-    /// The secrets of the pipeline, which no text of the run shows.
-    pub(super) secrets: &'a [Secret],
 }
 
 impl ActiveRun {
     /// A run that waits.
     pub(super) fn new(run: NewRun<'_>, clock: Clock, events: EventBroadcast) -> Self {
-        let NewRun { id, pipeline, trigger, request, secrets } = run;
+        let NewRun { id, pipeline, trigger, request } = run;
         Self {
             span: tracing::info_span!("run", run = %id, pipeline),
             id,
             pipeline: pipeline.to_owned(),
             trigger,
             request,
-            secrets: secrets.to_vec(),
             clock,
             events,
             stop: CancellationToken::new(),
@@ -271,16 +266,6 @@ impl ActiveRun {
 
     fn publish(&self) {
         self.events.publish(ServerEventKind::Run, &self.view());
-    }
-
-    /// The secrets of its pipeline.
-    pub(super) fn secrets(&self) -> &[Secret] {
-        &self.secrets
-    }
-
-    /// A text without the secrets of its pipeline.
-    pub(super) fn redact(&self, text: impl Into<String>) -> String {
-        self.secrets.iter().fold(text.into(), |text, secret| secret.redact(&text))
     }
 
     /// The streams and models.
@@ -388,7 +373,7 @@ mod tests {
 
     fn active_run() -> ActiveRun {
         let (id, trigger, request) = ("R1".to_owned(), Trigger::Manual, RunRequest::default());
-        let run = NewRun { id, pipeline: "people", trigger, request, secrets: &[] };
+        let run = NewRun { id, pipeline: "people", trigger, request };
         ActiveRun::new(run, Clock::system(), EventBroadcast::new())
     }
 

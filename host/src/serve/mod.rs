@@ -141,9 +141,8 @@ fn open(pipelines: Vec<LoadedPipeline>, webhooks: Vec<Vec<Webhook>>) -> Result<V
                 open
             }
         };
-        let secrets = loaded.pipeline.secrets();
         let (models, responses) = (ModelCache::default(), ResponseCache::new());
-        served.push(Arc::new(ServedPipeline { loaded, schedule, webhooks, secrets, warehouse, models, responses }));
+        served.push(Arc::new(ServedPipeline { loaded, schedule, webhooks, warehouse, models, responses }));
     }
     Ok(served)
 }

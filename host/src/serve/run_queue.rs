@@ -85,7 +85,7 @@ impl RunQueue {
             return Err(error.hint("wait until it ends, or cancel it"));
         }
         let id = self.board.clock.load_id(active.last_id.as_deref());
-        let run = NewRun { id: id.clone(), pipeline, trigger, request, secrets: &served.secrets };
+        let run = NewRun { id: id.clone(), pipeline, trigger, request };
         let run = Arc::new(ActiveRun::new(run, self.board.clock, self.board.events.clone()));
         self.board.events.publish(ServerEventKind::Run, &run.view());
         let job = Job { served: Arc::clone(served), run: Arc::clone(&run) };

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use host_core::clock::Clock;
 use host_core::progress::Progress;
-use host_core::secret::Secret;
 use host_plugin::{Engine, PluginFolders};
 use host_warehouse::Warehouse;
 use tokio_util::sync::CancellationToken;
@@ -37,8 +36,6 @@ pub(super) struct ServedPipeline {
     pub(super) schedule: Option<Schedule>,
     /// Its webhooks.
     pub(super) webhooks: Vec<Webhook>,
-    /// The secrets that no log, alert or page shows, even if a source repeats them.
-    pub(super) secrets: Vec<Secret>,
     /// Its warehouse. Other pipelines may have the same.
     pub(super) warehouse: Arc<SharedWarehouse>,
     /// Its models and its dashboard.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use host_core::error::{Error, Kind, Result};
 use host_core::progress::Progress;
+use host_core::secret::redact;
 use host_ledger::log;
 use host_ledger::runs::{self, RunEnd, RunStart, RunStatus};
 use host_models::{BuildRequest, Built};
@@ -65,7 +66,7 @@ pub(super) fn work(jobs: &mpsc::Receiver<Job>, board: &Arc<RunBoard>) {
         let log = capture_log(&run, board);
         let status = do_run(&served, &run, board).unwrap_or_else(|error| {
             // Nothing can be stored in this warehouse: the log of the process and open pages are all that is left.
-            run.span.in_scope(|| tracing::error!("the run cannot be recorded: {}", run.redact(error.message())));
+            run.span.in_scope(|| tracing::error!("the run cannot be recorded: {}", error.message()));
             RunStatus::Failed
         });
         drop(log);
@@ -80,7 +81,7 @@ pub(super) fn work(jobs: &mpsc::Receiver<Job>, board: &Arc<RunBoard>) {
 /// Captures what is logged in the span of a run, as lines of its log.
 fn capture_log(run: &Arc<ActiveRun>, board: &RunBoard) -> RunLog {
     let captured = Arc::clone(run);
-    RunLog::capture(&run.id, board.clock, run.secrets().to_vec(), move |line| captured.add_line(line))
+    RunLog::capture(&run.id, board.clock, move |line| captured.add_line(line))
 }
 
 /// Does a run and records its start and its end. Returns how it ended.
@@ -188,7 +189,7 @@ fn run_end(run: &ActiveRun, served: &ServedPipeline, outcome: &Result<RunOutcome
     let error = match outcome {
         Ok(outcome) => {
             let report = serde_json::to_string(outcome).map_err(Error::internal)?;
-            let (message, report) = (outcome.message(), Some(run.redact(report)));
+            let (message, report) = (outcome.message(), Some(redact(report)));
             return Ok(RunEnd { message, report, nodes, ..RunEnd::new(outcome.status()) });
         }
         Err(error) => error,
@@ -200,9 +201,9 @@ fn run_end(run: &ActiveRun, served: &ServedPipeline, outcome: &Result<RunOutcome
             let seconds = served.loaded.pipeline.file.pipeline.timeout_seconds.unwrap_or_default();
             (RunStatus::Failed, format!("the run took more than {seconds} s (`timeout_seconds`)"))
         }
-        None => (RunStatus::Failed, run.redact(error.message())),
+        None => (RunStatus::Failed, error.message()),
     };
-    let hint = error.hint_text().map(|hint| run.redact(hint));
+    let hint = error.hint_text();
     Ok(RunEnd { message: Some(message), hint, step: run.step(), nodes, ..RunEnd::new(status) })
 }
 

@@ -42,11 +42,6 @@ pub struct ConnectionLimits {
 }
 
 impl Connection {
-    /// A text without the connection's secrets.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        self.credential.redact(text)
-    }
-
     /// A connection to a base URL, which is `https`, or `http` on loopback.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Credentials of connections. Secrets leave this file only in a header or in the token request.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use host_core::secret::Secret;
 use reqwest::header::{HeaderValue, InvalidHeaderValue};
@@ -23,8 +23,6 @@ pub struct OAuthClient {
     client_id: Secret,
     client_secret: Secret,
     tokens: Mutex<Tokens>,
-    /// All tokens that were ever used, for redaction.
-    issued: std::sync::Mutex<Vec<Secret>>,
 }
 
 struct Tokens {
@@ -32,6 +30,8 @@ struct Tokens {
     access: Option<Secret>,
     /// How many access tokens were fetched.
     fetched: u64,
+    /// Tokens that were replaced: a text that repeats one is redacted as long as the connection exists.
+    replaced: Vec<Secret>,
 }
 
 /// The access token to send.
@@ -64,9 +64,8 @@ impl OAuthClient {
     /// URL.
     #[must_use]
     pub fn new(token_path: String, client_id: Secret, client_secret: Secret, refresh: Secret) -> Self {
-        let issued = std::sync::Mutex::new(vec![refresh.clone()]);
-        let tokens = Mutex::new(Tokens { refresh, access: None, fetched: 0 });
-        Self { token_path, client_id, client_secret, tokens, issued }
+        let tokens = Mutex::new(Tokens { refresh, access: None, fetched: 0, replaced: Vec::new() });
+        Self { token_path, client_id, client_secret, tokens }
     }
 }
 
@@ -92,34 +91,19 @@ impl Credential {
         let is_rejected = rejected.is_some_and(|rejected| rejected.number == tokens.fetched);
         if tokens.access.is_none() || is_rejected {
             let (access, refresh) = oauth.fetch(client, base, &tokens.refresh).await?;
-            oauth.issued().extend([&access].into_iter().chain(&refresh).cloned());
-            tokens.access = Some(access);
-            tokens.refresh = refresh.unwrap_or_else(|| tokens.refresh.clone());
+            let replaced = tokens.access.replace(access);
+            tokens.replaced.extend(replaced);
+            if let Some(refresh) = refresh {
+                let replaced = std::mem::replace(&mut tokens.refresh, refresh);
+                tokens.replaced.push(replaced);
+            }
             tokens.fetched += 1;
         }
         Ok(AccessToken { token: tokens.access.clone(), number: tokens.fetched })
     }
 }
 
-impl Credential {
-    /// A text without the secrets of the credential. A server may echo what it was sent.
-    pub(crate) fn redact(&self, text: &str) -> String {
-        match self {
-            Self::None => text.to_owned(),
-            Self::Token(token) => token.redact(text),
-            Self::OAuth(oauth) => {
-                let text = oauth.client_secret.redact(text);
-                oauth.issued().iter().fold(text, |text, secret| secret.redact(&text))
-            }
-        }
-    }
-}
-
 impl OAuthClient {
-    fn issued(&self) -> MutexGuard<'_, Vec<Secret>> {
-        self.issued.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Fetches an access token by RFC 6749, section 6, and a new refresh token if the server issues one.
     async fn fetch(
         &self,

@@ -7,7 +7,6 @@ use host_core::schema::{EXTRACTED_AT, Field, LOAD_ID, Schema, Type, UNFIT};
 
 use super::bindings::types as wit;
 use super::description::{Description, Need, NeedKind};
-use super::grants::Grants;
 use super::names;
 use super::text::sanitize;
 use crate::codec::{self, BatchBuffers, ColumnBuffers};
@@ -49,8 +48,8 @@ fn lower_error(kind: wit::ErrorKind, code: &str, message: String, hint: Option<S
     wit::Error { kind, code: code.to_owned(), message, retry_after_ms: None, details_json }
 }
 
-/// Lifts an error that a guest returned, without the secrets of its grants.
-pub(super) fn lift_error(error: wit::Error, grants: &Grants) -> Error {
+/// Lifts an error that a guest returned, without secrets.
+pub(super) fn lift_error(error: wit::Error) -> Error {
     let kind = match error.kind {
         wit::ErrorKind::Config | wit::ErrorKind::Auth => Kind::Config,
         wit::ErrorKind::RateLimited | wit::ErrorKind::Transient => Kind::Unavailable,
@@ -58,8 +57,8 @@ pub(super) fn lift_error(error: wit::Error, grants: &Grants) -> Error {
         wit::ErrorKind::Internal => Kind::Plugin,
     };
     let details = error.details_json.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
-    let hint = details.and_then(|details| Some(sanitize(grants.redact(details.get("hint")?.as_str()?), MESSAGE_CHARS)));
-    Error::new(kind, sanitize(grants.redact(&error.message), MESSAGE_CHARS)).maybe_hint(hint)
+    let hint = details.and_then(|details| Some(sanitize(details.get("hint")?.as_str()?, MESSAGE_CHARS)));
+    Error::new(kind, sanitize(error.message, MESSAGE_CHARS)).maybe_hint(hint)
 }
 
 /// Lifts a plugin's description.

@@ -15,10 +15,3 @@ pub struct Grants {
     /// Which responses are retried.
     pub retry: RetryableResponses,
 }
-
-impl Grants {
-    /// A text of the plugin without the secrets of its connections, which responses may contain.
-    pub(super) fn redact(&self, text: &str) -> String {
-        self.connections.values().fold(text.to_owned(), |text, connection| connection.redact(&text))
-    }
-}

@@ -133,7 +133,7 @@ impl RulePlugin {
         let lowered: Vec<_> = inputs.iter().map(lower).collect();
         let rule = plugin.elt_plugin_rule();
         let opened = call_guest!(&mut store, "open", rule.call_open(&mut store, &self.config, &lowered))?;
-        let cleaner = opened.map_err(|error| lift_error(error, &self.grants))?;
+        let cleaner = opened.map_err(lift_error)?;
         let plan = call_guest!(&mut store, "plan", rule.cleaner().call_plan(&mut store, cleaner))?;
         let first = inputs.first().ok_or_else(|| Error::internal("a rule needs an input"))?;
         let name = self.component.name.clone();
@@ -223,7 +223,7 @@ impl RuleRun {
         let cleaner = self.plugin.elt_plugin_rule().cleaner();
         let patch =
             call_guest!(&mut self.store, "apply", cleaner.call_apply(&mut self.store, self.cleaner, input, &lowered))?;
-        let patch = patch.map_err(|error| self.on(lift_error(error, &self.store.data().grants)))?;
+        let patch = patch.map_err(|error| self.on(lift_error(error)))?;
         self.lift_patch(patch, rows.num_rows()).map_err(|error| self.on(error))
     }
 
@@ -234,7 +234,7 @@ impl RuleRun {
     pub async fn finish(&mut self) -> Result<Option<Verdicts>> {
         let cleaner = self.plugin.elt_plugin_rule().cleaner();
         let verdicts = call_guest!(&mut self.store, "finish", cleaner.call_finish(&mut self.store, self.cleaner))?;
-        let verdicts = verdicts.map_err(|error| self.on(lift_error(error, &self.store.data().grants)))?;
+        let verdicts = verdicts.map_err(|error| self.on(lift_error(error)))?;
         verdicts.map(|verdicts| self.lift_verdicts(verdicts).map_err(|error| self.on(error))).transpose()
     }
 

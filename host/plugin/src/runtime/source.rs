@@ -3,6 +3,7 @@
 use arrow_array::RecordBatch;
 use host_core::error::{Error, Result, Subject};
 use host_core::schema::{Disposition, FreeText, Schema, Stream};
+use host_core::secret::redact;
 use wasmtime::Store;
 use wasmtime::component::ResourceAny;
 
@@ -127,7 +128,7 @@ impl SourcePlugin {
     /// # Errors
     /// A trap, or the plugin's error.
     pub async fn check(&self) -> Result<()> {
-        call_source!(self, call_check, "check", &self.config)?.map_err(|error| lift_error(error, &self.grants))
+        call_source!(self, call_check, "check", &self.config)?.map_err(lift_error)
     }
 
     /// The account that the connection reaches. None if the source has no accounts.
@@ -135,7 +136,9 @@ impl SourcePlugin {
     /// # Errors
     /// A trap, or the plugin's error.
     pub async fn identity(&self) -> Result<Option<String>> {
-        call_source!(self, call_identity, "identity", &self.config)?.map_err(|error| lift_error(error, &self.grants))
+        let identity = call_source!(self, call_identity, "identity", &self.config)?.map_err(lift_error)?;
+        // It is shown and stored, and a source could take it from a response that repeats the token.
+        Ok(identity.map(redact))
     }
 
     /// The streams of these names, as far as they exist, or all streams. Their columns are included.
@@ -143,8 +146,7 @@ impl SourcePlugin {
     /// # Errors
     /// A trap, the plugin's error, or a stream that is not valid.
     pub async fn discover(&self, wanted: Option<&[String]>) -> Result<Vec<Stream>> {
-        let infos = call_source!(self, call_discover, "discover", &self.config, wanted)?
-            .map_err(|error| lift_error(error, &self.grants))?;
+        let infos = call_source!(self, call_discover, "discover", &self.config, wanted)?.map_err(lift_error)?;
         names::check_stream_names(infos.iter().map(|info| info.name.as_str())).map_err(|error| self.on(error))?;
         infos.into_iter().map(|info| lift_stream(info).map_err(|error| self.on(error))).collect()
     }
@@ -160,7 +162,7 @@ impl SourcePlugin {
         let selection = wit_source::Selection { stream, streams, state, since };
         let source = plugin.elt_plugin_source();
         let opened = call_guest!(&mut store, "open", source.call_open(&mut store, &self.config, &selection))?;
-        let reader = opened.map_err(|error| lift_error(error, &self.grants))?;
+        let reader = opened.map_err(lift_error)?;
         Ok(SourceReader { plugin, store, reader, name: self.component.name.clone() })
     }
 
@@ -235,8 +237,7 @@ impl SourceReader {
     pub async fn next(&mut self) -> Result<SourcePage> {
         let reader = self.plugin.elt_plugin_source().reader();
         let called = call_guest!(&mut self.store, "next", reader.call_next(&mut self.store, self.reader))?;
-        let wit_source::Page { parts, state, total, sweep, expected, done } =
-            called.map_err(|error| lift_error(error, &self.store.data().grants))?;
+        let wit_source::Page { parts, state, total, sweep, expected, done } = called.map_err(lift_error)?;
         let parts = parts.into_iter().map(|part| self.part(part)).collect::<Result<_>>()?;
         let sweep = sweep.map(|sweep| match sweep {
             wit_source::Sweep::First => Sweep::First,

@@ -81,7 +81,7 @@ impl State {
         if self.log_lines > CALL_LOG_LINES {
             return Err(LimitExceeded::LogLines);
         }
-        let message = sanitize_line(self.grants.redact(message), LINE_CHARS);
+        let message = sanitize_line(message, LINE_CHARS);
         let plugin = self.plugin.as_str();
         let (name, is_warning) = match level {
             PluginLogLevel::Debug => {

@@ -1,12 +1,21 @@
 //! Text from plugins, before a person reads it.
 
-/// Shortens a text to some characters and removes control characters, which a terminal would obey. Newlines stay.
+use host_core::secret::redact;
+use host_core::text::is_hidden;
+
+/// Shortens a text to some characters, without known secrets and without hidden characters, which a terminal would obey.
+/// Newlines stay.
 pub(super) fn sanitize(text: impl Into<String>, max_chars: usize) -> String {
-    let text = text.into();
-    if text.len() <= max_chars && !text.chars().any(char::is_control) {
-        return text;
+    let mut text = text.into();
+    if text.chars().any(is_hidden) {
+        text.retain(|letter| letter == '\n' || !is_hidden(letter));
     }
-    text.chars().filter(|letter| *letter == '\n' || !letter.is_control()).take(max_chars).collect()
+    // Hidden characters may divide a secret, and so may the end: secrets are looked for between the two steps.
+    let mut text = redact(text);
+    if let Some((end, _)) = text.char_indices().nth(max_chars) {
+        text.truncate(end);
+    }
+    text
 }
 
 /// As [`sanitize`], in one line.
@@ -16,7 +25,16 @@ pub(super) fn sanitize_line(text: impl Into<String>, max_chars: usize) -> String
 
 #[cfg(test)]
 mod tests {
+    use host_core::secret::Secret;
+
     use super::{sanitize, sanitize_line};
+
+    #[test]
+    fn a_secret_divided_by_hidden_characters_or_by_the_end_is_redacted() {
+        let _secret = Secret::new("k3y-of-a-plugin".to_owned());
+        assert_eq!(sanitize("<k3y\u{1b}-of\u{200b}-a-plu\u{202e}gin>", 100), "<***>");
+        assert_eq!(sanitize("<k3y-of-a-plugin>", 8), "<***>");
+    }
 
     #[test]
     fn control_characters_are_removed() {
