@@ -25,6 +25,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use host_core::clock::Clock;
 use host_core::error::{Error, Kind, Result};
 use host_core::progress::Progress;
+use host_core::secret::redact;
+use host_core::text::escape_hidden;
 use host_plugin::{Engine, PluginFolders};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::LevelFilter;
@@ -168,14 +170,14 @@ pub fn usage_error(error: &clap::Error, arguments: impl Iterator<Item = String>)
     }
     let text = error.to_string();
     let error = Error::config(text.trim_start_matches("error: ").trim_end());
-    eprintln!("{}", serde_json::json!({ "error": error }));
+    complain(&format!("{}\n", serde_json::json!({ "error": error })));
     ExitCode::from(error.kind.exit_code())
 }
 
 fn failed(error: &Error, global: &GlobalArguments) -> ExitCode {
     match global.format {
-        Format::Text => eprint!("{}", render_error(error)),
-        Format::Json => eprintln!("{}", serde_json::json!({ "error": error })),
+        Format::Text => complain(&render_error(error)),
+        Format::Json => complain(&format!("{}\n", serde_json::json!({ "error": error }))),
     }
     ExitCode::from(error.kind.exit_code())
 }
@@ -277,8 +279,10 @@ fn load(path: &Path, global: &GlobalArguments, engine: &Engine) -> Result<(Pipel
     Ok((pipeline, engine.clone().with_call_time(call_time), folders))
 }
 
-/// Writes to standard output without buffering: some commands take minutes and show where they are.
+/// Writes to standard output without buffering: some commands take minutes and show where they are. Characters that a
+/// terminal obeys are written as escapes, in text and in JSON.
 fn say(text: &str) -> Result<()> {
+    let text = escape_hidden(text);
     let mut out = std::io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // A reader that closes the pipe has read enough.
@@ -288,6 +292,11 @@ fn say(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes to standard error, as [`say`] does to standard output, and without secrets.
+fn complain(text: &str) {
+    eprint!("{}", escape_hidden(&redact(text)));
 }
 
 /// Waits for Ctrl-C or a termination signal.

@@ -5,7 +5,10 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
 use host_core::progress::{Event, Progress};
+use host_core::text::escape_line;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::complain;
 
 /// Progress for standard error.
 pub(super) fn on_terminal() -> Progress {
@@ -16,10 +19,10 @@ fn plain() -> Progress {
     Progress::new(|event| match event {
         Event::Extract { stream, rows, requests, done: true, .. } => {
             let requests = if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") };
-            eprintln!("extract  {stream}: {rows} rows, {requests}");
+            complain(&format!("extract  {stream}: {rows} rows, {requests}\n"));
         }
-        Event::Clean { stream, rows, done: true } => eprintln!("clean    {stream}: {rows} rows"),
-        Event::Model { done, of, .. } if done == of => eprintln!("models   {of} models and checks"),
+        Event::Clean { stream, rows, done: true } => complain(&format!("clean    {stream}: {rows} rows\n")),
+        Event::Model { done, of, .. } if done == of => complain(&format!("models   {of} models and checks\n")),
         _ => {}
     })
 }
@@ -44,7 +47,7 @@ fn moving() -> Progress {
                 }
                 None => progress.set_style(spinner.clone()),
             }
-            progress.set_message(message);
+            progress.set_message(escape_line(&message));
             if done {
                 progress.finish_and_clear();
             } else {

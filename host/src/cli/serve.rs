@@ -67,6 +67,6 @@ fn open(url: &str) {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let command = std::process::Command::new(program).arg(url).stderr(std::process::Stdio::null()).spawn();
     if command.is_err() {
-        eprintln!("`{program}` was not found: open {url} in a browser");
+        super::complain(&format!("`{program}` was not found: open {url} in a browser\n"));
     }
 }

@@ -2,6 +2,8 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use host_core::text::escape_line;
+
 use super::table::render_text;
 use crate::report::TableComparison;
 
@@ -22,7 +24,7 @@ fn render_comparison(comparison: &TableComparison) -> String {
     for one in differences {
         let off_by = one.off_by.map_or_else(|| "–".to_owned(), |share| format!("{:+.1} %", share * 100.0));
         let (with, without) = (render_text(one.with.as_deref()), render_text(one.without.as_deref()));
-        table.add_row([one.row.clone(), one.figure.clone(), with, without, off_by]);
+        table.add_row([escape_line(&one.row), escape_line(&one.figure), with, without, off_by]);
     }
     for column in [2, 3, 4] {
         if let Some(column) = table.column_mut(column) {

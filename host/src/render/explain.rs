@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use host_core::text::escape_line;
 use host_ledger::journal::{RepairKind, RuleRepairs};
 use host_warehouse::Row;
 
@@ -116,7 +117,8 @@ fn render_rule(rule: &RuleRepairs, of: u64, noun: &str) -> String {
         RepairKind::Absorbed => format!("merged others into {of}"),
         RepairKind::Noted => format!("left a note on {of}"),
     };
-    let details: Vec<_> = details.iter().map(|(name, times)| format!("{} {name}", render_number(*times))).collect();
+    let details: Vec<_> =
+        details.iter().map(|(name, times)| format!("{} {}", render_number(*times), escape_line(name))).collect();
     format!("{rule} {did}: {}", details.join(", "))
 }
 

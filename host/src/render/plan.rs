@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use host_core::text::escape_line;
+
 use crate::run::{Checked, RunPlan};
 
 /// One line per source, rule, model and check.
@@ -11,14 +13,15 @@ pub fn render_plan(plan: &RunPlan, warehouse: &Path) -> String {
     for source in &plan.sources {
         let streams = source.wanted.as_ref().map_or_else(|| "all streams".to_owned(), |streams| streams.join(", "));
         let (name, version) = (&source.description.name, &source.description.version);
-        lines.push(format!("extract   {} ({name} {version}): {streams}", source.name));
-        lines.extend(source.granted.iter().map(|granted| format!("          granted {granted}")));
+        lines.push(escape_line(&format!("extract   {} ({name} {version}): {streams}", source.name)));
+        lines.extend(source.granted.iter().map(|granted| format!("          granted {}", escape_line(granted))));
     }
     for (index, (rule, sets)) in plan.rules.iter().enumerate() {
         let columns = sets.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         let sets = if columns.is_empty() { columns } else { format!(" · sets {columns}") };
         let granted = rule.granted.iter().map(|granted| format!(" · granted {granted}")).collect::<String>();
-        lines.push(format!("clean {:>3} {}: {}{sets}{granted}", index + 1, rule.name, rule.streams.join(", ")));
+        let line = format!("clean {:>3} {}: {}{sets}{granted}", index + 1, rule.name, rule.streams.join(", "));
+        lines.push(escape_line(&line));
     }
     lines.extend(plan.models().iter().map(|(name, kind)| format!("build     {name} ({kind})")));
     lines.extend(plan.checks().iter().map(|name| format!("check     {name}")));
@@ -36,7 +39,7 @@ pub fn render_checked(checked: &Checked) -> String {
 /// One line per source and skipped stream.
 pub(crate) fn checked_sources(checked: &Checked) -> Vec<String> {
     let sources = checked.sources.iter().map(|source| {
-        let account = source.account.as_ref().map(|account| format!(" · {account}")).unwrap_or_default();
+        let account = source.account.as_ref().map(|account| format!(" · {}", escape_line(account))).unwrap_or_default();
         format!("source {}: {} streams{account}", source.name, source.streams)
     });
     let skipped = checked.skipped.iter();

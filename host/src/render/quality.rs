@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use host_core::schema::{EXTRACTED_AT, LOAD_ID};
+use host_core::text::escape_line;
 use host_ledger::journal::StoryStep;
 
 use super::table::{render_quoted, render_value};
@@ -46,16 +47,17 @@ fn render_stream(stream: &StreamQuality) -> String {
         let facts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}"));
         let _ = writeln!(out, "  {}: {}", rule.rule, facts.collect::<Vec<_>>().join(" · "));
         for change in &rule.changes {
-            let column = change.column_name.as_deref().unwrap_or_default();
+            let column = escape_line(change.column_name.as_deref().unwrap_or_default());
             let before = render_quoted(change.value_before.as_deref());
             let after = render_quoted(change.value_after.as_deref());
             let _ = writeln!(out, "    {column}: {before} → {after}  ×{}", change.rows);
         }
         for reason in &rule.reasons {
-            let column = reason.column_name.as_ref().map(|column| format!(" {column}")).unwrap_or_default();
+            let column =
+                reason.column_name.as_ref().map(|column| format!(" {}", escape_line(column))).unwrap_or_default();
             let message = reason.message.as_ref().filter(|message| !message.is_empty());
-            let message = message.map(|message| format!(", such as: {message}")).unwrap_or_default();
-            let code = reason.code.as_deref().unwrap_or_default();
+            let message = message.map(|message| format!(", such as: {}", escape_line(message))).unwrap_or_default();
+            let code = escape_line(reason.code.as_deref().unwrap_or_default());
             let _ = writeln!(out, "    {}{column} {code}{message}  ×{}", reason.what, reason.rows);
         }
     }
@@ -66,12 +68,12 @@ fn render_stream(stream: &StreamQuality) -> String {
 /// The story of one record.
 #[must_use]
 pub fn render_story(story: &RecordStory) -> String {
-    let mut out = format!("{}/{}: {}\n", story.stream, story.key, story.fate);
+    let mut out = format!("{}/{}: {}\n", escape_line(&story.stream), escape_line(&story.key), story.fate);
     if let Some(raw) = &story.raw {
         let _ = writeln!(out, "raw");
         let is_shown = |name: &str| ![LOAD_ID, EXTRACTED_AT].contains(&name);
         for (name, value) in raw.iter().filter(|(name, value)| is_shown(name) && !value.is_null()) {
-            let _ = writeln!(out, "  {name:<28} {}", render_value(Some(value)));
+            let _ = writeln!(out, "  {:<28} {}", escape_line(name), render_value(Some(value)));
         }
     }
     let _ = writeln!(out, "rules");
@@ -82,25 +84,29 @@ pub fn render_story(story: &RecordStory) -> String {
         let _ = writeln!(out, "  no rule changed it");
     }
     for other in &story.merged_from {
-        let code = other.code.as_deref().unwrap_or_default();
+        let code = escape_line(other.code.as_deref().unwrap_or_default());
         let confidence = render_confidence(other.confidence);
-        let _ = writeln!(out, "  {:<20} merged {} into it by {code}{confidence}", other.rule, other.key);
+        let _ = writeln!(out, "  {:<20} merged {} into it by {code}{confidence}", other.rule, escape_line(&other.key));
     }
     out
 }
 
 fn render_step(step: &StoryStep) -> String {
     let confidence = render_confidence(step.confidence);
-    let column = step.column_name.as_deref().unwrap_or_default();
-    let code = step.code.as_deref().unwrap_or_default();
+    let column = escape_line(step.column_name.as_deref().unwrap_or_default());
+    let code = escape_line(step.code.as_deref().unwrap_or_default());
     match step.what.as_str() {
         "changed" => {
             let (before, after) = (step.value_before.as_deref(), step.value_after.as_deref());
             format!("{column}: {} → {}", render_quoted(before), render_quoted(after))
         }
-        "merged" => format!("merged into {} by {code}{confidence}", step.value_after.as_deref().unwrap_or_default()),
+        "merged" => {
+            let into = escape_line(step.value_after.as_deref().unwrap_or_default());
+            format!("merged into {into} by {code}{confidence}")
+        }
         what => {
-            let message = step.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+            let message =
+                step.message.as_ref().map(|message| format!(": {}", escape_line(message))).unwrap_or_default();
             format!("{what} {column} {code}{message}{confidence}")
         }
     }
@@ -118,13 +124,13 @@ pub fn render_sample(sampled: &Sampled) -> String {
         format!("{rule} on {stream}: {rows} rows · {} fields changed · {} remarks\n", changes.len(), remarks.len());
     for change in changes {
         let (before, after) = (render_quoted(change.before.as_deref()), render_quoted(change.after.as_deref()));
-        let _ = writeln!(out, "  {:<16} {}: {before} → {after}", change.key, change.column);
+        let _ = writeln!(out, "  {:<16} {}: {before} → {after}", escape_line(&change.key), escape_line(&change.column));
     }
     for remark in remarks {
-        let _ = writeln!(out, "  {:<16} {} {}", remark.key, remark.what, remark.message);
+        let _ = writeln!(out, "  {:<16} {} {}", escape_line(&remark.key), remark.what, escape_line(&remark.message));
     }
     for warning in warnings {
-        let _ = writeln!(out, "  warning: {warning}");
+        let _ = writeln!(out, "  warning: {}", escape_line(warning));
     }
     out
 }

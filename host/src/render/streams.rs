@@ -1,6 +1,7 @@
 //! Renders the streams and columns of sources.
 
 use host_core::schema::Field;
+use host_core::text::escape_line;
 
 use crate::run::DiscoveredSource;
 
@@ -9,11 +10,12 @@ use crate::run::DiscoveredSource;
 pub fn render_streams(discovered: &[DiscoveredSource], with_columns: bool) -> String {
     let mut lines = Vec::new();
     for DiscoveredSource { source, streams } in discovered {
-        lines.push(format!("{}  {}", source.name, source.account.as_deref().unwrap_or_default()));
+        lines.push(format!("{}  {}", source.name, escape_line(source.account.as_deref().unwrap_or_default())));
         for stream in streams {
-            let key = stream.schema.primary_key.join(", ");
-            let scope = stream.scope.as_ref().map(|scope| format!(" · scope {scope}")).unwrap_or_default();
-            let carrier = stream.read_with.as_ref().map(|carrier| format!(" · read with {carrier}"));
+            let key = escape_line(&stream.schema.primary_key.join(", "));
+            let scope =
+                stream.scope.as_ref().map(|scope| format!(" · scope {}", escape_line(scope))).unwrap_or_default();
+            let carrier = stream.read_with.as_ref().map(|carrier| format!(" · read with {}", escape_line(carrier)));
             let on_request = if stream.on_request { " · on request" } else { "" };
             let columns = match &stream.unavailable {
                 Some(why) => format!("unavailable: {}", why.message()),
@@ -29,6 +31,6 @@ pub fn render_streams(discovered: &[DiscoveredSource], with_columns: bool) -> St
 }
 
 fn render_column(field: &Field) -> String {
-    let description = field.metadata.get("description").map(String::as_str).unwrap_or_default();
-    format!("    {:<36} {:<26} {description}", field.name, field.data_type.sql()).trim_end().to_owned()
+    let description = escape_line(field.metadata.get("description").map(String::as_str).unwrap_or_default());
+    format!("    {:<36} {:<26} {description}", escape_line(&field.name), field.data_type.sql()).trim_end().to_owned()
 }

@@ -1,6 +1,7 @@
-//! Renders tables, values and numbers.
+//! Renders tables, values and numbers. A value is one line without characters that a terminal obeys.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
+use host_core::text::escape_line;
 use host_warehouse::Row;
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ pub(super) fn render_rows(rows: &[Row]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_style(TableComponent::HeaderLines, '─').set_style(TableComponent::MiddleHeaderIntersections, '─');
-    table.set_header(first.keys());
+    table.set_header(first.keys().map(|name| escape_line(name)));
     for row in rows {
         table.add_row(row.values().map(|value| render_value(Some(value))));
     }
@@ -31,19 +32,19 @@ pub(super) fn render_rows(rows: &[Row]) -> String {
 pub(super) fn render_value(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "–".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
+        Some(Value::String(text)) => escape_line(text),
+        Some(other) => escape_line(&other.to_string()),
     }
 }
 
 /// A text, or `–` if there is none.
 pub(super) fn render_text(text: Option<&str>) -> String {
-    text.unwrap_or("–").to_owned()
+    text.map_or_else(|| "–".to_owned(), escape_line)
 }
 
 /// A text in backticks, or `–` if there is none.
 pub(super) fn render_quoted(text: Option<&str>) -> String {
-    text.map_or_else(|| "–".to_owned(), |text| format!("`{text}`"))
+    text.map_or_else(|| "–".to_owned(), |text| format!("`{}`", escape_line(text)))
 }
 
 /// A number with a comma between thousands.

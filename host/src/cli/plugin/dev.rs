@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use host_core::error::Result;
 
-use super::super::{Format, GlobalArguments, json, on_pipeline};
+use super::super::{Format, GlobalArguments, complain, json, on_pipeline};
 use super::say;
 use crate::kit::dev::RuleCrate;
 use crate::render::{render_error, render_sample};
@@ -46,7 +46,7 @@ impl Dev {
                 match try_on_rows(&rule_crate, session, global).await {
                     Ok(text) => say(&text)?,
                     // The author is still working on it.
-                    Err(error) => eprint!("{}", render_error(&error)),
+                    Err(error) => complain(&render_error(&error)),
                 }
                 tokio::select! {
                     () = changes.next() => {}

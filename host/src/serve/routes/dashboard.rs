@@ -241,14 +241,37 @@ fn respond(name: &str, bytes: Bytes) -> Response {
 /// Rows as CSV. NULL is an empty field.
 fn csv<'a, R: Iterator<Item = &'a Value>>(columns: &[ColumnType], rows: impl Iterator<Item = R>) -> Result<Bytes> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(columns.iter().map(|column| column.name.as_str())).map_err(Error::internal)?;
+    writer.write_record(columns.iter().map(|column| guard_formula(&column.name))).map_err(Error::internal)?;
     for row in rows {
         let fields = row.map(|value| match value {
             Value::Null => String::new(),
-            Value::String(text) => text.clone(),
+            Value::String(text) => guard_formula(text),
             other => other.to_string(),
         });
         writer.write_record(fields).map_err(Error::internal)?;
     }
     writer.into_inner().map(Bytes::from).map_err(Error::internal)
+}
+
+/// A text that a spreadsheet does not run as a formula: an apostrophe precedes what starts like one. Numbers stay.
+fn guard_formula(text: &str) -> String {
+    let is_formula = text
+        .trim_start_matches([' ', '\u{a0}', '\u{feff}'])
+        .starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
+    if is_formula && text.parse::<f64>().is_err() { format!("'{text}") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::guard_formula;
+
+    #[test]
+    fn a_spreadsheet_runs_no_text_of_a_file() {
+        for formula in ["=1+1", "+1;cmd", "-1-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1+1"] {
+            assert_eq!(guard_formula(formula), format!("'{formula}"));
+        }
+        for plain in ["", "Ana", "-12.50", "+5", "a=1", "2026-01-01"] {
+            assert_eq!(guard_formula(plain), plain);
+        }
+    }
 }
