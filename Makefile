@@ -10,6 +10,7 @@ FROZEN := host/tests/frozen/rule-0-1-0 host/tests/frozen/source-0-1-0
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 PATIENTS ?= 2000
 SEEDS ?= 20
+SEED ?=
 # Runs a command with a browser and the paths that the browser tests need.
 BROWSER = HOST_BIN=$(abspath $(TARGET)/debug/host) HOST_PLUGINS=$(abspath $(TARGET)/test-plugins) scripts/browser.sh
 
@@ -35,7 +36,7 @@ run: build ## Run the pipeline against the sandbox, then compare with a run with
 		'"$$0" run pipelines/hubspot.toml && "$$0" compare pipelines/hubspot.toml' $(TARGET)/release/host
 
 test-plugins: setup pages
-	@cargo build -p host -p sandbox
+	@cargo build -p host -p sandbox -p power-loss
 	@$(TARGET)/debug/host --quiet plugin build $(PLUGINS) $(EXAMPLES) $(TEST_PLUGINS) $(FROZEN) --profile plugin --output $(TARGET)/test-plugins
 	@scripts/foreign-rules.sh $(TARGET)/test-plugins
 
@@ -49,8 +50,9 @@ screenshots: test-plugins ## Take the screenshots in the README
 reference: setup pages ## Generate the pages in docs/reference
 	@cargo run --quiet -p host --example reference
 
-soak: test-plugins ## Load from a sandbox with random faults, edits and kills; SEEDS=20 sets the number of seeds
-	@HOST_TEST_PLUGINS=$(abspath $(TARGET)/test-plugins) SOAK_SEEDS=$(SEEDS) cargo test --workspace --test it soak -- --nocapture
+soak: test-plugins ## Run schedules of faults, kills and power losses; SEEDS=20 sets their number, SEED=7 runs one
+	@HOST_TEST_PLUGINS=$(abspath $(TARGET)/test-plugins) SOAK_FROM=$(or $(SEED),1) SOAK_SEEDS=$(if $(SEED),1,$(SEEDS)) \
+		cargo test -p host --test it -- --nocapture soak power_loss::a_command
 
 lint: setup pages ## Check format, clippy, docs, dependencies, and the pages' types and style
 	@cargo fmt --all --check

@@ -1,6 +1,8 @@
 //! Runs with random failures, edits and kills, after which the raw tables must equal the sandbox's records. Each seed is one
 //! history: SOAK_SEEDS is their number (`make soak SEEDS=100`), SOAK_FROM the first.
 
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rand::rngs::ChaCha12Rng;
@@ -20,16 +22,41 @@ const LINKS: [(ObjectType, ObjectType); 5] = [
     (ObjectType::Prescription, ObjectType::Contact),
 ];
 
-fn number(name: &str, default: u64) -> u64 {
+/// A number in an environment variable.
+pub(crate) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// Prints a line for whoever runs `make soak`.
+#[expect(clippy::print_stdout, reason = "the output of a soak")]
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+}
+
+/// Runs a schedule for each seed, and prints one line for each that fails, by an error or a panic. Returns their seeds.
+pub(crate) fn report(what: &str, seeds: Range<u64>, mut schedule: impl FnMut(u64) -> Result<(), String>) -> Vec<u64> {
+    let mut failed = Vec::new();
+    for seed in seeds {
+        let outcome = catch_unwind(AssertUnwindSafe(|| schedule(seed))).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().cloned();
+            Err(text.unwrap_or_else(|| "it panicked".to_owned()))
+        });
+        if let Err(why) = outcome {
+            say(&format!("{what}: `make soak SEED={seed}` fails: {}", why.replace('\n', " ")));
+            failed.push(seed);
+        }
+    }
+    failed
 }
 
 #[test]
 fn disturbed_loads_end_with_the_records_of_the_source() {
     let from = number("SOAK_FROM", 1);
-    for seed in from..from + number("SOAK_SEEDS", 3) {
+    let failed = report("load", from..from + number("SOAK_SEEDS", 3), |seed| {
         soak(seed);
-    }
+        Ok(())
+    });
+    assert_eq!(failed, Vec::<u64>::new(), "seeds that failed");
 }
 
 /// A few disturbed runs, some of them killed, then runs without disturbance.
