@@ -70,11 +70,20 @@ impl Query {
         for TableReference { table, at, has_alias } in self.tables.iter().rev() {
             let (Some(at), Some(other)) = (*at, replacement(table)) else { continue };
             let end = name_end(&sql, at).ok_or_else(|| Error::internal(format!("no table name at byte {at}")))?;
-            let alias = if *has_alias { String::new() } else { format!(" AS {}", quote(&table.name)) };
+            // `TABLE name` takes no alias, and nothing can refer to it by one.
+            let takes_none = *has_alias || follows_table(&sql, at);
+            let alias = if takes_none { String::new() } else { format!(" AS {}", quote(&table.name)) };
             sql.replace_range(at..end, &format!("{other}{alias}"));
         }
         Ok(sql)
     }
+}
+
+/// Returns whether the keyword `TABLE` stands before a byte, as in `TABLE name`, the short form of `SELECT * FROM name`.
+fn follows_table(sql: &str, at: usize) -> bool {
+    let before = sql.get(..at).unwrap_or_default().trim_end();
+    let word = before.rsplit(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$' || c == '"')).next();
+    word.is_some_and(|word| word.eq_ignore_ascii_case("TABLE"))
 }
 
 /// Returns the byte after the qualified name that starts at a byte: `schema . name`, each part bare or quoted.
@@ -147,6 +156,7 @@ mod tests {
         );
         check("WITH fct AS (SELECT 1) SELECT * FROM fct", "WITH fct AS (SELECT 1) SELECT * FROM fct");
         check("SELECT 'core.fct'", "SELECT 'core.fct'");
+        check("FROM (TABLE core.fct) AS x", "FROM (TABLE \"core\".\"fct__next\") AS x");
     }
 
     #[test]
