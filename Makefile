@@ -11,6 +11,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 PATIENTS ?= 2000
 SEEDS ?= 20
 SEED ?=
+# How long `make soak` runs each fuzzer, in milliseconds.
+FUZZ_MS ?= 600000
 # Runs a command with a browser and the paths that the browser tests need.
 BROWSER = HOST_BIN=$(abspath $(TARGET)/debug/host) HOST_PLUGINS=$(abspath $(TARGET)/test-plugins) scripts/browser.sh
 
@@ -53,6 +55,7 @@ reference: setup pages ## Generate the pages in docs/reference
 soak: test-plugins ## Run schedules of faults, kills and power losses; SEEDS=20 sets their number, SEED=7 runs one
 	@HOST_TEST_PLUGINS=$(abspath $(TARGET)/test-plugins) SOAK_FROM=$(or $(SEED),1) SOAK_SEEDS=$(if $(SEED),1,$(SEEDS)) \
 		cargo test -p host --test it -- --nocapture soak power_loss::a_command
+	@$(if $(SEED),,BOLERO_RANDOM_TEST_TIME_MS=$(FUZZ_MS) BOLERO_RANDOM_ITERATIONS=1000000000 cargo test -p fuzz --test fuzz -- --nocapture)
 
 lint: setup pages ## Check format, clippy, docs, dependencies, and the pages' types and style
 	@cargo fmt --all --check

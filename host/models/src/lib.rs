@@ -7,6 +7,9 @@ mod causes;
 mod config;
 mod files;
 mod fingerprint;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod graph;
 mod manifest;
 mod parse;

@@ -6,6 +6,9 @@
 
 mod codec;
 mod decode;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod memory;
 mod runtime;

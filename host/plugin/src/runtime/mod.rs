@@ -9,6 +9,8 @@ mod contract;
 mod description;
 mod engine;
 mod folders;
+#[cfg(feature = "fuzzing")]
+mod fuzzing;
 mod grants;
 mod guest;
 mod imports;
@@ -25,6 +27,8 @@ pub use component::{Component, PluginKind};
 pub use description::{Description, Need, NeedKind};
 pub use engine::Engine;
 pub use folders::PluginFolders;
+#[cfg(feature = "fuzzing")]
+pub use fuzzing::{description, guest_error, schema};
 pub use grants::Grants;
 pub use rule::{Note, Patch, RuleInput, RulePlan, RulePlugin, RuleRun, RuleScope, Verdicts};
 pub use source::{Part, SourcePage, SourcePlugin, SourceReader, SourceSelection, Sweep};
