@@ -370,7 +370,7 @@ fn compare(clinic: &Clinic, undisturbed: &Undisturbed) -> Result<(), String> {
 fn recover(clinic: &Clinic, failed: &Output) -> bool {
     let path = clinic.project.warehouse_path();
     let text = stderr(failed);
-    if let Some((_, rest)) = text.split_once("computed checksum ") {
+    if let Some((_, rest)) = text.split_once("Corrupt database file: computed checksum ") {
         let numbers: Vec<u64> = rest.split_whitespace().filter_map(|word| word.parse().ok()).take(3).collect();
         let [computed, _, block] = numbers[..] else { return false };
         let file = std::fs::OpenOptions::new().write(true).open(path).expect("the warehouse");
