@@ -63,7 +63,7 @@ fn pipeline() {
         let text = fuzz::text(input, &WORDS);
         match Pipeline::parse(&text, "pipeline.toml", folder.clone(), &environment) {
             Ok(pipeline) => {
-                let _ = (pipeline.schedule(), pipeline.warehouse(), pipeline.secrets());
+                let _ = (pipeline.schedule(), pipeline.warehouse());
             }
             Err(error) => {
                 let message = error.to_string();

@@ -6,7 +6,6 @@ use host_core::schema::Schema;
 use super::bindings::types as wit;
 use super::contract;
 use super::description::Description;
-use super::grants::Grants;
 
 /// Lifts the description of a plugin with one need.
 ///
@@ -50,5 +49,5 @@ pub fn guest_error(message: &str, details: &str) -> String {
         retry_after_ms: None,
         details_json: Some(details.to_owned()),
     };
-    contract::lift_error(error, &Grants::default()).to_string()
+    contract::lift_error(error).to_string()
 }
