@@ -105,6 +105,43 @@ fn a_failed_run_is_logged_with_its_error() {
 }
 
 #[test]
+fn a_fetched_token_is_hidden_in_every_form_and_command() {
+    // `oauth-1` as it is, in capitals, in a URL, in JSON, in hexadecimal, and in base64 after `Bearer `.
+    let body =
+        r#"{"status":"error","message":"<oauth-1> <OAUTH-1> <oauth%2D1> <6f617574682d31> <QmVhcmVyIG9hdXRoLTE=>"}"#;
+    for command in ["check", "discover", "run"] {
+        // A project of its own for each command: the first token of a server is `oauth-1`.
+        let project = Project::with(10, ServerOptions { is_oauth: true, ..ServerOptions::default() });
+        let text = std::fs::read_to_string(project.hubspot(&["owners"], "")).expect("a pipeline");
+        let oauth = "oauth = { token_path = \"/oauth/2026-03/token\", client_id = { secret = \"ID\" }, client_secret = { secret = \"SECRET\" }, refresh_token = { secret = \"REFRESH\" } }";
+        let pipeline =
+            project.write("hubspot.toml", &text.replace("token = { secret = \"HUBSPOT_ACCESS_TOKEN\" }", oauth));
+        let pipeline = pipeline.to_str().expect("a path in UTF-8");
+        let arguments = [command, pipeline, "--format", "json"];
+        let path = if command == "run" { "/owners" } else { "/account-info" };
+        let faults = vec![Fault::response(path, 400, body)];
+        project.server.configure(|options| options.faults = faults);
+        let is_run = command == "run";
+        let mut command = project.command(&arguments);
+        command.env("ID", "client").env("SECRET", "very-secret").env("REFRESH", sandbox::REFRESH_TOKEN);
+        let output = command.env("RUST_LOG", "debug").output().expect("the binary runs");
+        let shown = format!("{}{}", stderr(&output), String::from_utf8_lossy(&output.stdout)).to_lowercase();
+        assert!(shown.contains("<***>"), "{arguments:?}: {shown}");
+        for form in
+            ["oauth-1", "oauth%2d1", "6f617574682d31", "vhdxroltE".to_lowercase().as_str(), sandbox::REFRESH_TOKEN]
+        {
+            assert!(!shown.contains(form), "{arguments:?} shows {form}: {shown}");
+        }
+        if is_run {
+            let texts = "SELECT message FROM _host.log UNION ALL SELECT message FROM _host.run_ends";
+            let stored = format!("{:?}", project.query(texts)).to_lowercase();
+            assert!(stored.contains("<***>") && !stored.contains("oauth-1"), "{stored}");
+            assert!(!stored.contains("6f617574682d31") && !stored.contains("oauth%2d1"), "{stored}");
+        }
+    }
+}
+
+#[test]
 fn secrets_are_not_in_logs() {
     let body = format!(r#"{{"status":"error","message":"no such token: {TOKEN}"}}"#);
     let faults = vec![Fault::response("/owners", 401, &body)];
