@@ -7,7 +7,7 @@ use host_document::PathStep;
 use host_warehouse::{Table, Warehouse};
 
 use crate::files::{Model, ModelKind};
-use crate::parse::ParseError;
+use crate::parse::{ParseError, parse_expression};
 use crate::query::Query;
 
 /// The models in dependency order, and the checks.
@@ -24,7 +24,8 @@ pub struct Graph {
     config_queries: BTreeMap<(String, String), Query>,
 }
 
-/// Returns whether a table that is not a model exists, or will exist after the streams are loaded.
+/// Returns whether the models may read a table that is not a model, and it exists or will exist after the streams are
+/// loaded.
 pub type TableExists<'a> = dyn Fn(&Table) -> bool + 'a;
 
 impl Graph {
@@ -169,6 +170,14 @@ impl QueryReader<'_> {
                 Err(ParseError { line, error, .. }) => self.problems.push(on(line, error)),
             }
         }
+        for (index, drill) in config.drill.iter().enumerate() {
+            for (column, aggregate) in &drill.agrees {
+                if let Err(failure) = parse_expression(aggregate, self.warehouse) {
+                    let path: [PathStep; 4] = ["drill".into(), index.into(), "agrees".into(), column.as_str().into()];
+                    self.problems.push(failure.error.at(&model.place(&path)));
+                }
+            }
+        }
         for (index, column) in config.column.iter().enumerate() {
             let Some((table, _)) = column.references.as_ref().and_then(|target| target.rsplit_once('.')) else {
                 continue;
@@ -190,6 +199,10 @@ impl QueryReader<'_> {
         if (self.exists)(table) {
             return Ok(None);
         }
+        if !table.schema.is_empty() && self.warehouse.exists(table)? {
+            let error = Error::config(format!("the models may not read `{name}`"));
+            return Err(error.hint(format!("allow it in `[marts]` of the pipeline: `reads = [\"{name}\"]`")));
+        }
         if table.schema.is_empty() {
             let suffix = format!(".{}", table.name.to_lowercase());
             let mut candidates: BTreeSet<_> =
@@ -203,7 +216,7 @@ impl QueryReader<'_> {
                 return Err(error.hint(format!("write {}", candidates.join(" or "))));
             }
         }
-        let name = name.trim_start_matches('.');
+        let name = if table.schema.is_empty() { &table.name } else { &name };
         let known = self.known.values().map(Table::full_name).collect::<Vec<_>>();
         let hint = nearest(name, known.iter().map(String::as_str)).unwrap_or_else(|| {
             "write it as `schema.name`; raw and clean tables exist once a run has loaded them".to_owned()

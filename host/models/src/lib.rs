@@ -10,6 +10,7 @@ mod fingerprint;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gate;
 mod graph;
 mod manifest;
 mod parse;
@@ -21,6 +22,7 @@ mod seed;
 mod select;
 mod shadow;
 mod testing;
+mod tree;
 mod variables;
 
 use std::collections::BTreeMap;
@@ -32,9 +34,10 @@ use host_warehouse::{Table, Warehouse};
 pub use built::{Built, BuiltModel};
 pub use config::{DrillConfig, schema};
 pub use files::{Model, ModelKind};
+pub use gate::has_limited_size;
 pub use graph::{Graph, TableExists};
 pub use manifest::{ManifestColumn, ManifestEntry, ManifestTest, describe_columns, draw_mermaid, draw_tree, manifest};
-pub use parse::{ParseError, ParseFailure, parse};
+pub use parse::{ParseError, ParseFailure, parse, parse_expression};
 pub use request::{BuildRequest, BuildTarget};
 pub use run::{build, test};
 

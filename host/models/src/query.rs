@@ -6,7 +6,8 @@ use host_core::error::{Error, Result};
 use host_warehouse::{Table, Warehouse, quote};
 use serde_json::Value;
 
-use crate::parse::{ParseError, ParseFailure, line_at, parse, text_of};
+use crate::parse::{ParseError, ParseFailure, line_at, parse};
+use crate::tree::text_of;
 use crate::variables::{VariableReferences, variable_references};
 
 /// A parsed query.
@@ -110,23 +111,35 @@ fn identifier_end(sql: &str, at: usize) -> Option<usize> {
     None
 }
 
-/// Visits every table reference that is not a CTE in scope.
+/// Visits every table reference that is not a CTE in scope. A CTE is in scope in the query that declares it and in the
+/// CTEs after it; in its own definition only if it is recursive, and then in the recursive part.
 fn walk(node: &Value, scope: &BTreeSet<String>, visit: &mut dyn FnMut(&Value)) {
     match node {
         Value::Array(items) => items.iter().for_each(|item| walk(item, scope, visit)),
         Value::Object(entries) => {
-            let ctes = node.pointer("/cte_map/map").and_then(Value::as_array).into_iter().flatten();
-            let names = ctes.filter_map(|cte| cte.get("key").and_then(Value::as_str)).map(str::to_lowercase);
             let mut inner = scope.clone();
-            inner.extend(names);
-            if text_of(node, "type") == "BASE_TABLE" {
-                let is_cte = text_of(node, "schema_name").is_empty()
-                    && inner.contains(&text_of(node, "table_name").to_lowercase());
-                if !is_cte {
-                    visit(node);
-                }
+            for cte in node.pointer("/cte_map/map").and_then(Value::as_array).into_iter().flatten() {
+                cte.get("value").into_iter().for_each(|value| walk(value, &inner, visit));
+                inner.insert(text_of(cte, "key").to_ascii_lowercase());
             }
-            entries.values().for_each(|value| walk(value, &inner, visit));
+            match text_of(node, "type").as_str() {
+                "BASE_TABLE" => {
+                    let name = text_of(node, "table_name").to_ascii_lowercase();
+                    let is_cte = text_of(node, "schema_name").is_empty() && inner.contains(&name);
+                    if !is_cte {
+                        visit(node);
+                    }
+                }
+                "RECURSIVE_CTE_NODE" => {
+                    node.get("left").into_iter().for_each(|left| walk(left, &inner, visit));
+                    inner.insert(text_of(node, "cte_name").to_ascii_lowercase());
+                    node.get("right").into_iter().for_each(|right| walk(right, &inner, visit));
+                    return;
+                }
+                _ => {}
+            }
+            let others = entries.iter().filter(|(key, _)| *key != "cte_map");
+            others.for_each(|(_, value)| walk(value, &inner, visit));
         }
         _ => {}
     }
@@ -166,6 +179,22 @@ mod tests {
         let found = Query::parse(sql, &warehouse).expect("a query").tables();
         let names: Vec<_> = found.keys().map(Table::full_name).collect();
         assert_eq!(names, ["core.x", "core.y", "s.z"]);
+    }
+
+    #[test]
+    fn a_common_table_expression_does_not_hide_a_table_of_its_name() {
+        let warehouse = Warehouse::memory().expect("DuckDB in memory");
+        let tables = |sql: &str| {
+            let found = Query::parse(sql, &warehouse).expect("a query").tables();
+            found.keys().map(Table::full_name).collect::<Vec<_>>()
+        };
+        assert_eq!(tables("WITH \"x.csv\" AS (FROM \"x.csv\") FROM \"x.csv\""), [".x.csv"]);
+        assert_eq!(tables("WITH a AS (FROM b), b AS (SELECT 1) FROM a"), [".b"]);
+        assert_eq!(tables("SELECT (WITH a AS (SELECT 1) FROM a), (FROM a)"), [".a"]);
+        let recursive = "WITH RECURSIVE a AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM a WHERE n < 5) FROM a";
+        assert_eq!(tables(recursive), [] as [String; 0]);
+        let anchor = "WITH RECURSIVE a AS (SELECT n FROM a UNION ALL SELECT n + 1 FROM a WHERE n < 5) FROM a";
+        assert_eq!(tables(anchor), [".a"]);
     }
 
     #[test]

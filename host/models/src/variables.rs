@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use crate::parse::{line_at, text_of};
+use crate::parse::line_at;
+use crate::tree::text_of;
 
 /// The variables that a query reads from `_host.variables`.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use host_core::error::{Error, Kind, Result, nearest, one_of};
-use host_models::{Model, ParseError, ParseFailure, parse};
+use host_models::{Model, has_limited_size, parse, parse_expression};
 use host_warehouse::{ColumnType, Warehouse, quote};
 use serde_json::Value;
 
@@ -33,6 +33,8 @@ struct ConditionNames {
     columns: BTreeSet<String>,
     /// The text literals.
     texts: BTreeSet<String>,
+    /// The functions that were checked, in lower case.
+    functions: BTreeSet<String>,
 }
 
 impl Condition {
@@ -124,26 +126,7 @@ fn expression(warehouse: &Warehouse, text: &str) -> Result<Value> {
     if text.is_empty() {
         return Err(Error::config("the condition is empty"));
     }
-    // The parse tree of a SELECT with a single constant. A text with further clauses gives a different tree.
-    let not_one_expression = || Error::config("the text is not one expression");
-    let mut constant = select(warehouse, "true").map_err(|failure| failure.error)?;
-    let mut found = select(warehouse, text).map_err(|failure| match failure.reason {
-        ParseFailure::NotAQuery => not_one_expression(),
-        _ => failure.error,
-    })?;
-    let mut expressions = found.pointer_mut("/select_list").map(Value::take).unwrap_or_default();
-    constant["select_list"] = Value::Null;
-    let list = expressions.as_array_mut().map(std::mem::take).unwrap_or_default();
-    match <[Value; 1]>::try_from(list) {
-        Ok([expression]) if constant == found && text_of(&expression, "alias").is_empty() => Ok(expression),
-        _ => Err(not_one_expression()),
-    }
-}
-
-/// Parses `SELECT` with a text after it, and returns the node of the statement.
-fn select(warehouse: &Warehouse, text: &str) -> Result<Value, ParseError> {
-    let mut tree = parse(&format!("SELECT {text}\n"), warehouse)?;
-    Ok(tree.pointer_mut("/statements/0/node").map(Value::take).unwrap_or_default())
+    parse_expression(text, warehouse).map_err(|failure| failure.error)
 }
 
 /// Returns a text of a node of the parse tree, or an empty one if the node has none.
@@ -162,7 +145,14 @@ fn inspect(warehouse: &Warehouse, node: &Value, mentions: &mut ConditionNames) -
                     return Err(Error::config("window functions are not allowed in a condition: they read other rows"));
                 }
                 "PARAMETER" => return Err(Error::config("parameters are not allowed in a condition")),
-                "FUNCTION" => check_function(warehouse, text_of(node, "function_name"))?,
+                "FUNCTION" => {
+                    let name = text_of(node, "function_name");
+                    if !has_limited_size(node) {
+                        let error = Error::config(format!("the size of `{name}` is not a number in the condition"));
+                        return Err(error.hint("write its size as a number"));
+                    }
+                    check_function(warehouse, name, mentions)?;
+                }
                 "COLUMN_REF" => {
                     let names = node.get("column_names").and_then(Value::as_array).into_iter().flatten();
                     mentions.columns.extend(names.filter_map(Value::as_str).map(str::to_lowercase));
@@ -188,7 +178,11 @@ struct CatalogFunction {
 }
 
 /// Refuses functions that do more than compute a value from their arguments, such as aggregates and readers of files.
-fn check_function(warehouse: &Warehouse, name: &str) -> Result<()> {
+fn check_function(warehouse: &Warehouse, name: &str, mentions: &mut ConditionNames) -> Result<()> {
+    // A function was checked before, or calls itself in the definition that is being checked.
+    if !mentions.functions.insert(name.to_lowercase()) {
+        return Ok(());
+    }
     let sql = "SELECT DISTINCT function_type, stability, internal, macro_definition FROM duckdb_functions() \
                WHERE function_name = lower(?)";
     let found: Vec<CatalogFunction> = warehouse.query_as(sql, [name])?;
@@ -217,7 +211,8 @@ fn check_function(warehouse: &Warehouse, name: &str) -> Result<()> {
             // A built-in macro is allowed if every function in it is allowed.
             "macro" => {
                 let definition = expression(warehouse, row.macro_definition.as_deref().unwrap_or_default())?;
-                inspect(warehouse, &definition, &mut ConditionNames::default())?;
+                let mut inner = ConditionNames { functions: mentions.functions.clone(), ..Default::default() };
+                inspect(warehouse, &definition, &mut inner)?;
             }
             _ => {}
         }

@@ -396,4 +396,8 @@ pub struct ModelSettings {
     /// Values that models read from `_host.variables`.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
+    /// Tables that the models, reports and alerts may read besides the models, the raw and clean tables of this pipeline's
+    /// sources, and the journal: each as `schema.table`, or `schema.*` for all tables of a schema.
+    #[serde(default)]
+    pub reads: Vec<String>,
 }

@@ -25,8 +25,8 @@ pub struct ReportTable {
 pub fn tables(warehouse: &Warehouse, reports: &[ReportSettings]) -> Result<Vec<ReportTable>> {
     let table = |report: &ReportSettings| {
         let on = |error: Error| error.on(format!("report `{}`", report.title));
-        let rows = warehouse.query(&report.query, ()).map_err(on)?;
         let reads = host_models::reads(&report.query, warehouse).map_err(on)?;
+        let rows = warehouse.read_only(|| warehouse.query(&report.query, ())).map_err(on)?;
         Ok(ReportTable { title: report.title.clone(), reads, rows, meaning: report.meaning.clone() })
     };
     reports.iter().map(table).collect()

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use host_core::error::{Error, Result, unknown};
 use host_core::progress::Event;
 use host_core::schema::Stream;
+use host_document::PathStep;
 use host_ledger::steps::{self, StepName};
 use host_ledger::streams::{self, LoadedStream};
 use host_models::{BuildRequest, BuildTarget, Built, BuiltModel, Graph, ManifestEntry, Model};
@@ -13,6 +14,7 @@ use host_warehouse::{Table, Warehouse};
 
 use super::finish;
 use super::session::{Session, start};
+use crate::pipeline::ModelSettings;
 use crate::prepare::{PreparedSource, SkippedStream};
 
 /// The models, checked against the tables that these streams will have. None if the pipeline has no models.
@@ -26,7 +28,6 @@ pub(super) fn checked_graph(
     sources: &[(PreparedSource, Vec<Stream>)],
     skipped: &[SkippedStream],
 ) -> Result<Option<Graph>> {
-    let Some(settings) = &session.pipeline.file.models else { return Ok(None) };
     let missing = RefCell::new(Vec::new());
     let will_exist = |table: &Table| {
         sources.iter().any(|(source, streams)| {
@@ -39,6 +40,9 @@ pub(super) fn checked_graph(
     let loaded = streams::loaded(warehouse)?;
     let was_loaded = |table: &Table| loaded.iter().map(LoadedStream::clean).any(|clean| clean == *table);
     let exists = |table: &Table| {
+        if !may_read(session, table) {
+            return false;
+        }
         if will_exist(table) || was_loaded(table) || matches!(warehouse.exists(table), Ok(true)) {
             return true;
         }
@@ -50,41 +54,74 @@ pub(super) fn checked_graph(
         missing.borrow_mut().extend(skipped.cloned());
         skipped.is_some()
     };
-    let graph = host_models::load(&session.pipeline.path(&settings.path), warehouse, &variables(session), &exists)?;
-    Error::check(report_problems(session, warehouse, &graph, &exists))?;
+    let load = |settings: &ModelSettings| {
+        host_models::load(&session.pipeline.path(&settings.path), warehouse, &variables(session), &exists)
+    };
+    let graph = session.pipeline.file.models.as_ref().map(load).transpose()?;
+    Error::check(query_problems(session, warehouse, graph.as_ref(), &exists))?;
     let mut seen = BTreeSet::new();
     let needed = missing.into_inner().into_iter().filter(|skipped| seen.insert(skipped.stream.clone()));
     let error = |skipped: SkippedStream| {
         let SkippedStream { stream, error, .. } = skipped;
         error.on(format!("models read stream `{stream}`, which was never loaded"))
     };
-    Error::check(needed.map(error).collect()).map(|()| Some(graph))
+    Error::check(needed.map(error).collect()).map(|()| graph)
 }
 
-/// The problems of the pipeline's reports: queries that do not parse, and tables that do not exist.
-fn report_problems(
+/// The views of the ledger that the SQL of a pipeline may read.
+const JOURNAL: [&str; 7] = ["runs", "changes", "rejects", "notes", "merges", "rule_runs", "variables"];
+
+/// Whether the SQL of a pipeline may read a table that is not a model: the raw and clean tables of its own sources, the
+/// journal, and what `reads` names.
+fn may_read(session: &Session<'_>, table: &Table) -> bool {
+    let file = &session.pipeline.file;
+    let is = |name: &str| table.schema.eq_ignore_ascii_case(name);
+    let is_own = || {
+        file.source
+            .iter()
+            .map(|source| source.name())
+            .any(|name| is(&Table::raw(name, "").schema) || is(&Table::clean(name, "").schema))
+    };
+    let is_journal = || is("_host") && JOURNAL.iter().any(|name| table.name.eq_ignore_ascii_case(name));
+    let is_granted = |granted: &String| {
+        let parts = granted.split_once('.');
+        parts.is_some_and(|(schema, name)| is(schema) && (name == "*" || table.name.eq_ignore_ascii_case(name)))
+    };
+    is_own() || is_journal() || file.models.iter().flat_map(|models| &models.reads).any(is_granted)
+}
+
+/// The problems of the queries of reports and alerts: those that do not parse or are not allowed, and tables that do not
+/// exist.
+fn query_problems(
     session: &Session<'_>,
     warehouse: &Warehouse,
-    graph: &Graph,
+    graph: Option<&Graph>,
     exists: &dyn Fn(&Table) -> bool,
 ) -> Vec<Error> {
+    let file = &session.pipeline.file;
+    let names: Vec<_> = graph.into_iter().flat_map(Graph::models).map(Model::name).collect();
     let mut problems = Vec::new();
-    for (index, report) in session.pipeline.file.report.iter().enumerate() {
-        let place = || session.pipeline.source_map.at(&["report".into(), index.into(), "query".into()]);
-        let on = |error: Error| error.on(format!("report `{}`", report.title)).at(&place());
-        let tables = match host_models::reads(&report.query, warehouse) {
+    let mut check = |query: &str, what: String, path: [PathStep; 3]| {
+        let on = |error: Error| error.on(what.clone()).at(&session.pipeline.source_map.at(&path));
+        let tables = match host_models::reads(query, warehouse) {
             Ok(tables) => tables,
-            Err(error) => {
-                problems.push(on(error));
-                continue;
-            }
+            Err(error) => return problems.push(on(error)),
         };
-        let names: Vec<_> = graph.models().map(Model::name).collect();
-        for name in tables.iter().filter(|table| !names.contains(table)) {
+        let is_model = |table: &String| names.iter().any(|name| name.eq_ignore_ascii_case(table));
+        for name in tables.iter().filter(|table| !is_model(table)) {
             let (schema, table) = name.split_once('.').unwrap_or(("", name));
             if !exists(&Table::new(schema, table)) {
-                problems.push(on(unknown("table", name, names.iter().map(String::as_str))));
+                let error = unknown("table", name.trim_start_matches('.'), names.iter().map(String::as_str));
+                problems.push(on(error));
             }
+        }
+    };
+    for (index, report) in file.report.iter().enumerate() {
+        check(&report.query, format!("report `{}`", report.title), ["report".into(), index.into(), "query".into()]);
+    }
+    for (index, alert) in file.alert.iter().enumerate() {
+        if let Some(query) = &alert.query {
+            check(query, "alert".to_owned(), ["alert".into(), index.into(), "query".into()]);
         }
     }
     problems
@@ -96,9 +133,9 @@ fn report_problems(
 /// A pipeline without models, and every problem of the models.
 pub fn graph(session: &Session<'_>, warehouse: &Warehouse) -> Result<Graph> {
     let settings = session.pipeline.file.models.as_ref().ok_or_else(no_models)?;
-    let sources = session.pipeline.file.source.iter().map(|source| source.name());
-    let schemas: Vec<_> = sources.flat_map(|name| [format!("raw_{name}"), format!("clean_{name}")]).collect();
-    let exists = |table: &Table| schemas.contains(&table.schema) || matches!(warehouse.exists(table), Ok(true));
+    let is_loaded = |table: &Table| table.schema.starts_with("raw_") || table.schema.starts_with("clean_");
+    let exists =
+        |table: &Table| may_read(session, table) && (is_loaded(table) || matches!(warehouse.exists(table), Ok(true)));
     host_models::load(&session.pipeline.path(&settings.path), warehouse, &variables(session), &exists)
 }
 

@@ -8,6 +8,7 @@ mod evil_guest;
 mod explain;
 mod forgetting;
 mod frozen;
+mod gate;
 mod hubspot_answers;
 mod hubspot_changes;
 mod hubspot_common;

@@ -27,7 +27,7 @@ impl Models {
     pub(crate) fn pipeline(&self, memory: &str, variables: &str) {
         let text = format!(
             "[pipeline]\nname = \"models\"\nwarehouse = \"warehouse.duckdb\"\nmemory_limit = \"{memory}\"\n\
-             [marts]\npath = \"sql\"\nvariables = {{ {variables} }}\n"
+             [marts]\npath = \"sql\"\nreads = [\"raw_shop.*\"]\nvariables = {{ {variables} }}\n"
         );
         std::fs::write(self.folder.path().join("pipeline.toml"), text).expect("a file");
     }

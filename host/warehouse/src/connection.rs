@@ -46,7 +46,24 @@ impl Warehouse {
             .and_then(|config| config.with("checkpoint_threshold", CHECKPOINT_THRESHOLD))
             .map_err(|cause| on(convert_open(&cause)))?;
         let connection = Connection::open_with_flags(path, config).map_err(|cause| on(convert_open(&cause)))?;
-        Self::new(connection, path.to_path_buf(), memory_limit.to_owned(), Arc::default())
+        let warehouse = Self::new(connection, path.to_path_buf(), memory_limit.to_owned(), Arc::default())?;
+        warehouse.restrict().map_err(on)?;
+        Ok(warehouse)
+    }
+
+    /// Limits the files that SQL can reach to the folder of the warehouse, where the host keeps copies, and turns off
+    /// extensions. Settings are not locked, because the host changes the limits of loading; the SQL of a project cannot
+    /// change them, because it is only ever one SELECT.
+    fn restrict(&self) -> Result<()> {
+        if !self.is_in_memory() {
+            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = std::path::absolute(folder.unwrap_or(Path::new("."))).map_err(Error::internal)?;
+            self.execute(&format!("SET allowed_directories = [{}]", literal(&folder.to_string_lossy())))?;
+        }
+        self.execute(
+            "SET autoload_known_extensions = false; SET autoinstall_known_extensions = false; \
+             SET allow_community_extensions = false; SET enable_external_access = false",
+        )
     }
 
     /// A database in memory, for DuckDB's parser and for empty tables.
@@ -165,6 +182,18 @@ impl Warehouse {
             // The failure matters more than a transaction that is already rolled back.
             let _ = self.connection.execute_batch("ROLLBACK");
         })
+    }
+
+    /// Runs `work` in a transaction in which tables cannot change.
+    ///
+    /// # Errors
+    /// The error of `work`.
+    pub fn read_only<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.execute("BEGIN TRANSACTION READ ONLY")?;
+        let done = work();
+        // Nothing was changed, and the result of `work` matters more.
+        let _ = self.connection.execute_batch("ROLLBACK");
+        done
     }
 
     /// The name of the database in DuckDB's catalog, which may contain attached databases too.
