@@ -148,7 +148,7 @@ fn a_condition_is_one_expression_over_the_columns_of_a_mart() {
             vec!["`read_csv` is not allowed in a condition: it reads more than the current row"],
         ),
         ("write_log('x') is null", vec!["the function `write_log` is not allowed"]),
-        ("pg_sleep(1) is null", vec!["`sleep_ms` is not allowed in a condition"]),
+        ("pg_sleep(1) is null", vec!["the function `pg_sleep` is not allowed"]),
         ("sum(orders) > 1", vec!["`sum` is not allowed in a condition: it aggregates several rows"]),
         ("row_number() over () = 1", vec!["window functions are not allowed in a condition"]),
         ("orders = ?", vec!["parameters are not allowed in a condition"]),
