@@ -2,7 +2,10 @@
 
 pub mod clock;
 pub mod error;
+mod kill_point;
 pub mod progress;
 pub mod schema;
 pub mod secret;
 pub mod text;
+
+pub use kill_point::kill_point;

@@ -1,6 +1,7 @@
 //! Publishes a stream's cleaning: its tables, its journal and its records in the ledger change in one transaction.
 
 use host_core::error::{Error, Result};
+use host_core::kill_point;
 use host_core::schema::{EXTRACTED_AT, LOAD_ID};
 use host_ledger::cleanings::{self, Cleaning};
 use host_ledger::journal::{self, RejectCount, RuleCounts};
@@ -59,6 +60,7 @@ pub(super) fn publish(
     if let Some(last) = outputs.last() {
         set_load_ids(warehouse, cleaned, last, &key)?;
     }
+    kill_point("clean.publish.start");
     warehouse.transaction(|| {
         for SegmentOutput { table, staged, changed_keys, rules_run, .. } in outputs {
             drop_scratch_tables(warehouse, table)?;
@@ -83,8 +85,12 @@ pub(super) fn publish(
         check_rejected(warehouse, cleaned)?;
         journal::record_rule_runs(warehouse, cleaned.load_id, &cleaned.stream.name(), counts)?;
         record_cleaning(warehouse, cleaned, outputs)?;
-        versions::record_change(warehouse, cleaned.clean, cleaned.load_id)
-    })
+        versions::record_change(warehouse, cleaned.clean, cleaned.load_id)?;
+        kill_point("clean.publish.commit");
+        Ok(())
+    })?;
+    kill_point("clean.publish.committed");
+    Ok(())
 }
 
 /// Sets the load id of each clean row to the run that last changed the clean row, not its raw row. A later run may merge

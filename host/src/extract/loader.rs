@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use arrow_array::{Array as _, RecordBatch};
 use host_core::error::{Error, Result};
+use host_core::kill_point;
 use host_core::schema::{Disposition, EXTRACTED_AT, Field, LOAD_ID, Schema, Stream, UNFIT};
 use host_ledger::cursors::{self, Cursor};
 use host_ledger::streams::LoadedStream;
@@ -275,8 +276,10 @@ impl StreamLoader {
                 identities::bind(&self.warehouse, &self.source, identity)?;
             }
             cursors::write(&self.warehouse, &self.source, &self.stream, &next, &self.load_id)?;
+            kill_point("load.commit");
             Ok(counts)
         })?;
+        kill_point("load.committed");
         self.cursor = next;
         Ok(counts)
     }

@@ -1,6 +1,7 @@
 //! `host forget`: erases a record and the records of the same person, or undoes that.
 
 use host_core::error::Result;
+use host_core::kill_point;
 use tracing::Instrument as _;
 
 use super::finish::{Extraction, finish};
@@ -24,6 +25,7 @@ pub async fn forget(session: &Session<'_>, record: &str) -> Result<(Erased, Repo
     let graph = checked_graph(session, &warehouse, &[], &[])?;
     let run = start(session, &warehouse, "forget")?;
     let erased = erasure::forget(&warehouse, &stream, &key, &run.load_id)?;
+    kill_point("forget.erased");
     let work = clean_and_build(session, &warehouse, &rules, graph, &run.load_id, false);
     let done = work.instrument(run.span.clone()).await;
     let report = finish(session, &warehouse, &run, done.map(|done| (Extraction::default(), done)));

@@ -14,6 +14,7 @@ mod hubspot_changes;
 mod hubspot_common;
 mod identity;
 mod imports;
+mod kill_points;
 mod kit;
 mod languages;
 mod logs;

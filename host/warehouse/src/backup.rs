@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use host_core::error::{Error, Result};
+use host_core::kill_point;
 
 use crate::{Warehouse, literal, quote};
 
@@ -27,7 +28,10 @@ impl Warehouse {
         let attached = self.execute(&format!("CHECKPOINT; ATTACH {} AS {COPY}", literal(&path.to_string_lossy())));
         let copied = attached.and_then(|()| {
             copy_owner_and_permissions(path, &like).map_err(failed)?;
-            self.execute(&format!("COPY FROM DATABASE {} TO {COPY}; {in_copy} DETACH {COPY}", quote(&database)))
+            kill_point("backup.attached");
+            self.execute(&format!("COPY FROM DATABASE {} TO {COPY}; {in_copy}", quote(&database)))?;
+            kill_point("backup.copied");
+            self.execute(&format!("DETACH {COPY}"))
         });
         if let Err(error) = copied {
             // A partial copy takes space and contains data. An error of its removal matters less than the first error.
@@ -49,8 +53,12 @@ impl Warehouse {
         let path = std::fs::canonicalize(self.path()).map_err(|cause| on(Error::config(cause.to_string())))?;
         let next = with_suffix(&path, ".next");
         self.copy_to(&next, in_copy).map_err(on)?;
+        kill_point("rewrite.copied");
         drop(self);
-        std::fs::rename(&next, &path).map_err(|cause| on(Error::config(cause.to_string())))
+        kill_point("rewrite.closed");
+        std::fs::rename(&next, &path).map_err(|cause| on(Error::config(cause.to_string())))?;
+        kill_point("rewrite.renamed");
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use host_core::error::Result;
+use host_core::kill_point;
 use host_ledger::models::{self, ModelForm, PublishedModel};
 use host_ledger::{erasures, variables};
 use host_warehouse::Table;
@@ -31,6 +32,7 @@ pub(crate) fn publish(builder: &ModelBuilder<'_>, details: &PublicationDetails<'
     let removed = removed_models(builder);
     let built: Vec<_> =
         builder.graph.models().filter_map(|model| Some((model, builder.staged.get(&model.name())?))).collect();
+    kill_point("publish.start");
     warehouse.transaction(|| {
         for (table, is_check) in &removed {
             if !is_check {
@@ -57,6 +59,7 @@ pub(crate) fn publish(builder: &ModelBuilder<'_>, details: &PublicationDetails<'
                 }
             }
         }
+        kill_point("publish.renamed");
         if builder.new_variables {
             variables::publish(warehouse, details.variables)?;
         }
@@ -91,8 +94,12 @@ pub(crate) fn publish(builder: &ModelBuilder<'_>, details: &PublicationDetails<'
             published_at: Some(builder.time.clone()),
             warnings: details.warnings.to_vec(),
         };
-        models::record_publication(warehouse, load_id, &record)
-    })
+        models::record_publication(warehouse, load_id, &record)?;
+        kill_point("publish.commit");
+        Ok(())
+    })?;
+    kill_point("publish.committed");
+    Ok(())
 }
 
 /// Returns the record of a model with its current hashes and columns.
