@@ -25,10 +25,11 @@ fn no_query_reads_files_or_tables_that_were_not_granted() {
     let with_drill = format!("[[drill]]\nname = \"d\"\nkey = [\"a\"]\nsql = \"SELECT 1 AS a {secret}\"\n");
     let with_aggregate = "[[drill]]\nname = \"d\"\nkey = [\"a\"]\nsql = \"SELECT 1 AS a\"\n\
                           agrees = { a = \"(SELECT count(*) FROM read_text('.env'))\" }\n";
-    let cases: [(&str, &str, &str); 9] = [
+    let cases: [(&str, &str, &str); 10] = [
         ("core/x.sql", "SELECT content FROM read_text('.env')", "the table function `read_text` is not allowed"),
         ("core/x.sql", "FROM '.env'", "unknown table `.env`"),
         ("core/x.sql", "FROM core.\"../x.csv\"", "unknown table `core.../x.csv`"),
+        ("core/x.sql", "FROM core.csv", "unknown table `core.csv`"),
         ("core/x.sql", "WITH \"x.csv\" AS (FROM \"x.csv\") FROM \"x.csv\"", "unknown table `x.csv`"),
         ("core/x.sql", "SELECT * FROM finance.budget", "the models may not read `finance.budget`"),
         ("core/x.sql", "SELECT * FROM _host.forgotten", "the models may not read `_host.forgotten`"),

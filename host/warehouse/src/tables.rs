@@ -66,12 +66,17 @@ impl Warehouse {
         self.query_as(&format!("SELECT column_name AS name, column_type AS type FROM (DESCRIBE {query})"), ())
     }
 
-    /// Whether a table or view exists.
+    /// Whether a table or view exists. Asks the catalog, because a query on a name such as `core.csv` would look for a
+    /// file of that name.
     ///
     /// # Errors
     /// As [`Warehouse::query`].
     pub fn exists(&self, table: &Table) -> Result<bool> {
-        Ok(self.column_types(table)?.is_some())
+        let sql = "SELECT 1 FROM (SELECT database_name, schema_name, table_name FROM duckdb_tables() \
+                   UNION ALL SELECT database_name, schema_name, view_name FROM duckdb_views()) \
+                   WHERE database_name = current_database() AND lower(schema_name) = lower(?) \
+                   AND lower(table_name) = lower(?)";
+        Ok(self.value::<i32>(sql, [&table.schema, &table.name])?.is_some())
     }
 
     /// Whether a view of this name exists.
