@@ -91,3 +91,30 @@ fn copy_owner_and_permissions(file: &Path, like: &std::fs::Metadata) -> std::io:
     }
     std::fs::set_permissions(file, like.permissions())
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::path::Path;
+
+    use crate::Warehouse;
+
+    #[test]
+    fn a_warehouse_behind_a_link_is_copied_and_rewritten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("real")).expect("a folder");
+        std::fs::create_dir(at("links")).expect("a folder");
+        std::os::unix::fs::symlink(at("real"), at("folder")).expect("a link");
+        std::os::unix::fs::symlink(at("real/w.duckdb"), at("links/w.duckdb")).expect("a link");
+        Warehouse::open(&at("real/w.duckdb"), "256MB")
+            .and_then(|new| new.execute("CREATE TABLE t AS SELECT 7 AS a"))
+            .expect("a warehouse");
+        for path in ["folder/w.duckdb", "links/w.duckdb"] {
+            let open = || Warehouse::open(&at(path), "256MB").expect("a warehouse");
+            let beside = at(path).with_extension("copy");
+            open().copy_to(Path::new(&beside), "").expect("a copy");
+            open().rewrite("").expect("a rewritten file");
+            assert_eq!(open().count("SELECT a FROM t", ()).expect("a row"), 7, "{path}");
+        }
+    }
+}

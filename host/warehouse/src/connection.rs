@@ -56,9 +56,12 @@ impl Warehouse {
     /// change them, because it is only ever one SELECT.
     fn restrict(&self) -> Result<()> {
         if !self.is_in_memory() {
-            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = std::path::absolute(folder.unwrap_or(Path::new("."))).map_err(Error::internal)?;
-            self.execute(&format!("SET allowed_directories = [{}]", literal(&folder.to_string_lossy())))?;
+            // Copies are beside the path as it was given, and a rewritten file beside the file that a link leads to.
+            let given = std::path::absolute(&self.path).map_err(Error::internal)?;
+            let linked = std::fs::canonicalize(&self.path).map_err(Error::internal)?;
+            let folders = [given, linked].map(|path| path.parent().map(Path::to_path_buf).unwrap_or_default());
+            let folders = folders.map(|folder| literal(&folder.to_string_lossy())).join(", ");
+            self.execute(&format!("SET allowed_directories = [{folders}]"))?;
         }
         self.execute(
             "SET autoload_known_extensions = false; SET autoinstall_known_extensions = false; \
