@@ -80,7 +80,7 @@ fn location(node: &Value) -> Option<usize> {
 }
 
 fn check_node(node: &Value) -> Result<()> {
-    match text_of(node, "type").as_str() {
+    match text_of(node, "type") {
         "TABLE_FUNCTION" => {
             let function = node.get("function").unwrap_or(&Value::Null);
             let name = text_of(function, "function_name").to_ascii_lowercase();
@@ -113,7 +113,7 @@ fn check_node(node: &Value) -> Result<()> {
 /// Whether a function is named without the name of another database.
 fn is_unqualified(function: &Value) -> bool {
     let (catalog, schema) = (text_of(function, "catalog"), text_of(function, "schema"));
-    ["", "system"].contains(&catalog.as_str()) && ["", "main", "pg_catalog"].contains(&schema.as_str())
+    ["", "system"].contains(&catalog) && ["", "main", "pg_catalog"].contains(&schema)
 }
 
 /// Refuses a generator with a constant that exceeds the limit.

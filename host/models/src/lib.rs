@@ -40,6 +40,7 @@ pub use manifest::{ManifestColumn, ManifestEntry, ManifestTest, describe_columns
 pub use parse::{ParseError, ParseFailure, parse, parse_expression};
 pub use request::{BuildRequest, BuildTarget};
 pub use run::{build, test};
+pub use tree::text_of;
 
 /// Reads the models of a folder and infers their order. No row of the warehouse is read.
 ///

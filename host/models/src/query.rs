@@ -39,7 +39,7 @@ impl Query {
             let table = Table::new(text_of(node, "schema_name"), text_of(node, "table_name"));
             let at = node.get("query_location").and_then(Value::as_u64).and_then(|at| usize::try_from(at).ok());
             if !text_of(node, "catalog_name").is_empty() {
-                database = Some((text_of(node, "catalog_name"), at));
+                database = Some((text_of(node, "catalog_name").to_owned(), at));
             }
             tables.push(TableReference { table, at, has_alias: !text_of(node, "alias").is_empty() });
         });
@@ -122,7 +122,7 @@ fn walk(node: &Value, scope: &BTreeSet<String>, visit: &mut dyn FnMut(&Value)) {
                 cte.get("value").into_iter().for_each(|value| walk(value, &inner, visit));
                 inner.insert(text_of(cte, "key").to_ascii_lowercase());
             }
-            match text_of(node, "type").as_str() {
+            match text_of(node, "type") {
                 "BASE_TABLE" => {
                     let name = text_of(node, "table_name").to_ascii_lowercase();
                     let is_cte = text_of(node, "schema_name").is_empty() && inner.contains(&name);

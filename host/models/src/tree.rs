@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 /// Returns a text of a node, or an empty one if the node has none.
-pub(crate) fn text_of(node: &Value, key: &str) -> String {
-    node.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
+#[must_use]
+pub fn text_of<'a>(node: &'a Value, key: &str) -> &'a str {
+    node.get(key).and_then(Value::as_str).unwrap_or_default()
 }

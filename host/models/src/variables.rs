@@ -63,7 +63,7 @@ fn comparisons(node: &Value, sql: &str, has_default: bool, found: &mut VariableR
     match node {
         Value::Array(items) => items.iter().for_each(|item| comparisons(item, sql, has_default, found)),
         Value::Object(entries) if text_of(node, "class") != "SUBQUERY" => {
-            if ["COMPARE_EQUAL", "COMPARE_IN"].contains(&text_of(node, "type").as_str()) {
+            if ["COMPARE_EQUAL", "COMPARE_IN"].contains(&text_of(node, "type")) {
                 let both = [entries.get("left"), entries.get("right")].into_iter().flatten();
                 let children = entries.get("children").and_then(Value::as_array).into_iter().flatten();
                 let sides: Vec<_> = both.chain(children).collect();

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use host_core::error::{Error, Kind, Result, nearest, one_of};
-use host_models::{Model, has_limited_size, parse, parse_expression};
+use host_models::{Model, has_limited_size, parse, parse_expression, text_of};
 use host_warehouse::{ColumnType, Warehouse, quote};
 use serde_json::Value;
 
@@ -127,11 +127,6 @@ fn expression(warehouse: &Warehouse, text: &str) -> Result<Value> {
         return Err(Error::config("the condition is empty"));
     }
     parse_expression(text, warehouse).map_err(|failure| failure.error)
-}
-
-/// Returns a text of a node of the parse tree, or an empty one if the node has none.
-fn text_of<'a>(node: &'a Value, key: &str) -> &'a str {
-    node.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Refuses an expression that reads more than the current row, and collects its names and literals.
