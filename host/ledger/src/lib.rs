@@ -8,8 +8,7 @@
 //! together. Only the run that publishes models records them.
 //!
 //! # Tables that users read
-//! Models read `_host.runs`, `_host.changes`, `_host.rejects`, `_host.notes`, `_host.merges`, `_host.rule_runs` and
-//! `_host.variables`, so their columns do not change.
+//! Models may read the tables in [`READABLE`], so their columns do not change.
 
 pub mod cleanings;
 mod compaction;
@@ -39,6 +38,9 @@ pub use streams::StreamTable;
 
 /// The schema of the host's tables.
 pub const SCHEMA: &str = "_host";
+
+/// The tables and views of [`SCHEMA`] that the SQL of a pipeline may read.
+pub const READABLE: [&str; 7] = ["runs", "changes", "rejects", "notes", "merges", "rule_runs", "variables"];
 
 /// Opens a warehouse, or creates it, and brings the host's tables up to date.
 ///

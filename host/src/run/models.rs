@@ -68,26 +68,25 @@ pub(super) fn checked_graph(
     Error::check(needed.map(error).collect()).map(|()| graph)
 }
 
-/// The views of the ledger that the SQL of a pipeline may read.
-const JOURNAL: [&str; 7] = ["runs", "changes", "rejects", "notes", "merges", "rule_runs", "variables"];
+/// Whether a table is a raw or clean table of one of the pipeline's sources.
+fn is_of_source(session: &Session<'_>, table: &Table) -> bool {
+    let is = |of: Table| table.schema.eq_ignore_ascii_case(&of.schema);
+    let mut names = session.pipeline.file.source.iter().map(|source| source.name());
+    names.any(|name| is(Table::raw(name, "")) || is(Table::clean(name, "")))
+}
 
 /// Whether the SQL of a pipeline may read a table that is not a model: the raw and clean tables of its own sources, the
 /// journal, and what `reads` names.
 fn may_read(session: &Session<'_>, table: &Table) -> bool {
-    let file = &session.pipeline.file;
-    let is = |name: &str| table.schema.eq_ignore_ascii_case(name);
-    let is_own = || {
-        file.source
-            .iter()
-            .map(|source| source.name())
-            .any(|name| is(&Table::raw(name, "").schema) || is(&Table::clean(name, "").schema))
-    };
-    let is_journal = || is("_host") && JOURNAL.iter().any(|name| table.name.eq_ignore_ascii_case(name));
+    let is = |schema: &str| table.schema.eq_ignore_ascii_case(schema);
+    let has = |name: &str| table.name.eq_ignore_ascii_case(name);
+    let is_journal = is(host_ledger::SCHEMA) && host_ledger::READABLE.into_iter().any(has);
     let is_granted = |granted: &String| {
-        let parts = granted.split_once('.');
-        parts.is_some_and(|(schema, name)| is(schema) && (name == "*" || table.name.eq_ignore_ascii_case(name)))
+        granted.split_once('.').is_some_and(|(schema, name)| is(schema) && (name == "*" || has(name)))
     };
-    is_own() || is_journal() || file.models.iter().flat_map(|models| &models.reads).any(is_granted)
+    is_journal
+        || is_of_source(session, table)
+        || session.pipeline.file.models.iter().flat_map(|models| &models.reads).any(is_granted)
 }
 
 /// The problems of the queries of reports and alerts: those that do not parse or are not allowed, and tables that do not
@@ -133,9 +132,9 @@ fn query_problems(
 /// A pipeline without models, and every problem of the models.
 pub fn graph(session: &Session<'_>, warehouse: &Warehouse) -> Result<Graph> {
     let settings = session.pipeline.file.models.as_ref().ok_or_else(no_models)?;
-    let is_loaded = |table: &Table| table.schema.starts_with("raw_") || table.schema.starts_with("clean_");
-    let exists =
-        |table: &Table| may_read(session, table) && (is_loaded(table) || matches!(warehouse.exists(table), Ok(true)));
+    let exists = |table: &Table| {
+        is_of_source(session, table) || (may_read(session, table) && matches!(warehouse.exists(table), Ok(true)))
+    };
     host_models::load(&session.pipeline.path(&settings.path), warehouse, &variables(session), &exists)
 }
 
