@@ -25,7 +25,7 @@ static KNOWN: LazyLock<RwLock<Vec<Weak<Known>>>> = LazyLock::new(RwLock::default
 #[derive(Debug, Clone)]
 pub struct Secret(Arc<Known>);
 
-/// A secret with the forms in which a text may repeat it, in lower case, the longest first.
+/// A secret with the forms in which a text may repeat it, in lower case.
 #[derive(Debug)]
 struct Known {
     text: SecretString,
@@ -63,6 +63,9 @@ pub fn redact(text: impl Into<String>) -> String {
         let all = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
         all.iter().filter_map(Weak::upgrade).collect()
     };
+    if known.is_empty() {
+        return text;
+    }
     // ASCII letters keep their length in lower case, so that positions are the same in both texts.
     let mut lower = text.to_ascii_lowercase();
     let mut forms: Vec<_> = known.iter().flat_map(|known| &known.forms).map(|form| form.expose_secret()).collect();
