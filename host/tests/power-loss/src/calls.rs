@@ -33,6 +33,17 @@ fn followed<T>(work: impl FnOnce(&mut Disk, &'static Settings) -> std::io::Resul
     result
 }
 
+/// As [`followed`], for a call on an open file. Of a file that is not followed, only the call.
+fn followed_file<T>(
+    file: c_int,
+    work: impl FnOnce(&mut Disk, &'static Settings, FileId) -> std::io::Result<()>,
+    call: impl FnOnce() -> T,
+) -> T {
+    let Some((id, _)) = settings().filter(|_| !INSIDE.get()).and_then(|_| opened(file)) else { return call() };
+    delay();
+    followed(|disk, settings| if disk.is_followed(id) { work(disk, settings, id) } else { Ok(()) }, call)
+}
+
 /// Works on the disk while no other thread changes a file.
 pub(crate) fn alone<T>(work: impl FnOnce(&mut Disk) -> T) -> T {
     INSIDE.set(true);
@@ -176,13 +187,9 @@ fn write_followed(
     bytes: impl FnOnce() -> Vec<u8>,
     call: impl FnOnce() -> ssize_t,
 ) -> ssize_t {
-    let Some((id, _)) = settings().filter(|_| !INSIDE.get()).and_then(|_| opened(file)) else { return call() };
-    delay();
-    followed(
-        |disk, settings| {
-            if !disk.is_followed(id) {
-                return Ok(());
-            }
+    followed_file(
+        file,
+        |disk, settings, id| {
             let length = opened(file).map_or(0, |(_, length)| length);
             let offset =
                 offset.map_or_else(|| position(file, length), |offset| u64::try_from(offset).unwrap_or_default());
@@ -228,13 +235,9 @@ unsafe extern "C" fn writev(file: c_int, parts: *const iovec, count: c_int) -> s
 
 /// Gives a file another length.
 fn resize_followed(file: c_int, length: u64, call: impl FnOnce() -> c_int) -> c_int {
-    let Some((id, _)) = settings().filter(|_| !INSIDE.get()).and_then(|_| opened(file)) else { return call() };
-    delay();
-    followed(
-        |disk, settings| {
-            if !disk.is_followed(id) {
-                return Ok(());
-            }
+    followed_file(
+        file,
+        |disk, settings, id| {
             disk.count(settings, format_args!("resize {} to {length}", id.1))?;
             disk.will_resize(id, length)
         },
@@ -291,17 +294,14 @@ unsafe extern "C" fn sendfile64(_: c_int, _: c_int, _: *mut off_t, _: size_t) ->
 
 /// Syncs a followed file in the model only, which is faster than the disk.
 fn sync_followed(file: c_int, call: impl FnOnce() -> c_int) -> c_int {
-    let Some((id, _)) = settings().filter(|_| !INSIDE.get()).and_then(|_| opened(file)) else { return call() };
-    delay();
     let is_followed = Cell::new(false);
-    followed(
-        |disk, settings| {
-            is_followed.set(disk.is_followed(id));
-            if is_followed.get() {
-                disk.count(settings, format_args!("sync {}", id.1))?;
-                if !settings.lies {
-                    disk.synced(id)?;
-                }
+    followed_file(
+        file,
+        |disk, settings, id| {
+            is_followed.set(true);
+            disk.count(settings, format_args!("sync {}", id.1))?;
+            if !settings.lies {
+                disk.synced(id)?;
             }
             Ok(())
         },
