@@ -1,4 +1,4 @@
-//! Creates the folder of the built pages where it does not exist, so that it can be embedded, and prints the linker
+//! Creates the folder of the built pages if it is missing, so that it can be embedded, and prints the linker
 //! arguments of every crate that links DuckDB.
 
 #[path = "warehouse/build.rs"]

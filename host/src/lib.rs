@@ -1,6 +1,6 @@
-//! The binary `host` as a library. Its rooms are listed in the order in which data flows: each uses only rooms above it.
+//! The binary `host` as a library. Its modules are listed in the order in which data flows: each uses only modules above it.
 
-/// Crates of the workspace, under the names that the rooms and the tests use.
+/// Crates of the workspace, under the names that the modules and the tests use.
 pub use host_core::{clock, error, progress, schema, secret};
 pub use host_ledger as ledger;
 pub use host_models as models;
@@ -8,7 +8,7 @@ pub use host_plugin as plugin;
 pub use host_plugin::install_crypto;
 pub use host_warehouse as warehouse;
 
-// Blank lines keep rustfmt from sorting the rooms.
+// Blank lines keep rustfmt from sorting the modules.
 
 /// TOML → a checked pipeline.
 pub mod pipeline;

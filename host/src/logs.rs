@@ -44,7 +44,7 @@ pub fn install(format: LogFormat, default: LevelFilter) {
     let _ = registry.with(RunLogs.with_filter(LevelFilter::INFO)).try_init();
 }
 
-/// Standard error without secrets, and without characters that a terminal obeys. The logs write one event at a time.
+/// Standard error without secrets, and without characters that a terminal interprets. The logs write one event at a time.
 struct SafeError;
 
 impl std::io::Write for SafeError {

@@ -1,6 +1,6 @@
--- One row per run, stream and rule. failed = records that the rule rejected, merged or left a note on;
+-- One row per run, stream and rule. failed = records that the rule rejected, merged or flagged;
 -- pct = failed / checked. Only the rows of a stream's last run have these columns:
---   amount_affected                    amount of the deals that the rule changed, rejected, merged or left a note on,
+--   amount_affected                    amount of the deals that the rule changed, rejected, merged or flagged,
 --                                      directly or through their patient or doctor
 --   confidence_least, confidence_mean  0 to 1, of the merges and notes for which the rule states a confidence
 WITH affected_records AS (

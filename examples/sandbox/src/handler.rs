@@ -2,7 +2,7 @@
 //! so that the sandbox does not slow down the client that it is used to measure.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
@@ -15,41 +15,10 @@ use serde_json::{Value, json};
 
 use crate::api::{self, ApiCall, ApiResponse};
 use crate::faults::{FaultKind, rate_limit_body};
-use crate::network::Network;
-use crate::rate_limits::RateLimiter;
-use crate::server::{LoggedRequest, REFRESH_TOKEN, ServerOptions, TOKEN};
-
-/// The portal's contents and the state of the server.
-pub(crate) struct Portal {
-    network: RwLock<Network>,
-    state: Mutex<ServerState>,
-    /// Notified after each logged request.
-    pub(crate) request_logged: Condvar,
-}
-
-/// Everything that decides how a request is handled.
-pub(crate) struct ServerState {
-    pub(crate) options: ServerOptions,
-    rate_limiter: RateLimiter,
-    pub(crate) log: Vec<LoggedRequest>,
-    /// The number of OAuth access tokens issued. Only the last one is valid.
-    pub(crate) tokens: usize,
-}
+use crate::options::{REFRESH_TOKEN, TOKEN};
+use crate::portal::{LoggedRequest, Portal, ServerState};
 
 impl Portal {
-    pub(crate) fn new(network: Network, options: ServerOptions) -> Self {
-        let state = ServerState { options, rate_limiter: RateLimiter::default(), log: Vec::new(), tokens: 0 };
-        Self { network: RwLock::new(network), state: Mutex::new(state), request_logged: Condvar::new() }
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, ServerState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn network_mut(&self) -> RwLockWriteGuard<'_, Network> {
-        self.network.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Responds to an admitted request.
     fn respond(&self, request: &IncomingRequest, admitted: &mut Admitted) -> Response {
         let call = ApiCall {
@@ -64,7 +33,7 @@ impl Portal {
         let mut response = if request.method == Method::PATCH {
             api::patch(&mut self.network_mut(), &call)
         } else {
-            api::respond(&self.network.read().unwrap_or_else(PoisonError::into_inner), &call)
+            api::respond(&self.network(), &call)
         };
         if let (Some(portal_id), Some(id)) = (admitted.portal_id, response.1.get_mut("portalId")) {
             *id = json!(portal_id);
@@ -169,21 +138,11 @@ struct IncomingRequest {
     json: Value,
 }
 
-/// The system clock, in milliseconds since 1970.
-#[expect(clippy::disallowed_methods, reason = "the sandbox stands for a server with a clock of its own")]
-fn system_time() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
-}
-
 fn json_response((status, body): ApiResponse) -> Response {
     (status, axum::Json(body)).into_response()
 }
 
 impl ServerState {
-    pub(crate) fn now(&self) -> i64 {
-        self.options.clock.unwrap_or_else(system_time)
-    }
-
     /// Admits a request, or returns the response that refuses it; and the fault that applies to the response body.
     fn admit(&mut self, request: &IncomingRequest) -> (Result<Admitted, Response>, Option<FaultKind>) {
         let path = request.uri.path();

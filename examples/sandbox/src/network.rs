@@ -255,7 +255,7 @@ impl Network {
         self.edit(object_type, winner, MERGED_IDS_PROPERTY, Some(&merged), at)
     }
 
-    /// Associates two records in both directions, as primary where HubSpot has a primary type for the pair.
+    /// Associates two records in both directions, as primary if HubSpot has a primary type for the pair.
     pub fn associate(&mut self, from_type: ObjectType, from: u64, to_type: ObjectType, to: u64) {
         self.associate_as(from_type, from, to_type, to, true, None);
     }
@@ -309,10 +309,10 @@ impl Network {
         to: ObjectType,
         association: &Association,
     ) -> Vec<(&'static str, u32, Option<&'static str>)> {
-        let (primary, unlabelled) = from.association_types(to);
+        let (primary, unlabeled) = from.association_types(to);
         let primary = primary.filter(|_| association.is_primary).map(|id| ("HUBSPOT_DEFINED", id, Some("Primary")));
-        let labelled = association.label.map(|label| ("USER_DEFINED", 36, Some(label)));
-        primary.into_iter().chain([("HUBSPOT_DEFINED", unlabelled, None)]).chain(labelled).collect()
+        let labeled = association.label.map(|label| ("USER_DEFINED", 36, Some(label)));
+        primary.into_iter().chain([("HUBSPOT_DEFINED", unlabeled, None)]).chain(labeled).collect()
     }
 
     /// Defines a new property.

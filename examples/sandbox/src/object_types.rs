@@ -246,7 +246,7 @@ impl ObjectType {
     }
 
     /// The ids of HubSpot's association types from this type to another: the primary one, if there is one, and the
-    /// unlabelled one.
+    /// unlabeled one.
     #[must_use]
     pub fn association_types(self, to: Self) -> (Option<u32>, u32) {
         use ObjectType::{

@@ -1,4 +1,4 @@
-//! Typing errors: two neighbours swapped, or one character left out, doubled or replaced by another.
+//! Typing errors: two neighbors swapped, or one character left out, doubled or replaced by another.
 
 use rand::{Rng, RngExt};
 

@@ -171,7 +171,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with only a message, which is redacted of every known secret.
+    /// A problem with only a message, from which every known secret is redacted.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: redact(message), place: None, hint: None, subjects: Vec::new(), consequences: Vec::new() }
     }

@@ -1,4 +1,5 @@
-//! Types that all rooms of the host share: errors, schemas, progress, secrets, texts and the clock. Depends on no other room.
+//! Types that all crates of the host share: errors, schemas, progress, secrets, texts and the clock. Depends on no other
+//! crate of the workspace.
 
 pub mod clock;
 pub mod error;

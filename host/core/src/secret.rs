@@ -1,4 +1,4 @@
-//! Secrets: texts that can be sent but not printed. Every text that a person reads is redacted of all that are known.
+//! Secrets: texts that can be sent but not printed. Known secrets are redacted from every text that a person reads.
 
 use std::sync::{Arc, LazyLock, PoisonError, RwLock, Weak};
 

@@ -1,4 +1,4 @@
-//! Characters that a reader does not see but a terminal or a page obeys.
+//! Invisible characters that a terminal or a page interprets.
 
 /// Whether a character is a control character (C0, C1), a mark of writing direction, a line separator, or has no width.
 /// The joiners U+200C and U+200D are part of names and stay.

@@ -102,11 +102,11 @@ fn describe(violation: &ValidationError<'_>, name: Option<&str>, is_secret: bool
         Violated::MaxItems { limit } => size("at most", *limit, "item"),
         Violated::MinProperties { limit } => size("at least", *limit, "key"),
         Violated::MaxProperties { limit } => size("at most", *limit, "key"),
-        Violated::UniqueItems => format!("{value} has an item twice"),
+        Violated::UniqueItems => format!("{value} contains a duplicate item"),
         Violated::Format { format } => format!("{value} is not a valid {format}"),
         Violated::Pattern { .. } => match name {
             Some(name) => format!("{value} is not a valid `{name}`"),
-            None => format!("{value} does not have the expected form"),
+            None => format!("{value} does not match the expected pattern"),
         },
         _ if is_secret => violation.masked().to_string(),
         _ => violation.to_string(),

@@ -385,16 +385,16 @@ fn the_rewritten_file_holds_the_same_rows() {
 }
 
 #[test]
-fn too_little_room_is_reported_and_the_file_is_unchanged() {
+fn too_little_space_is_reported_and_the_file_is_unchanged() {
     let old = Old::new();
     let bytes = std::fs::read(old.path()).expect("the file");
-    // A hole makes the file larger than what is free on the disk, and takes no room itself.
+    // A hole makes the file larger than what is free on the disk, and takes no space itself.
     let excess: u64 = 1 << 40;
     let hole = fs4::available_space(old.folder.path()).expect("the free space") + excess;
     let file = std::fs::OpenOptions::new().write(true).open(old.path()).expect("the file");
     file.set_len(hole).expect("a file with a hole");
     drop(file);
-    let Err(error) = host_ledger::open(&old.path(), "1GB") else { unreachable!("there is no room") };
+    let Err(error) = host_ledger::open(&old.path(), "1GB") else { unreachable!("there is no space") };
     let message = error.message();
     // It says how much is lacking. Other tests write to the same disk meanwhile.
     let mut numbers = message.split_whitespace().filter_map(|word| word.parse::<u64>().ok());

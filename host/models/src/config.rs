@@ -25,7 +25,7 @@ pub struct ModelConfig {
     /// How an incremental model is updated. Required for `materialized = "incremental"`.
     pub incremental: Option<IncrementalConfig>,
     /// How a snapshot keeps versions of rows. Required for `materialized = "snapshot"`. It adds the columns
-    /// `valid_from` and `valid_to`, where NULL in `valid_to` marks the current version.
+    /// `valid_from` and `valid_to`; NULL in `valid_to` marks the current version.
     pub snapshot: Option<SnapshotConfig>,
     /// The columns: their meaning and their tests.
     pub column: Vec<ColumnConfig>,

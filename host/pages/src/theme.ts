@@ -42,14 +42,14 @@ export function onTheme(listener: () => void, signal: AbortSignal): void {
   signal.addEventListener("abort", () => listeners.delete(listener));
 }
 
-/** The value that a colour of the style sheet, such as `--accent`, has in the current theme. */
-export function colour(name: string): string {
+/** The value that a color of the style sheet, such as `--accent`, has in the current theme. */
+export function color(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/** Colours of the series of a chart, distinct for colour-blind readers too (after Okabe and Ito). */
-export function seriesColours(): string[] {
-  return [1, 2, 3, 4, 5, 6, 7].map((position) => colour(`--series-${position}`));
+/** Colors of the series of a chart, distinct for color-blind readers too (after Okabe and Ito). */
+export function seriesColors(): string[] {
+  return [1, 2, 3, 4, 5, 6, 7].map((position) => color(`--series-${position}`));
 }
 
 export function startTheme(): void {

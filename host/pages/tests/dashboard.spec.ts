@@ -125,7 +125,7 @@ test("changes and rejects are listed and searched, and a row opens the history o
   await page.getByRole("button", { name: "Search" }).click();
   await expect(page.getByText("No rows.")).toBeVisible();
   await page.goto("/rejects");
-  await expect(page.getByRole("heading", { name: "Rejects" })).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Findings" })).toBeVisible();
 });
 
 test.describe("unknown addresses", () => {

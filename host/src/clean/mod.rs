@@ -55,7 +55,7 @@ pub struct Cleaned {
     pub seconds: f64,
 }
 
-/// What is asked of a cleaning.
+/// The request for a cleaning.
 #[derive(Debug, Clone)]
 pub struct CleanRequest {
     /// The run's id.

@@ -8,7 +8,7 @@ use host_core::error::Result;
 use super::{Format, GlobalArguments, json};
 use crate::render::render_comparisons;
 use crate::report;
-use crate::run::{self, LoadRequest, Preset, Session};
+use crate::run::{self, LoadRequest, ServerContext, Session};
 
 /// The extension of the warehouse of the run without rules, which lies beside the pipeline's.
 const WITHOUT: &str = "without-rules.duckdb";
@@ -30,7 +30,7 @@ impl Compare {
             std::path::absolute(pipeline.warehouse().with_extension(WITHOUT)).unwrap_or_else(|_| WITHOUT.into());
         pipeline.file.pipeline.warehouse = beside.display().to_string();
         let without =
-            Session { pipeline: &pipeline, stop: session.stop.clone(), preset: Preset::default(), ..*session };
+            Session { pipeline: &pipeline, stop: session.stop.clone(), server: ServerContext::default(), ..*session };
         let without = run::run(&without, &LoadRequest::default()).await?;
         let compared = report::compare(&with, &without.tables);
         match global.format {

@@ -39,7 +39,7 @@ impl Forget {
             return json(&serde_json::json!({ "let_in_again": is_undone }));
         }
         Ok(if is_undone {
-            format!("{} is no longer kept out: `host run PIPELINE --full-refresh` loads it\n", self.record)
+            format!("later loads include {} again; `host run PIPELINE --full-refresh` loads it now\n", self.record)
         } else {
             format!("{} was not forgotten\n", self.record)
         })

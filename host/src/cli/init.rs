@@ -38,7 +38,7 @@ impl Init {
         let pipeline = format!("pipelines/{}", pipeline.unwrap_or_default());
         let shown = folder.display();
         Ok(format!(
-            "made {shown}\n\nnext:\n  cd {shown}\n  cp .env.example .env    # then set the secrets in it\n  \
+            "created {shown}\n\nnext:\n  cd {shown}\n  cp .env.example .env    # then set the secrets in it\n  \
              host check {pipeline}\n  host run {pipeline}\n"
         ))
     }

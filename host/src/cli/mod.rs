@@ -35,14 +35,14 @@ use crate::kit::folder_of;
 use crate::logs::{self, LogFormat};
 use crate::pipeline::{Environment, Pipeline};
 use crate::render::render_error;
-use crate::run::{Preset, Session};
+use crate::run::{ServerContext, Session};
 
 /// Loads sources through WebAssembly plugins into DuckDB, cleans the records, and builds SQL models up to LTV:CAC.
 #[derive(Parser)]
 #[command(
     name = "host",
     version,
-    after_help = "Exit codes: 0 done, 1 defect in host, 2 fix the pipeline or the command, 3 run again later, 4 a plugin \
+    after_help = "Exit codes: 0 done, 1 bug in host, 2 fix the pipeline or the command, 3 run again later, 4 a plugin \
 failed,\n5 fix the data, 6 partial: a stream was skipped, 130 stopped.\n\n\
 Logs are written to standard error. RUST_LOG sets their level, such as RUST_LOG=debug.\n\n\
 Examples:\n  host init clinic && cd clinic\n  host check pipelines/hubspot.toml\n  host run pipelines/hubspot.toml"
@@ -83,15 +83,15 @@ enum Format {
 enum Command {
     /// Creates a project in an empty folder.
     Init(init::Init),
-    /// Loads, cleans, builds and reports.
+    /// Loads what changed, cleans it, builds the models and prints a report.
     Run(run::Run),
     /// Serves pages, and runs pipelines on their schedules.
     Serve(serve::Serve),
-    /// Shows what a run would do, without asking the sources.
+    /// Shows what a run would do, without contacting the sources.
     Plan(plan::Plan),
-    /// Tries secrets, scopes, plugins, rules and models before a long run. Writes nothing.
+    /// Checks secrets, scopes, plugins, rules and models before a long run. Writes nothing.
     Check(check::Check),
-    /// Runs the rules on all raw rows and builds the models, without asking the sources.
+    /// Runs the rules on all raw rows and builds the models, without reading from the sources.
     Clean(run::Clean),
     /// Lists the models and draws their graph.
     Models(models::Models),
@@ -111,7 +111,7 @@ enum Command {
     /// and the models. Later loads leave them out.
     ///
     /// Records that are or were linked with them stay. Their free text, such as a deal's name, is emptied, now and in
-    /// later loads, where the source declares which columns hold free text. The warehouse's file is rewritten, so that none
+    /// later loads, if the source declares which columns hold free text. The warehouse's file is rewritten, so that none
     /// of the erased data is left in it; only a hash of each key stays. The source itself is not changed: erase the person
     /// there as well.
     Forget(forget::Forget),
@@ -263,7 +263,7 @@ fn on_pipeline<T>(
             progress: &progress,
             stop,
             clock: Clock::system(),
-            preset: Preset::default(),
+            server: ServerContext::default(),
         };
         work(&session).await
     })
@@ -280,7 +280,7 @@ fn load(path: &Path, global: &GlobalArguments, engine: &Engine) -> Result<(Pipel
 }
 
 /// Writes to standard output without buffering: some commands take minutes and show where they are. Characters that a
-/// terminal obeys are written as escapes, in text and in JSON.
+/// terminal interprets are written as escapes, in text and in JSON.
 fn say(text: &str) -> Result<()> {
     let text = escape_hidden(text);
     let mut out = std::io::stdout();
@@ -328,7 +328,7 @@ fn variables() -> impl Iterator<Item = (String, String)> {
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
     let built = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    built.map_err(|cause| Error::internal(format!("the async runtime does not start: {cause}")))
+    built.map_err(|cause| Error::internal(format!("cannot start the async runtime: {cause}")))
 }
 
 /// An engine that caches compiled plugins in the user's cache folder.

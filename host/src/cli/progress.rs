@@ -9,6 +9,7 @@ use host_core::text::escape_line;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::complain;
+use crate::render::render_count;
 
 /// Progress for standard error.
 pub(super) fn on_terminal() -> Progress {
@@ -18,10 +19,12 @@ pub(super) fn on_terminal() -> Progress {
 fn plain() -> Progress {
     Progress::new(|event| match event {
         Event::Extract { stream, rows, requests, done: true, .. } => {
-            let requests = if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") };
-            complain(&format!("extract  {stream}: {rows} rows, {requests}\n"));
+            let (rows, requests) = (count_rows(rows), count_requests(requests));
+            complain(&format!("extract  {stream}: {rows}, {requests}\n"));
         }
-        Event::Clean { stream, rows, done: true } => complain(&format!("clean    {stream}: {rows} rows\n")),
+        Event::Clean { stream, rows, done: true } => {
+            complain(&format!("clean    {stream}: {}\n", count_rows(rows)));
+        }
         Event::Model { done, of, .. } if done == of => complain(&format!("models   {of} models and checks\n")),
         _ => {}
     })
@@ -60,16 +63,25 @@ fn moving() -> Progress {
                 #[expect(clippy::cast_precision_loss, reason = "shown to a digit")]
                 let rate = requests as f64 / seconds;
                 let allowed = allowed.map(|allowed| format!(" of {allowed:.0} allowed")).unwrap_or_default();
-                let message = format!("{stream}: {rows} rows, {requests} requests, {rate:.0}/s{allowed}");
+                let (read, sent) = (count_rows(rows), count_requests(requests));
+                let message = format!("{stream}: {read}, {sent}, {rate:.0}/s{allowed}");
                 line(format!("extract {stream}"), "extract", message, done, total.map(|total| (rows, total)));
             }
             Event::Step { .. } | Event::Retry { .. } => {}
             Event::Clean { stream, rows, done } => {
-                line(format!("clean {stream}"), "clean", format!("{stream}: {rows} rows"), done, None);
+                line(format!("clean {stream}"), "clean", format!("{stream}: {}", count_rows(rows)), done, None);
             }
             Event::Model { model, done, of, .. } => {
                 line("models".to_owned(), "models", model, done == of, Some((done as u64, of as u64)));
             }
         }
     })
+}
+
+fn count_rows(rows: u64) -> String {
+    render_count(rows, "row", "rows")
+}
+
+fn count_requests(requests: u64) -> String {
+    render_count(requests, "request", "requests")
 }

@@ -10,7 +10,7 @@ use host_ledger::{erasures, forgotten, identities, log, models, runs};
 use host_warehouse::{Table, Warehouse, literal, quote};
 
 use super::erase::{Erased, erase, is_forgotten_row};
-use super::keep_out::record_merged;
+use super::forgotten_filter::record_merged;
 
 /// The length of the shortest value that may identify a person, in characters.
 const MIN_VALUE_LENGTH: usize = 3;

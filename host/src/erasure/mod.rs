@@ -2,10 +2,10 @@
 
 mod erase;
 mod forget;
-mod keep_out;
+mod forgotten_filter;
 mod rewrite;
 
 pub use erase::{Erased, repeat_erasure};
 pub use forget::{forget, undo};
-pub use keep_out::KeepOut;
+pub use forgotten_filter::ForgottenFilter;
 pub use rewrite::{is_rewrite_due, remove_copies, rewrite};

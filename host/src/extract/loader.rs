@@ -13,7 +13,7 @@ use host_ledger::sweeps::SeenKeys;
 use host_ledger::{identities, versions};
 use host_warehouse::{MergeColumns, Table, Warehouse, fit, key_text, literal, quote, quote_all, row_texts, same_key};
 
-use crate::erasure::KeepOut;
+use crate::erasure::ForgottenFilter;
 
 /// What checkpoints did to one stream.
 #[derive(Debug, Clone, Copy, Default)]
@@ -104,7 +104,7 @@ pub(super) struct StreamLoader {
     size: PendingSize,
     columns: BTreeMap<String, Vec<Field>>,
     schemas: BTreeMap<String, Schema>,
-    keep_out: KeepOut,
+    forgotten_filter: ForgottenFilter,
 }
 
 impl StreamLoader {
@@ -135,7 +135,7 @@ impl StreamLoader {
             size: PendingSize::default(),
             columns: BTreeMap::new(),
             schemas: BTreeMap::new(),
-            keep_out: KeepOut::default(),
+            forgotten_filter: ForgottenFilter::default(),
         })
     }
 
@@ -170,8 +170,8 @@ impl StreamLoader {
     }
 
     /// Keeps forgotten records of a stream out. `forgotten` is the number of forgotten records by `source.stream`.
-    pub(super) fn keep_out(&mut self, stream: &Stream, forgotten: &BTreeMap<String, u64>) {
-        self.keep_out.add(LoadedStream::new(&self.source, stream), forgotten);
+    pub(super) fn keep_forgotten_out(&mut self, stream: &Stream, forgotten: &BTreeMap<String, u64>) {
+        self.forgotten_filter.add(LoadedStream::new(&self.source, stream), forgotten);
     }
 
     /// Adds rows of a stream to the next checkpoint.
@@ -255,7 +255,7 @@ impl StreamLoader {
                 self.schemas.keys().try_for_each(|stream| self.seen_keys(stream).begin())?;
             }
             let mut counts: BTreeMap<String, LoadCounts> = BTreeMap::new();
-            for (stream, pending) in self.keep_out.links_first(&pending) {
+            for (stream, pending) in self.forgotten_filter.links_first(&pending) {
                 counts.insert(stream.clone(), self.write(stream, pending, sweep.is_active)?);
             }
             if sweep.ends {
@@ -294,14 +294,14 @@ impl StreamLoader {
         let rows: u64 = pending.rows.iter().map(|batch| batch.num_rows() as u64).sum();
         let unfit = pending.rows.iter().filter_map(|batch| batch.column_by_name(UNFIT));
         let unfit = unfit.map(|column| (column.len() - column.null_count()) as u64).sum();
-        if self.is_fresh && !self.keep_out.is_active() {
+        if self.is_fresh && !self.forgotten_filter.is_active() {
             self.append(&table, pending, columns)?;
             return Ok(LoadCounts { rows, changed: rows, unfit });
         }
         let staged =
             self.warehouse.stage(format!("staged_{}_{stream}", self.source), &format!("SELECT * FROM {table}"))?;
         self.append(&staged, pending, columns)?;
-        self.keep_out.strip(&self.warehouse, stream, columns, &staged, &self.load_id)?;
+        self.forgotten_filter.strip(&self.warehouse, stream, columns, &staged, &self.load_id)?;
         if is_sweep && stream == self.stream {
             self.record_seen(stream, &pending.schema.primary_key, &staged)?;
         }
@@ -361,7 +361,7 @@ impl StreamLoader {
 
     /// Deletes the rows of a table, `old` in the condition, and records which records they linked.
     fn delete_rows(&self, stream: &str, table: &Table, condition: &str) -> Result<u64> {
-        self.keep_out.record_gone_links(&self.warehouse, stream, &format!("{table} old"), condition)?;
+        self.forgotten_filter.record_gone_links(&self.warehouse, stream, &format!("{table} old"), condition)?;
         self.warehouse.change(&format!("DELETE FROM {table} old WHERE {condition}"), ())
     }
 
@@ -378,7 +378,7 @@ impl StreamLoader {
     /// Records the keys, or prefixes of keys, in a temporary table as seen by the sweep.
     fn record_seen(&self, stream: &str, key: &[String], from: &Table) -> Result<()> {
         let key_text = key_text(key);
-        let is_forgotten = self.keep_out.is_forgotten_prefix(stream, &key_text);
+        let is_forgotten = self.forgotten_filter.is_forgotten_prefix(stream, &key_text);
         let keys = format!("SELECT {key_text} FROM {from} WHERE NOT coalesce({is_forgotten}, false)");
         self.seen_keys(stream).record(key.len(), &keys)
     }
@@ -417,6 +417,6 @@ impl StreamLoader {
         let table = Table::raw(&self.source, &self.stream);
         let live = self.deleted.as_ref().map(|deleted| format!(" WHERE {} IS DISTINCT FROM true", quote(deleted)));
         let count = self.warehouse.count(&format!("SELECT count(*) FROM {table}{}", live.unwrap_or_default()), ())?;
-        Ok(count..=count + self.keep_out.forgotten(&self.stream))
+        Ok(count..=count + self.forgotten_filter.forgotten(&self.stream))
     }
 }

@@ -29,7 +29,7 @@ const PAGES_AHEAD: usize = 2;
 /// The most empty pages in a row that a reader may return.
 const EMPTY_PAGES: u32 = 10_000;
 
-/// What is asked of an extraction.
+/// The request for an extraction.
 #[derive(Clone)]
 pub struct ExtractRequest {
     /// The run's id.
@@ -98,7 +98,7 @@ pub async fn extract(
             let carried = streams.iter().filter(|other| other.read_with.as_deref() == Some(stream.name.as_str()));
             for each in std::iter::once(stream).chain(carried) {
                 loader.ensure(&each.name, &each.schema)?;
-                loader.keep_out(each, &forgotten);
+                loader.keep_forgotten_out(each, &forgotten);
             }
             let span = tracing::info_span!("stream", stream = task.name());
             tasks.spawn(task.run(loader, stop.clone()).instrument(span));

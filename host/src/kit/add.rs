@@ -96,13 +96,13 @@ fn pipeline_with(
     let before =
         std::fs::read_to_string(path).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
     if entry.is_in(&before)? {
-        let error = Error::config(format!("{}: the pipeline has this entry already", path.display()));
-        return Err(error.hint("another stream or another config makes another entry"));
+        let error = Error::config(format!("{}: the pipeline already has this entry", path.display()));
+        return Err(error.hint("to add a second entry, give it a different stream or config"));
     }
     let after = entry.insert_into(&before)?;
     let name = path.display().to_string();
     Pipeline::parse(&after, &name, folder_of(path).to_path_buf(), environment)
-        .map_err(|error| error.on("the entry does not fit, and the pipeline was not changed"))?;
+        .map_err(|error| error.on("the pipeline is not valid with this entry, and was not changed"))?;
     Ok(after)
 }
 
@@ -122,7 +122,7 @@ fn copy(component: &Path, target: &Path) -> Result<bool> {
     match std::fs::read(target) {
         Ok(existing) if existing == bytes => return Ok(false),
         Ok(_) => {
-            let error = Error::config(format!("{} exists already, and is another component", target.display()));
+            let error = Error::config(format!("{} already exists and is a different component", target.display()));
             return Err(error.hint("remove it if no pipeline needs it, or give your component another name"));
         }
         Err(_) => {}

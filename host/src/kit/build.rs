@@ -74,7 +74,7 @@ impl<'a> PluginCrate<'a> {
         let manifest = folder.join("Cargo.toml");
         let canonical = manifest.canonicalize().map_err(|cause| {
             Error::config(format!("{}: {cause}", manifest.display()))
-                .hint("name the folder of a crate; `host plugin new rule NAME` makes one")
+                .hint("pass the folder of a crate; `host plugin new rule NAME` creates one")
         })?;
         let mut cargo = cargo(folder);
         let output = run(cargo.args(["metadata", "--no-deps", "--format-version", "1"]))?;
@@ -96,7 +96,7 @@ fn cargo(folder: &Path) -> Command {
 
 /// Runs cargo, whose messages go to the terminal. Returns its standard output.
 fn run(cargo: &mut Command) -> Result<Vec<u8>> {
-    let run = cargo.output().map_err(|cause| Error::config(format!("cargo does not start: {cause}")))?;
+    let run = cargo.output().map_err(|cause| Error::config(format!("cannot start cargo: {cause}")))?;
     if run.status.success() {
         return Ok(run.stdout);
     }

@@ -10,7 +10,7 @@ use crate::clean::{Sampled, loaded, sample};
 use crate::prepare::prepare;
 use crate::run::Session;
 
-/// Where in the crate's folder the component is built.
+/// The build folder inside the crate's folder.
 const OUTPUT: &str = "target/host-dev";
 
 /// A rule's crate under development.

@@ -33,7 +33,7 @@ pub fn scaffold(kind: PluginKind, folder: &Path, sdk: Option<&Path>) -> Result<V
         ));
     }
     if folder.exists() {
-        return Err(Error::config(format!("{} already exists", folder.display())).hint("name a new folder"));
+        return Err(Error::config(format!("{} already exists", folder.display())).hint("pass the path of a new folder"));
     }
     let sdk = find_sdk(folder, sdk)?;
     let (manifest, code) = match kind {
@@ -80,13 +80,13 @@ fn find_sdk(folder: &Path, named: Option<&Path>) -> Result<PathBuf> {
             absolute(named)
         } else {
             Err(Error::config(format!("{} is not the SDK: it has no Cargo.toml", named.display()))
-                .hint("name the folder `plugins/sdk`"))
+                .hint("pass the folder `plugins/sdk`"))
         };
     }
     let folder = absolute(folder)?;
     let found = folder.ancestors().skip(1).map(|above| above.join(SDK)).find(|path| is_sdk(path));
     found.ok_or_else(|| {
         let error = Error::config("no SDK found at or above this folder");
-        error.hint(format!("name it: `--sdk PATH/TO/{SDK}`"))
+        error.hint(format!("pass it: `--sdk PATH/TO/{SDK}`"))
     })
 }

@@ -1,4 +1,4 @@
-//! Runs the conformance battery on a plugin: with given config and files, or with those of its entry in a pipeline.
+//! Runs the conformance suite on a plugin: with given config and files, or with those of its entry in a pipeline.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use host_core::schema::Field;
 use host_plugin::{Component, Engine, Grants, Need, NeedKind, PluginKind, RulePlugin, SourcePlugin};
 use serde_json::Value;
 
-use super::conformance::{self, Battery, RuleCase, Sample, SourceCase, parse_columns};
+use super::conformance::{self, Suite, RuleCase, Sample, SourceCase, parse_columns};
 use super::plugin_name;
 use crate::pipeline::Pipeline;
 use crate::prepare::prepare;
@@ -31,14 +31,14 @@ impl TestRequest {
     ///
     /// # Errors
     /// A file that cannot be opened, and columns or rows that are not valid. What the plugin does wrong is in the
-    /// battery.
+    /// suite.
     pub async fn test_component(
         &self,
         engine: &Engine,
         component: &Component,
         config: &Value,
         files: &[(String, PathBuf)],
-        battery: &mut Battery<'_>,
+        suite: &mut Suite<'_>,
     ) -> Result<()> {
         for (name, path) in files {
             let opened = std::fs::File::open(path);
@@ -50,13 +50,13 @@ impl TestRequest {
         match component.kind {
             PluginKind::Rule => {
                 let plugin = RulePlugin::new(engine, component, grants, config);
-                self.test_rule(&plugin, config, battery).await?;
+                self.test_rule(&plugin, config, suite).await?;
             }
             PluginKind::Source => {
                 let plugin = SourcePlugin::new(engine, component, grants, config);
                 let (is_granted, rows) = (&is_granted, self.rows);
                 let case = SourceCase { plugin: &plugin, config, streams: None, is_granted, rows };
-                conformance::test_source(&case, battery).await;
+                conformance::test_source(&case, suite).await;
             }
         }
         Ok(())
@@ -66,7 +66,7 @@ impl TestRequest {
     ///
     /// # Errors
     /// A pipeline that is not valid or has no such entry, and columns or rows that are not valid.
-    pub async fn test_entry(&self, session: &Session<'_>, battery: &mut Battery<'_>) -> Result<()> {
+    pub async fn test_entry(&self, session: &Session<'_>, suite: &mut Suite<'_>) -> Result<()> {
         let pipeline: &Pipeline = session.pipeline;
         let is_source = pipeline.file.source.iter().any(|spec| self.names(&spec.plugin, spec.name()));
         let prepared = prepare(pipeline, session.engine, session.folders, is_source).await?;
@@ -77,7 +77,7 @@ impl TestRequest {
             let is_granted = |_: &Need| true;
             let (plugin, streams, rows) = (&source.plugin, source.wanted.as_deref(), self.rows);
             let case = SourceCase { plugin, config: &config, streams, is_granted: &is_granted, rows };
-            conformance::test_source(&case, battery).await;
+            conformance::test_source(&case, suite).await;
             return Ok(());
         }
         let mut rules = pipeline.file.rule.iter().zip(&prepared.rules);
@@ -87,7 +87,7 @@ impl TestRequest {
                 .hint("name one by its `plugin` or its `name`; `host plan` lists them")
         };
         let (spec, rule) = found.ok_or_else(missing)?;
-        self.test_rule(&rule.plugin, &Value::Object(spec.config.clone()), battery).await
+        self.test_rule(&rule.plugin, &Value::Object(spec.config.clone()), suite).await
     }
 
     /// Whether the request names an entry with this plugin and name.
@@ -95,7 +95,7 @@ impl TestRequest {
         name == self.plugin || plugin_name(plugin) == plugin_name(&self.plugin)
     }
 
-    async fn test_rule(&self, plugin: &RulePlugin, config: &Value, battery: &mut Battery<'_>) -> Result<()> {
+    async fn test_rule(&self, plugin: &RulePlugin, config: &Value, suite: &mut Suite<'_>) -> Result<()> {
         let mut columns: Option<Vec<Field>> = None;
         let mut inputs = BTreeMap::new();
         for text in &self.schemas {
@@ -112,7 +112,7 @@ impl TestRequest {
             (None, None) => Sample::of_config(config),
         };
         let case = RuleCase { plugin, config, sample: &sample, inputs: &inputs, rows: self.rows };
-        conformance::test_rule(&case, battery).await;
+        conformance::test_rule(&case, suite).await;
         Ok(())
     }
 }

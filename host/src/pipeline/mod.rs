@@ -28,7 +28,7 @@ pub struct Pipeline {
     /// Environment variables, for secrets.
     pub environment: Environment,
     folder: PathBuf,
-    /// The secrets that the file names, kept so that every text is redacted of them as long as the pipeline exists.
+    /// The secrets that the file names, kept so that they are redacted from every text as long as the pipeline exists.
     secrets: Vec<Secret>,
 }
 
@@ -143,7 +143,7 @@ impl Pipeline {
             let at = |key: &str| self.source_map.at(&["alert".into(), index.into(), key.into()]);
             if alert.on.contains(&AlertEvent::Late) && alert.late_after_seconds.is_none() {
                 let error = Error::config("an alert on `late` needs `late_after_seconds`");
-                problems.push(error.hint("add `late_after_seconds = 90000` for a day and an hour").at(&at("on")));
+                problems.push(error.hint("add `late_after_seconds = 90000` for 25 hours").at(&at("on")));
             }
             if alert.on.contains(&AlertEvent::Quality) && (alert.query.is_none() || alert.threshold.is_none()) {
                 let error = Error::config("an alert on `quality` needs `query` and `threshold`");

@@ -38,7 +38,7 @@ const fn next_step(kind: Kind) -> &'static str {
         Kind::Config => "Fix the pipeline, a secret, a file or the command.",
         Kind::Unavailable => "Run the same command again later: a service or a file was not available.",
         Kind::Plugin => "Check the plugin.",
-        Kind::Data => "Check the data: a check failed, or an answer is not as expected.",
+        Kind::Data => "Check the data: a check failed, or a response is not as expected.",
         Kind::Internal => "Report a bug in `host`.",
         Kind::Interrupted => "Run the same command again: it was stopped on request and continues where it stopped.",
     }

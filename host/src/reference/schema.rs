@@ -1,4 +1,4 @@
-//! The keys of a TOML file from its JSON SchemaDocument: one section per table, with the type, default and meaning of each key.
+//! The keys of a TOML file from its JSON Schema: one section per table, with the type, default and meaning of each key.
 
 use serde_json::Value;
 

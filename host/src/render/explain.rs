@@ -29,7 +29,7 @@ pub fn render_explained(explained: &Explanation) -> String {
     if explained.total > explained.rows.len() as u64 {
         let _ = writeln!(
             out,
-            "showing the first {} of {} rows; the details below are for all of them: narrow the condition for fewer",
+            "showing the first {} of {} rows; the details below cover all of them; narrow the condition to see fewer",
             explained.rows.len(),
             render_number(explained.total)
         );

@@ -19,3 +19,4 @@ pub use plan::{render_checked, render_plan};
 pub use quality::{render_quality, render_sample, render_story};
 pub use report::{render_erased, render_report};
 pub use streams::render_streams;
+pub(crate) use table::render_count;

@@ -2,7 +2,7 @@
 
 use host_models::{Built, ManifestEntry, draw_tree};
 
-use super::table::render_number;
+use super::table::{render_count, render_number};
 
 /// One line per built model, then what was tested.
 #[must_use]
@@ -11,7 +11,7 @@ pub fn render_built(built: &Built) -> String {
     let mut lines = Vec::new();
     for (index, model) in built.models.iter().enumerate() {
         let label = if index == 0 { "built" } else { "" };
-        let rows = model.rows.map(|rows| format!("{} rows", render_number(rows))).unwrap_or_default();
+        let rows = model.rows.map(|rows| render_count(rows, "row", "rows")).unwrap_or_default();
         let kind = if model.is_incremental { format!("{}, new rows", model.kind) } else { model.kind.to_string() };
         lines.push(format!("{label:<9}{:<width$}  {kind:<21} {rows:>16} {:>7.2} s", model.model, model.seconds));
     }

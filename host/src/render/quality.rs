@@ -6,7 +6,7 @@ use host_core::schema::{EXTRACTED_AT, LOAD_ID};
 use host_core::text::escape_line;
 use host_ledger::journal::StoryStep;
 
-use super::table::{render_quoted, render_value};
+use super::table::{render_count, render_quoted, render_value};
 use crate::clean::Sampled;
 use crate::report::{RecordStory, StreamQuality};
 
@@ -120,8 +120,10 @@ fn render_confidence(confidence: Option<f64>) -> String {
 #[must_use]
 pub fn render_sample(sampled: &Sampled) -> String {
     let Sampled { rule, stream, rows, changes, remarks, warnings } = sampled;
-    let mut out =
-        format!("{rule} on {stream}: {rows} rows · {} fields changed · {} remarks\n", changes.len(), remarks.len());
+    let rows = render_count(*rows as u64, "row", "rows");
+    let changed = render_count(changes.len() as u64, "field changed", "fields changed");
+    let noted = render_count(remarks.len() as u64, "note", "notes");
+    let mut out = format!("{rule} on {stream}: {rows} · {changed} · {noted}\n");
     for change in changes {
         let (before, after) = (render_quoted(change.before.as_deref()), render_quoted(change.after.as_deref()));
         let _ = writeln!(out, "  {:<16} {}: {before} → {after}", escape_line(&change.key), escape_line(&change.column));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use host_models::Built;
 
 use super::models::summarize_built;
-use super::table::{render_number, render_rows};
+use super::table::{render_count, render_number, render_rows};
 use crate::erasure::Erased;
 use crate::report::{Reconciled, Report};
 
@@ -23,7 +23,8 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
     for (index, stream) in report.extracted.iter().enumerate() {
         let label = if index == 0 { "extract" } else { "" };
         let (rows, changed) = (render_number(stream.rows), render_number(stream.changed));
-        let mut line = format!("{label:<9}{:<width$} {rows:>9} rows {changed:>9} changed", stream.stream);
+        let unit = if stream.rows == 1 { "row" } else { "rows" };
+        let mut line = format!("{label:<9}{:<width$} {rows:>9} {unit:<4} {changed:>9} changed", stream.stream);
         if stream.requests > 0 {
             let unit = if stream.requests == 1 { "request" } else { "requests" };
             line.push_str(&format!("{:>6} {unit:<8}{:>7.1} s", render_number(stream.requests), stream.seconds));
@@ -105,9 +106,11 @@ fn write_cleaned(out: &mut String, report: &Report) -> std::fmt::Result {
 #[must_use]
 pub fn render_erased(record: &str, erased: &Erased, built: Option<&Built>) -> String {
     let mut lines: Vec<_> =
-        erased.rows.iter().map(|(table, rows)| format!("erased   {rows} rows from {table}")).collect();
+        erased.rows.iter().map(|(table, rows)| format!("erased   {} from {table}", render_count(*rows, "row", "rows"))).collect();
     let emptied = erased.emptied.iter();
-    lines.extend(emptied.map(|(table, rows)| format!("emptied  free text in {rows} linked rows of {table}")));
+    lines.extend(emptied.map(|(table, rows)| {
+        format!("emptied  free text in {} of {table}", render_count(*rows, "linked row", "linked rows"))
+    }));
     if lines.is_empty() {
         lines.push(format!("no rows of `{record}` were found; if the name is wrong, undo this with `--undo`"));
     }

@@ -1,4 +1,4 @@
-//! Renders tables, values and numbers. A value is one line without characters that a terminal obeys.
+//! Renders tables, values and numbers. A value is one line without characters that a terminal interprets.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, presets};
 use host_core::text::escape_line;
@@ -61,7 +61,7 @@ pub(super) fn render_number(number: u64) -> String {
 }
 
 /// A number with its unit, in the singular for one.
-pub(super) fn render_count(number: u64, singular: &str, plural: &str) -> String {
+pub(crate) fn render_count(number: u64, singular: &str, plural: &str) -> String {
     format!("{} {}", render_number(number), if number == 1 { singular } else { plural })
 }
 

@@ -23,7 +23,7 @@ pub struct StreamQuality {
     pub rules: Vec<RuleQuality>,
 }
 
-/// The sums of a decimal column. They add up where raw = clean + merged + rejected − changed.
+/// The sums of a decimal column. They add up if raw = clean + merged + rejected − changed.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct ColumnSums {
     /// The column.
@@ -161,7 +161,7 @@ pub fn record_story(warehouse: &Warehouse, record: &str) -> Result<RecordStory> 
             return Err(error.hint("undo it with `host forget PIPELINE RECORD --undo`"));
         }
         let error = Error::config(format!("unknown record `{key}` in stream `{name}`"));
-        return Err(error.hint("name a record by its primary key, such as its record id in the source"));
+        return Err(error.hint("identify a record by its primary key, such as its record id in the source"));
     }
     Ok(RecordStory { stream: name, key, raw, fate, steps, merged_from, clean })
 }
@@ -172,7 +172,7 @@ pub fn record_story(warehouse: &Warehouse, record: &str) -> Result<RecordStory> 
 /// A text of another form, and a stream that is not loaded or that several sources have.
 pub fn find_record(warehouse: &Warehouse, record: &str) -> Result<(LoadedStream, String)> {
     let (stream, key) = record.split_once('/').ok_or_else(|| {
-        Error::config(format!("`{record}` does not name a record")).hint("write `stream/key`, such as `contacts/123`")
+        Error::config(format!("`{record}` is not a valid record name")).hint("write `stream/key`, such as `contacts/123`")
     })?;
     let loaded = streams::loaded(warehouse)?;
     let names: Vec<_> = loaded.iter().map(LoadedStream::name).collect();

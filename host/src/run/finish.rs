@@ -112,7 +112,7 @@ pub(super) fn record_end(
 
 /// Logs the end of a run and records it with its log. A server does both for its own runs.
 fn record(session: &Session<'_>, warehouse: &Warehouse, run: &StartedRun, end: &RunEnd) -> Result<()> {
-    if session.preset.load_id.is_some() {
+    if session.server.load_id.is_some() {
         return Ok(());
     }
     let status = end.status.name();
@@ -129,7 +129,7 @@ fn record(session: &Session<'_>, warehouse: &Warehouse, run: &StartedRun, end: &
 /// others read it.
 pub(super) fn rewrite_if_due(session: &Session<'_>, warehouse: Warehouse, mut report: Report) -> Result<Report> {
     use host_ledger::erasures::{Holder, is_pending};
-    let is_allowed = session.preset.warehouse.is_none() && !session.stop.is_cancelled();
+    let is_allowed = session.server.warehouse.is_none() && !session.stop.is_cancelled();
     if is_allowed && erasure::is_rewrite_due(&warehouse)? && !is_pending(&warehouse, Holder::Models)? {
         report.warnings.extend(erasure::rewrite(warehouse).err().map(|error| error.message()));
     }

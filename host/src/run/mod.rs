@@ -15,5 +15,5 @@ pub use forget::{forget, undo_forget};
 pub use load::{LoadRequest, clean, parse_since, run};
 pub use models::{build, graph, manifest, test};
 pub use plan::{RunPlan, plan};
-pub use session::{Preset, Session, StepRetry};
+pub use session::{ServerContext, Session, StepRetry};
 pub use streams::{DiscoveredSource, discover};

@@ -17,7 +17,7 @@ const MAX_DELAY: Duration = Duration::from_secs(3600);
 /// # Errors
 /// The error of the last attempt.
 pub(super) async fn retry<T>(session: &Session<'_>, step: StepName, work: impl AsyncFn() -> Result<T>) -> Result<T> {
-    let StepRetry { times, first_delay } = session.preset.retry;
+    let StepRetry { times, first_delay } = session.server.retry;
     let delays = ExponentialBuilder::default()
         .with_min_delay(first_delay)
         .with_max_delay(MAX_DELAY)
@@ -40,7 +40,7 @@ pub(super) async fn retry<T>(session: &Session<'_>, step: StepName, work: impl A
         .when(|error: &Error| error.kind == Kind::Unavailable)
         .notify(|error: &Error, delay| {
             let seconds = delay.as_secs();
-            tracing::warn!("{step} failed, retry in {seconds} s: {error}");
+            tracing::warn!("{step} failed, retrying in {seconds} s: {error}");
             session.progress.send(Event::Retry { step: step.name(), why: error.message(), seconds });
         })
         .await

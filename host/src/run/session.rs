@@ -31,12 +31,12 @@ pub struct Session<'a> {
     /// The source of time and ids.
     pub clock: Clock,
     /// What a server decides for its runs; the default for a command.
-    pub preset: Preset<'a>,
+    pub server: ServerContext<'a>,
 }
 
 /// What a server decides for a run.
 #[derive(Clone, Copy, Default)]
-pub struct Preset<'a> {
+pub struct ServerContext<'a> {
     /// The open warehouse: one process opens a file once.
     pub warehouse: Option<&'a Warehouse>,
     /// The id of the run, greater than the last one's. The server records the end of such a run.
@@ -60,7 +60,7 @@ impl Session<'_> {
     /// # Errors
     /// As [`host_ledger::open`].
     pub fn warehouse(&self) -> Result<Warehouse> {
-        match self.preset.warehouse {
+        match self.server.warehouse {
             Some(open) => open.connect_separately(),
             None => host_ledger::open(&self.pipeline.warehouse(), &self.pipeline.file.pipeline.memory_limit),
         }
@@ -117,7 +117,7 @@ impl StartedRun {
 /// As [`Warehouse::execute`].
 pub(super) fn start(session: &Session<'_>, warehouse: &Warehouse, command: &str) -> Result<StartedRun> {
     models::drop_leftovers(warehouse)?;
-    let load_id = match session.preset.load_id {
+    let load_id = match session.server.load_id {
         Some(given) => given.to_owned(),
         None => session.clock.load_id(runs::last_load_id(warehouse)?.as_deref()),
     };
@@ -125,7 +125,7 @@ pub(super) fn start(session: &Session<'_>, warehouse: &Warehouse, command: &str)
     runs::start(warehouse, &RunStart { load_id: &load_id, pipeline, command, trigger: None, request: None })?;
     compact(warehouse)?;
     let started = std::time::Instant::now();
-    if session.preset.load_id.is_some() {
+    if session.server.load_id.is_some() {
         // A server keeps the log of its own runs, logs their start, and works in the span of the run.
         return Ok(StartedRun { load_id, started, span: tracing::Span::current(), log: None });
     }

@@ -22,7 +22,7 @@ use super::events::{EventBroadcast, ServerEventKind};
 /// The shortest time between two progress events of one node while it is running.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What is asked of a run, as pages send it and as the ledger stores it.
+/// The request for a run, as pages send it and as the ledger stores it.
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RunRequest {
@@ -293,7 +293,7 @@ impl ActiveRun {
         lines
     }
 
-    /// Takes a progress event of the run. What is finished is logged where it is done.
+    /// Takes a progress event of the run. The code that does the work logs what it finished.
     pub(super) fn on_progress(&self, event: &Event) {
         match event {
             Event::Step { step } => {

@@ -73,7 +73,7 @@ impl AlertSender {
     pub(super) fn new(pipelines: &[Arc<ServedPipeline>], now: Timestamp) -> Result<Self> {
         let client = reqwest::Client::builder().timeout(REQUEST_TIME).redirect(reqwest::redirect::Policy::none());
         let client =
-            client.build().map_err(|cause| Error::internal(format!("the HTTP client does not start: {cause}")))?;
+            client.build().map_err(|cause| Error::internal(format!("cannot start the HTTP client: {cause}")))?;
         let mut health = BTreeMap::new();
         for served in pipelines {
             let last = runs::last_success(&served.warehouse.connect()?, served.name())?;

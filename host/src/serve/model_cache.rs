@@ -13,7 +13,7 @@ use crate::dashboard::Dashboard;
 use crate::pipeline::Pipeline;
 use crate::run::{self, Session};
 
-/// The models of a pipeline, and the dashboard where their folder declares one.
+/// The models of a pipeline, and the dashboard if their folder declares one.
 pub(super) struct LoadedModels {
     /// The models.
     pub(super) graph: Graph,

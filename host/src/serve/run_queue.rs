@@ -59,7 +59,7 @@ impl RunQueue {
             let board = Arc::clone(&board);
             let thread = std::thread::Builder::new().name("runs".to_owned()).spawn(move || work(&queue, &board));
             let thread =
-                thread.map_err(|cause| Error::internal(format!("the thread of runs does not start: {cause}")))?;
+                thread.map_err(|cause| Error::internal(format!("cannot start the thread of runs: {cause}")))?;
             workers.insert(path, Worker { jobs, thread });
         }
         Ok(Self { board, workers: Mutex::new(workers) })

@@ -14,7 +14,7 @@ use super::response_cache::{CacheVersion, ResponseCache};
 use super::shared_warehouse::SharedWarehouse;
 use super::webhook::Webhook;
 use crate::pipeline::{Pipeline, Schedule};
-use crate::run::{Preset, Session};
+use crate::run::{ServerContext, Session};
 
 /// A pipeline as its file was when the server started.
 pub struct LoadedPipeline {
@@ -65,7 +65,7 @@ impl ServedPipeline {
         clock: Clock,
     ) -> Session<'a> {
         let LoadedPipeline { pipeline, engine, folders, .. } = &self.loaded;
-        let preset = Preset { warehouse: Some(warehouse), ..Preset::default() };
-        Session { pipeline, engine, folders, progress, stop, clock, preset }
+        let server = ServerContext { warehouse: Some(warehouse), ..ServerContext::default() };
+        Session { pipeline, engine, folders, progress, stop, clock, server }
     }
 }

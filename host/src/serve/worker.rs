@@ -1,4 +1,4 @@
-//! Does the runs of one warehouse, one after the other. Each has a thread and a runtime of its own, so that no page
+//! Executes the runs of one warehouse, one after the other. Each has a thread and a runtime of its own, so that no page
 //! waits for what a run waits for.
 
 use std::sync::{Arc, mpsc};
@@ -20,7 +20,7 @@ use super::run_board::RunBoard;
 use super::served_pipeline::ServedPipeline;
 use crate::logs::RunLog;
 use crate::report::Report;
-use crate::run::{self, LoadRequest, Preset, Session, StepRetry};
+use crate::run::{self, LoadRequest, ServerContext, Session, StepRetry};
 
 /// How often the lines of a run's log are stored.
 const STORE_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub(super) struct Job {
 #[derive(serde::Serialize)]
 #[serde(untagged)]
 enum RunOutcome {
-    /// Streams were cleaned, and loaded before where that was asked.
+    /// Streams were cleaned, and loaded first if the request asked for it.
     Report(Box<Report>),
     /// Only models were built.
     Models {
@@ -127,7 +127,7 @@ fn on_own_thread(
             watcher.unpark();
             outcome
         });
-        let thread = thread.map_err(|cause| Error::internal(format!("the thread of a run does not start: {cause}")))?;
+        let thread = thread.map_err(|cause| Error::internal(format!("cannot start the thread of a run: {cause}")))?;
         while !thread.is_finished() {
             std::thread::park_timeout(STORE_INTERVAL);
             // The run matters more than its log.
@@ -141,14 +141,14 @@ fn on_own_runtime(served: &ServedPipeline, run: &Arc<ActiveRun>, board: &RunBoar
     let settings = &served.loaded.pipeline.file.pipeline;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime =
-        runtime.map_err(|cause| Error::internal(format!("the async runtime of a run does not start: {cause}")))?;
+        runtime.map_err(|cause| Error::internal(format!("cannot start the async runtime of a run: {cause}")))?;
     let warehouse = served.warehouse.connect()?;
     let observer = Arc::clone(run);
     let progress = Progress::new(move |event| observer.on_progress(&event));
     let first_delay = Duration::from_secs(settings.retry_wait_seconds.into());
     let retry = StepRetry { times: settings.retries, first_delay };
-    let preset = Preset { warehouse: Some(&warehouse), load_id: Some(&run.id), retry };
-    let session = Session { preset, ..served.session(&warehouse, &progress, run.stop_token(), board.clock) };
+    let server = ServerContext { warehouse: Some(&warehouse), load_id: Some(&run.id), retry };
+    let session = Session { server, ..served.session(&warehouse, &progress, run.stop_token(), board.clock) };
     let work = async {
         if let Some(seconds) = settings.timeout_seconds {
             let run = Arc::clone(run);

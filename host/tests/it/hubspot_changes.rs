@@ -1,5 +1,5 @@
-//! The sixteen behaviours of the HubSpot source: 1 to 9, changes and how none of them is missed. The others are in
-//! `hubspot_answers.rs`.
+//! The sixteen behaviors of the HubSpot source: 1 to 9, changes and how none of them is missed. The others are in
+//! `hubspot_responses.rs`.
 
 use std::time::Duration;
 

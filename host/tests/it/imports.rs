@@ -1,6 +1,6 @@
 //! Reads the imports of Rust files as text and finds the file that defines each imported name.
 //!
-//! `use` trees may be nested, span lines, rename and re-export. Paths in code (`crate::room::f()`) count as imports too.
+//! `use` trees may be nested, span lines, rename and re-export. Paths in code (`crate::module::f()`) count as imports too.
 //! Comments, string literals and inline test modules do not.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -282,7 +282,7 @@ impl ModuleGraph {
         self.files.iter().map(|file| (file.path.as_path(), targets(file))).collect()
     }
 
-    /// The file that defines an imported name. None where it is of another crate.
+    /// The file that defines an imported name. None if another crate defines it.
     fn definer(&self, file: &SourceFile, import: &Import, depth: usize) -> Option<usize> {
         let path = self.absolute(&[file.module.as_slice(), &import.inside].concat(), &import.path)?;
         let known = (0..=path.len()).rev().find(|length| self.by_module.contains_key(&path[..*length]))?;
@@ -296,7 +296,7 @@ impl ModuleGraph {
         }
     }
 
-    /// A path from the root of the crate. None where it starts at another crate.
+    /// A path from the root of the crate. None if it starts at another crate.
     fn absolute(&self, module: &[String], path: &[String]) -> Option<Vec<String>> {
         let supers = path.iter().take_while(|name| *name == "super").count();
         let rest = match path.first()?.as_str() {
@@ -312,21 +312,21 @@ impl ModuleGraph {
     }
 
     /// The edges between the crate's top modules, each with a file that has it.
-    pub(crate) fn rooms(&self) -> BTreeMap<(String, String), &Path> {
-        let room = |path: &Path| path.with_extension("").iter().next().map(|name| name.to_string_lossy().into_owned());
-        let mut rooms = BTreeMap::new();
+    pub(crate) fn modules(&self) -> BTreeMap<(String, String), &Path> {
+        let module = |path: &Path| path.with_extension("").iter().next().map(|name| name.to_string_lossy().into_owned());
+        let mut modules = BTreeMap::new();
         for (file, targets) in self.edges() {
             for target in targets {
-                let edge = room(file).zip(room(target)).filter(|(from, to)| from != to && from != "lib" && to != "lib");
-                edge.map(|edge| rooms.entry(edge).or_insert(file));
+                let edge = module(file).zip(module(target)).filter(|(from, to)| from != to && from != "lib" && to != "lib");
+                edge.map(|edge| modules.entry(edge).or_insert(file));
             }
         }
-        rooms
+        modules
     }
 
-    /// A circle of files that import each other, if there is one. What a file imports from the module that it is part of does
+    /// A cycle of files that import each other, if there is one. What a file imports from the module that it is part of does
     /// not count: a `mod.rs` shares its definitions with its parts.
-    pub(crate) fn circle(&self) -> Option<Vec<&Path>> {
+    pub(crate) fn cycle(&self) -> Option<Vec<&Path>> {
         let module = |path: &Path| &self.files.iter().find(|file| file.path == path).expect("a file").module;
         let mut edges = self.edges();
         for (file, targets) in &mut edges {
@@ -350,9 +350,9 @@ fn walk<'a>(
         return None;
     }
     path.push(file);
-    let circle = edges[file].iter().find_map(|next| walk(next, edges, done, path));
+    let cycle = edges[file].iter().find_map(|next| walk(next, edges, done, path));
     path.pop();
-    circle
+    cycle
 }
 
 fn paths(text: &str) -> Vec<String> {
@@ -397,17 +397,17 @@ fn an_import_leads_to_the_file_that_defines_the_name() {
     assert_eq!(of("clean/mod.rs"), Vec::<String>::new());
     assert_eq!(of("clean/flow.rs"), ["clean/chain.rs"]);
     assert_eq!(of("report.rs"), ["clean/chain.rs", "clean/flow.rs", "clean/mod.rs"]);
-    assert_eq!(graph.rooms().keys().cloned().collect::<Vec<_>>(), [("report".to_owned(), "clean".to_owned())]);
-    assert_eq!(graph.circle(), None);
+    assert_eq!(graph.modules().keys().cloned().collect::<Vec<_>>(), [("report".to_owned(), "clean".to_owned())]);
+    assert_eq!(graph.cycle(), None);
 }
 
 #[test]
-fn a_circle_between_files_is_found() {
+fn a_cycle_between_files_is_found() {
     let of = |chain: &str| {
         let flow = "use super::chain::Chain; use super::Cleaned; pub struct Flow;";
         let module = "mod chain; mod flow; use chain::open; pub use flow::Flow; pub struct Cleaned;";
         let files = [("clean/mod.rs", module), ("clean/flow.rs", flow), ("clean/chain.rs", chain)];
-        graph(&files).circle().map(|circle| circle.len())
+        graph(&files).cycle().map(|cycle| cycle.len())
     };
     assert_eq!(of("use super::Cleaned;"), None);
     assert_eq!(of("use super::flow;"), Some(2));

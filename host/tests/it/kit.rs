@@ -73,12 +73,12 @@ fn a_new_rule_builds_passes_its_tests_and_cleans() {
     let mut dev = Reaped(dev.spawn().expect("the binary runs"));
     let mut lines = BufReader::new(dev.0.stdout.take().expect("its output")).lines().map(|line| line.expect("a line"));
     let unchanged = lines.find(|line| line.starts_with("my-rule on people.people: 2 rows"));
-    assert_eq!(unchanged.as_deref(), Some("my-rule on people.people: 2 rows · 0 fields changed · 0 remarks"));
+    assert_eq!(unchanged.as_deref(), Some("my-rule on people.people: 2 rows · 0 fields changed · 0 notes"));
     let code = folder.join("my-rule/src/lib.rs");
     let text = std::fs::read_to_string(&code).expect("its code");
     std::fs::write(&code, text.replace("value.trim().to_owned()", "value.to_uppercase()")).expect("a change");
     let changed = lines.find(|line| line.starts_with("my-rule on people.people: 2 rows"));
-    assert_eq!(changed.as_deref(), Some("my-rule on people.people: 2 rows · 1 fields changed · 0 remarks"));
+    assert_eq!(changed.as_deref(), Some("my-rule on people.people: 2 rows · 1 field changed · 0 notes"));
     assert_eq!(lines.next().as_deref(), Some("  1                name: `Ana` → `ANA`"));
     drop(dev);
     let mut stranger = project.command(&["plugin", "dev", "my-source", "--pipeline", "pipeline.toml", "--once"]);

@@ -5,7 +5,7 @@ use crate::support::{Project, people, stderr};
 const DIRT: &str = "id,email\n1, ANA@EXEMPLO.COM \n2,\n3,joão.Ção@exemplo.com\n4,🩺@x.y\n";
 
 #[test]
-fn rules_of_every_language_clean_alike() {
+fn rules_in_every_language_give_the_same_rows() {
     let project = Project::new(10);
     project.write("people.csv", DIRT);
     let pipeline = |rule: &str| {

@@ -194,7 +194,7 @@ fn raw_tables_hold_every_record_and_link() {
 }
 
 #[test]
-fn a_second_run_requests_changes_alone_and_writes_no_row() {
+fn a_second_run_requests_only_changes_and_writes_no_row() {
     let project = Project::new(200);
     project.run(&[]);
     let before = project.fingerprint();
@@ -215,7 +215,7 @@ fn a_second_run_requests_changes_alone_and_writes_no_row() {
 }
 
 #[test]
-fn an_edit_changes_its_own_row_alone() {
+fn an_edit_changes_only_its_own_row() {
     let project = Project::new(200);
     project.run(&[]);
     let now = project.server.now();

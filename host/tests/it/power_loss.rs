@@ -1,6 +1,6 @@
 //! Power losses by seed: a command is cut at a chosen write of the warehouse's files, with unsynced writes missing, torn or
 //! out of order, while the clock jumps, requests fail and threads are delayed. Run again, it must end in the tables of an
-//! undisturbed run. `make soak SEEDS=500` runs as many seeds, `make soak SEED=7` one alone.
+//! uninterrupted run. `make soak SEEDS=500` runs as many seeds, `make soak SEED=7` one alone.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileExt as _;
@@ -25,11 +25,11 @@ const CUT: i32 = 99;
 /// The exit code of a process in which the simulator lost track.
 const BROKEN: i32 = 98;
 
-/// Columns of times and ids, which differ between undisturbed runs.
+/// Columns of times and ids, which differ between runs.
 const VOLATILE: [&str; 8] =
     ["_load_id", "_extracted_at", "load_id", "valid_from", "valid_to", "noted_at", "at", "changed_at"];
 
-/// What a schedule may cut, in the order in which an undisturbed history runs it.
+/// What a schedule may cut, in the order in which an uninterrupted history runs it.
 const STAGES: [Stage; 5] = [Stage::FirstLoad, Stage::Changes, Stage::Forget, Stage::MoreChanges, Stage::FullRefresh];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,8 +171,8 @@ impl Clinic {
     }
 }
 
-/// A stage of the undisturbed history.
-struct Undisturbed {
+/// A stage of the uninterrupted history.
+struct Uninterrupted {
     /// The warehouse before the stage.
     before: PathBuf,
     /// The tables after it.
@@ -196,9 +196,9 @@ fn with_library(mut command: Command, folder: &Path, work: &Path, settings: &[(&
     command.output().expect("the binary runs")
 }
 
-/// The undisturbed history, which all seeds share.
-fn undisturbed() -> &'static [Undisturbed] {
-    static HISTORY: OnceLock<(TempDir, Vec<Undisturbed>)> = OnceLock::new();
+/// The uninterrupted history, which all seeds share.
+fn uninterrupted() -> &'static [Uninterrupted] {
+    static HISTORY: OnceLock<(TempDir, Vec<Uninterrupted>)> = OnceLock::new();
     let (_, history) = HISTORY.get_or_init(|| {
         let kept = tempfile::tempdir().expect("a temporary folder");
         let clinic = Clinic::new(PATIENTS);
@@ -215,7 +215,7 @@ fn undisturbed() -> &'static [Undisturbed] {
             let trace = std::fs::read_to_string(work.join("trace")).expect("a trace");
             let operations = trace.lines().count() as u64;
             assert!(operations > 10, "the library sees the writes of DuckDB");
-            Undisturbed { before, tables: clinic.tables(), operations }
+            Uninterrupted { before, tables: clinic.tables(), operations }
         };
         let history = STAGES.iter().enumerate().map(run).collect();
         (kept, history)
@@ -230,7 +230,7 @@ const PATIENTS: usize = 50;
 fn a_command_whose_power_was_cut_ends_in_the_same_tables_when_run_again() {
     let (from, seeds) = (number("SOAK_FROM", 1), number("SOAK_SEEDS", 20));
     let started = Instant::now();
-    let history = undisturbed();
+    let history = uninterrupted();
     let mut totals = Totals::default();
     let failures = report("power loss", from..from + seeds, |seed| {
         let story = schedule(seed, false, history, &mut totals)?;
@@ -246,7 +246,7 @@ fn a_command_whose_power_was_cut_ends_in_the_same_tables_when_run_again() {
 #[test]
 fn a_disk_that_lies_about_syncs_is_noticed() {
     let mut totals = Totals::default();
-    let fails = |seed| schedule(seed, true, undisturbed(), &mut totals).is_err();
+    let fails = |seed| schedule(seed, true, uninterrupted(), &mut totals).is_err();
     assert!((1..=40).any(fails), "the simulator finds nothing, whatever the disk loses");
 }
 
@@ -260,18 +260,18 @@ struct Totals {
 
 /// One schedule: a stage that is cut up to three times, then run without disturbance. Returns its story if the tables are
 /// right, with the folder kept if they are not.
-fn schedule(seed: u64, lies: bool, history: &[Undisturbed], totals: &mut Totals) -> Result<String, String> {
+fn schedule(seed: u64, lies: bool, history: &[Uninterrupted], totals: &mut Totals) -> Result<String, String> {
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
     let at = rng.random_range(0..STAGES.len());
-    let (stage, undisturbed) = (STAGES[at], &history[at]);
+    let (stage, uninterrupted) = (STAGES[at], &history[at]);
     let mut clinic = Clinic::new(PATIENTS);
     STAGES[..=at].iter().for_each(|stage| stage.prepare(&clinic.project));
-    if undisturbed.before.exists() {
-        std::fs::copy(&undisturbed.before, clinic.project.warehouse_path()).expect("a copy");
+    if uninterrupted.before.exists() {
+        std::fs::copy(&uninterrupted.before, clinic.project.warehouse_path()).expect("a copy");
     }
     let mut story = format!("{stage:?}");
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        disturb(&clinic, stage, seed, lies, undisturbed, &mut rng, &mut story, totals)
+        disturb(&clinic, stage, seed, lies, uninterrupted, &mut rng, &mut story, totals)
     }));
     let why = match outcome {
         Ok(Ok(())) => return Ok(story),
@@ -289,7 +289,7 @@ fn disturb(
     stage: Stage,
     seed: u64,
     lies: bool,
-    undisturbed: &Undisturbed,
+    uninterrupted: &Uninterrupted,
     rng: &mut ChaCha12Rng,
     story: &mut String,
     totals: &mut Totals,
@@ -299,7 +299,7 @@ fn disturb(
         clinic.project.server.configure(|options| options.chaos = Some(Chaos::new(seed, faults, 0.0)));
         let work = TempDir::new().expect("a temporary folder");
         let clock = [0, 0, -3600, 86_400, -315_360_000, 172_800][rng.random_range(0..6)];
-        let at = rng.random_range(1..=undisturbed.operations);
+        let at = rng.random_range(1..=uninterrupted.operations);
         let delays = [0, 0, 20, 200][rng.random_range(0..4)];
         let is_after_success = rng.random_bool(0.2);
         let mut settings = vec![
@@ -312,7 +312,7 @@ fn disturb(
         let output = with_library(clinic.command(stage), clinic.project.folder.path(), work.path(), &settings);
         let how = std::fs::read_to_string(work.path().join("cut")).unwrap_or_default();
         let when =
-            if is_after_success { "after success".to_owned() } else { format!("at {at}/{}", undisturbed.operations) };
+            if is_after_success { "after success".to_owned() } else { format!("at {at}/{}", uninterrupted.operations) };
         let how = if how.is_empty() { "not cut" } else { how.trim() };
         story.push_str(&format!(", {when}: {how}, clock {clock}, delays {delays}"));
         keep_copy(clinic, work.path(), cut);
@@ -322,7 +322,7 @@ fn disturb(
             Some(0) => {
                 // A success that was reported survives the power loss.
                 totals.cuts_after_success += usize::from(is_after_success);
-                return compare(clinic, undisturbed);
+                return compare(clinic, uninterrupted);
             }
             Some(BROKEN) => return Err("the simulator lost track".to_owned()),
             _ if recover(clinic, &output) => totals.recovered += 1,
@@ -338,7 +338,7 @@ fn disturb(
     if !output.status.success() {
         return Err(stderr(&output));
     }
-    compare(clinic, undisturbed)
+    compare(clinic, uninterrupted)
 }
 
 /// Keeps what a cut left and the operations before it, for a schedule that fails.
@@ -354,12 +354,12 @@ fn keep_copy(clinic: &Clinic, work: &Path, cut: u64) {
     }
 }
 
-/// The tables that are not those of the undisturbed run.
-fn compare(clinic: &Clinic, undisturbed: &Undisturbed) -> Result<(), String> {
+/// The tables that are not those of the uninterrupted run.
+fn compare(clinic: &Clinic, uninterrupted: &Uninterrupted) -> Result<(), String> {
     let tables = clinic.tables();
-    let other = tables.iter().filter(|(name, sum)| undisturbed.tables.get(*name) != Some(sum));
+    let other = tables.iter().filter(|(name, sum)| uninterrupted.tables.get(*name) != Some(sum));
     let mut other: Vec<_> = other.map(|(name, sum)| format!("{name} {sum}")).collect();
-    other.extend(undisturbed.tables.keys().filter(|name| !tables.contains_key(*name)).map(|name| format!("no {name}")));
+    other.extend(uninterrupted.tables.keys().filter(|name| !tables.contains_key(*name)).map(|name| format!("no {name}")));
     if other.is_empty() { Ok(()) } else { Err(format!("other tables: {}", other.join(", "))) }
 }
 

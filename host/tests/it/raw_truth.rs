@@ -14,7 +14,7 @@ pub(crate) fn stream(kind: ObjectType) -> &'static str {
     if kind == ObjectType::Prescription { kind.singular() } else { kind.plural() }
 }
 
-/// The differences between the raw tables of these types and links and the sandbox's records; empty where there are none.
+/// The differences between the raw tables of these types and links and the sandbox's records; empty if there are none.
 pub(crate) fn differences(project: &Project, kinds: &[ObjectType], links: &[(ObjectType, ObjectType)]) -> Vec<String> {
     let mut found: Vec<String> = kinds.iter().flat_map(|kind| records(project, *kind)).collect();
     found.extend(links.iter().flat_map(|(from, to)| of_links(project, *from, *to)));

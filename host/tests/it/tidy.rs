@@ -75,37 +75,37 @@ fn crates_depend_only_on_the_crates_that_the_table_allows() {
 }
 
 #[test]
-fn rooms_are_listed_in_an_order_in_which_each_imports_only_earlier_ones() {
+fn modules_are_listed_in_an_order_in_which_each_imports_only_earlier_ones() {
     let source = root().join("host/src");
     let lib = read(&source.join("lib.rs"));
-    let rooms: Vec<_> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
-    let is_room =
+    let modules: Vec<_> = lib.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')).collect();
+    let is_module =
         |path: &PathBuf| !["main", "lib"].map(Some).contains(&path.file_stem().and_then(|stem| stem.to_str()));
     let top = std::fs::read_dir(&source).expect("a folder").map(|entry| entry.expect("an entry").path());
     let found: BTreeSet<_> =
-        top.filter(is_room).filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
-    assert_eq!(rooms.iter().map(|room| (*room).to_owned()).collect::<BTreeSet<_>>(), found, "lib.rs lists other rooms");
-    let position = |room: &str| rooms.iter().position(|other| *other == room).expect("a room");
+        top.filter(is_module).filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    assert_eq!(modules.iter().map(|module| (*module).to_owned()).collect::<BTreeSet<_>>(), found, "lib.rs lists other modules");
+    let position = |module: &str| modules.iter().position(|other| *other == module).expect("a module");
     let graph = ModuleGraph::read(&source, files(&source, "rs"));
-    for ((from, to), file) in graph.rooms() {
-        assert!(position(&to) < position(&from), "host/src/{}: `{from}` imports the later room `{to}`", file.display());
+    for ((from, to), file) in graph.modules() {
+        assert!(position(&to) < position(&from), "host/src/{}: `{from}` imports the later module `{to}`", file.display());
     }
 }
 
 #[test]
-fn files_of_a_crate_do_not_import_each_other_in_a_circle() {
+fn files_of_a_crate_do_not_form_import_cycles() {
     let plugins = std::fs::read_dir(root().join("plugins")).expect("a folder");
     let plugins = plugins.map(|entry| entry.expect("an entry").path().join("src"));
-    let circles = host_sources().into_iter().chain(plugins).filter_map(|source| {
+    let cycles = host_sources().into_iter().chain(plugins).filter_map(|source| {
         let graph = ModuleGraph::read(&source, files(&source, "rs"));
-        let circle = graph.circle()?.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
-        Some(format!("{}: {}", shown(&source), circle.join(" → ")))
+        let cycle = graph.cycle()?.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+        Some(format!("{}: {}", shown(&source), cycle.join(" → ")))
     });
-    assert_eq!(circles.collect::<Vec<_>>(), Vec::<String>::new());
+    assert_eq!(cycles.collect::<Vec<_>>(), Vec::<String>::new());
 }
 
 #[test]
-fn crates_of_others_are_named_where_the_table_allows() {
+fn third_party_crates_are_named_only_where_the_table_allows() {
     for path in host_sources().iter().flat_map(|source| files(source, "rs")) {
         let found = imports(&read(&path));
         let first = found.uses.iter().chain(&found.paths).filter_map(|import| import.path.first());

@@ -62,7 +62,7 @@ impl Replacement {
             }
             Lookup::Ambiguous(first, second) => unchanged(
                 "ambiguous",
-                format!("`{value}` is spelled like `{first}` and `{second}`: not changed; add it to the map"),
+                format!("`{value}` is similar to both `{first}` and `{second}`: not changed; add it to the map"),
             ),
             Lookup::Unknown => unchanged("unknown_value", format!("`{value}` is not in the map: not changed")),
         }

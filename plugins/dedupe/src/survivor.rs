@@ -154,7 +154,7 @@ impl OrderBy {
         }
     }
 
-    /// The rank of a record with this value. A record without a value comes last, except for `unless`, where it counts as
+    /// The rank of a record with this value. A record without a value comes last, but with `unless` it counts as
     /// not true.
     fn rank(&self, value: KeyPart) -> Result<i64> {
         let number = match (self, value) {

@@ -50,13 +50,13 @@ impl Built {
     pub(crate) fn finish(mut self, schema: &Schema) -> Result<wit::Batch> {
         let rows = self.columns.values().next().map_or(0, |(rows, _)| *rows);
         let column = |(index, field): (usize, &wit::Field)| {
-            let defect = |message: String| Error::new(ErrorKind::Internal, "rows", message);
+            let bug = |message: String| Error::new(ErrorKind::Internal, "rows", message);
             let Some((found, column)) = self.columns.remove(&index) else {
-                return Err(defect(format!("column `{}` has no values: add them with `Built::column`", field.name)));
+                return Err(bug(format!("column `{}` has no values: add them with `Built::column`", field.name)));
             };
             if found != rows {
                 let message = format!("column `{}` has {found} rows, but another column has {rows}", field.name);
-                return Err(defect(message));
+                return Err(bug(message));
             }
             Ok(column)
         };

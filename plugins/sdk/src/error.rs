@@ -7,7 +7,7 @@ use crate::bindings::source_plugin::elt::plugin::types as wit;
 /// - `Auth`: fix the secret or its scopes.
 /// - `RateLimited`, `Transient`: run again later.
 /// - `Data`: inspect the record or the response.
-/// - `Internal`: report a defect of the plugin.
+/// - `Internal`: report a bug in the plugin.
 pub use wit::ErrorKind;
 
 /// The result of plugin functions.

@@ -1,4 +1,4 @@
-// The page of rejects: every record that a rule rejected, merged or added a note to.
+// The page of rejects: every record that a rule rejected, merged or flagged with a note.
 import { t } from "../i18n.ts";
 import type { Page, Visit } from "../router.ts";
 import { journalPage } from "./journal.ts";

@@ -4,7 +4,7 @@ import { h } from "../dom.ts";
 import { type Format, formatCell, formatNumber, isNumeric, toNumber } from "../format.ts";
 import { columnLabel, localized } from "../i18n.ts";
 import { monthColumns, type Row } from "../table.ts";
-import { colour, seriesColours } from "../theme.ts";
+import { color, seriesColors } from "../theme.ts";
 import type { Chart, Rows } from "../types.ts";
 
 /** The largest number of horizontal bars. The table shows the others. */
@@ -42,21 +42,21 @@ function mix(from: string, to: string, share: number): string {
   return `color-mix(in srgb, ${to} ${Math.round(share * 100)}%, ${from})`;
 }
 
-/** Colours from light to dark. A canvas cannot parse `color-mix`, so the browser's style engine computes it. */
-function colourRamp(count: number): string[] {
+/** Colors from light to dark. A canvas cannot parse `color-mix`, so the browser's style engine computes it. */
+function colorRamp(count: number): string[] {
   const probe = h("span", { hidden: true });
   document.body.append(probe);
-  const colours = Array.from({ length: count }, (_, index) => {
-    probe.style.color = mix(colour("--ramp-from"), colour("--ramp-to"), count === 1 ? 1 : index / (count - 1));
+  const colors = Array.from({ length: count }, (_, index) => {
+    probe.style.color = mix(color("--ramp-from"), color("--ramp-to"), count === 1 ? 1 : index / (count - 1));
     const parts = /^color\(srgb ([\d.]+) ([\d.]+) ([\d.]+)/.exec(getComputedStyle(probe).color);
-    if (!parts) return colour("--series-1");
+    if (!parts) return color("--series-1");
     return `rgb(${parts
       .slice(1, 4)
       .map((part) => Math.round(Number(part) * 255))
       .join(",")})`;
   });
   probe.remove();
-  return colours;
+  return colors;
 }
 
 /** The categories of `x` in the order of the rows, and one series for each value of `series` or each column of `y`. */
@@ -94,14 +94,14 @@ function groupSeries(chart: Chart, data: Rows): { categories: string[]; series: 
 }
 
 /** A tooltip. It is built from nodes, because its names come from data. */
-function tooltip(title: string, parts: { name: string; colour: string; text: string }[]): HTMLElement {
+function tooltip(title: string, parts: { name: string; color: string; text: string }[]): HTMLElement {
   return h(
     "div",
     { class: "tip" },
     h("strong", {}, title),
     parts.map((part) => {
       const dot = h("i", { class: "tip-dot" });
-      dot.style.background = part.colour;
+      dot.style.background = part.color;
       return h("div", { class: "tip-row" }, dot, h("span", {}, part.name), h("b", {}, part.text));
     }),
   );
@@ -116,12 +116,12 @@ export function drawChart(chart: Chart, data: Rows, selected: Set<string>, width
   const shown = omitted > 0 ? categories.slice(0, MAX_BARS) : categories;
   const format = formatOf(chart, chart.y[0] ?? "");
   const isOrdered = chart.kind === "curves" && chart.series !== null && series.length > 5;
-  const colours = isOrdered ? colourRamp(series.length) : seriesColours();
-  const muted = colour("--muted");
+  const colors = isOrdered ? colorRamp(series.length) : seriesColors();
+  const muted = color("--muted");
   const valueAxis = {
     type: "value",
     axisLabel: { color: muted, formatter: (value: number) => formatNumber(value, format, true), hideOverlap: true },
-    splitLine: { lineStyle: { color: colour("--line") } },
+    splitLine: { lineStyle: { color: color("--line") } },
     splitNumber: width < 420 ? 3 : 5,
   };
   const categoryAxis = {
@@ -129,9 +129,9 @@ export function drawChart(chart: Chart, data: Rows, selected: Set<string>, width
     data: shown,
     inverse: isHorizontal,
     axisTick: { show: false },
-    axisLine: { lineStyle: { color: colour("--line-strong") } },
+    axisLine: { lineStyle: { color: color("--line-strong") } },
     axisLabel: {
-      color: isHorizontal ? colour("--text") : muted,
+      color: isHorizontal ? color("--text") : muted,
       hideOverlap: true,
       ...(isHorizontal ? { width: Math.min(150, width * 0.34), overflow: "truncate" } : {}),
     },
@@ -144,7 +144,7 @@ export function drawChart(chart: Chart, data: Rows, selected: Set<string>, width
       value: mark?.value ?? null,
       itemStyle: { opacity: selected.size > 0 && mark && !selected.has(mark.name) ? 0.3 : 1 },
     })),
-    color: colours[index % colours.length],
+    color: colors[index % colors.length],
     barMaxWidth: isHorizontal ? 14 : 28,
     barGap: "15%",
     showSymbol: one.marks.filter(Boolean).length < 3 || (!isOrdered && shown.length <= 24),
@@ -178,16 +178,16 @@ export function drawChart(chart: Chart, data: Rows, selected: Set<string>, width
       itemWidth: 10,
       itemHeight: 10,
       type: "scroll",
-      textStyle: { color: colour("--text") },
+      textStyle: { color: color("--text") },
       pageTextStyle: { color: muted },
     },
     tooltip: {
       trigger: isOrdered ? "item" : "axis",
       axisPointer: { type: chart.kind === "bar" ? "shadow" : "line", shadowStyle: { opacity: 0.08 } },
       confine: true,
-      backgroundColor: colour("--raised"),
-      borderColor: colour("--line-strong"),
-      textStyle: { color: colour("--text"), fontSize: 13 },
+      backgroundColor: color("--raised"),
+      borderColor: color("--line-strong"),
+      textStyle: { color: color("--text"), fontSize: 13 },
       formatter: (raw: unknown) => {
         const points = (Array.isArray(raw) ? raw : [raw]) as {
           seriesIndex: number;
@@ -201,7 +201,7 @@ export function drawChart(chart: Chart, data: Rows, selected: Set<string>, width
             const value = one?.marks[point.dataIndex]?.value ?? null;
             return {
               name: one?.name ?? "",
-              colour: point.color,
+              color: point.color,
               text: value === null ? "–" : formatNumber(value, format),
             };
           }),

@@ -55,7 +55,7 @@ export function layout(graph: Graph): { positions: Map<string, Position>; width:
   const count = Math.max(0, ...column.values()) + 1;
   const lists: string[][] = Array.from({ length: count }, () => []);
   for (const node of graph.nodes) lists[column.get(node.id) ?? 0]?.push(node.id);
-  const neighbours = (id: string, side: "from" | "to"): string[] =>
+  const neighbors = (id: string, side: "from" | "to"): string[] =>
     graph.edges.filter((edge) => edge[side === "from" ? "to" : "from"] === id).map((edge) => edge[side]);
   const rank = new Map<string, number>();
   const setRanks = (list: string[]): void => {
@@ -64,13 +64,13 @@ export function layout(graph: Graph): { positions: Map<string, Position>; width:
     });
   };
   lists.forEach(setRanks);
-  // Sort each column by the mean rank of its neighbours, in passes from the left and from the right.
+  // Sort each column by the mean rank of its neighbors, in passes from the left and from the right.
   for (let pass = 0; pass < 6; pass += 1) {
     const side = pass % 2 === 0 ? "from" : "to";
     for (const list of side === "from" ? lists : [...lists].reverse()) {
       const mean = new Map(
         list.map((id) => {
-          const ranks = neighbours(id, side).map((other) => rank.get(other) ?? 0);
+          const ranks = neighbors(id, side).map((other) => rank.get(other) ?? 0);
           return [
             id,
             ranks.length > 0 ? ranks.reduce((sum, value) => sum + value, 0) / ranks.length : (rank.get(id) ?? 0),

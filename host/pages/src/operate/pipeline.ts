@@ -98,7 +98,7 @@ function openNode(entry: PipelineEntry, node: GraphNode): void {
       "dl",
       { class: "facts" },
       node.status || !hasResult
-        ? [h("dt", {}, t("status")), h("dd", {}, node.status ? nodeStatusLabel(node.status) : t("never"))]
+        ? [h("dt", {}, t("status")), h("dd", {}, node.status ? nodeStatusLabel(node.status) : runStatusLabel("never"))]
         : null,
       node.rows !== null && node.rows !== undefined
         ? [h("dt", {}, t("rows")), h("dd", {}, formatCount(node.rows))]

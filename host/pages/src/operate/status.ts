@@ -1,4 +1,4 @@
-// The badge of a run's status, with a colour that only repeats the words.
+// The badge of a run's status, with a color that only repeats the words.
 import type { RunStatus } from "../codes.ts";
 import { h } from "../dom.ts";
 import { runStatusLabel } from "../labels.ts";

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-/// AcceptedForms that a column accepts beyond those of JSON.
+/// The forms that a column accepts beyond those of JSON.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct AcceptedForms {
     /// Numbers and booleans inside strings.

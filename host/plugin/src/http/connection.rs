@@ -78,7 +78,7 @@ impl Connection {
             .user_agent(concat!("host/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
             .build()
-            .map_err(|cause| Error::internal(format!("the HTTP client does not start: {cause}")))?;
+            .map_err(|cause| Error::internal(format!("cannot start the HTTP client: {cause}")))?;
         let window = |(name, bucket): (&String, &RateBucket)| (name.clone(), RollingWindow::new(bucket));
         Ok(Self {
             client,

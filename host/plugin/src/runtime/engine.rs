@@ -38,9 +38,9 @@ impl Engine {
     /// An engine. It stores compiled components in the cache folder, if one is given.
     ///
     /// # Errors
-    /// An internal error where wasmtime does not start on this machine.
+    /// An internal error if wasmtime does not start on this machine.
     pub fn new(cache: Option<PathBuf>) -> Result<Self> {
-        let failed = |cause: wasmtime::Error| Error::internal(format!("wasmtime does not start: {cause:#}"));
+        let failed = |cause: wasmtime::Error| Error::internal(format!("cannot start wasmtime: {cause:#}"));
         let mut config = Config::new();
         config.epoch_interruption(true);
         config.compiler_inlining(wasmtime::Inlining::Yes);

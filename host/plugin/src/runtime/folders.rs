@@ -47,7 +47,7 @@ impl PluginFolders {
             searched => format!("not found in {}", searched.join(", ")),
         };
         let near = nearest(plugin, names.iter().map(String::as_str));
-        let build = "build it with `host plugin build FOLDER`, or name a folder with `--plugins`".to_owned();
+        let build = "build it with `host plugin build FOLDER`, or pass a folder with `--plugins`".to_owned();
         Err(about(Error::config(missing).hint(near.unwrap_or(build))))
     }
 }

@@ -186,7 +186,7 @@ fn check_sets(sets: &[Field], input: &RuleInput) -> Result<()> {
         }
         let others = input.schema.fields.iter().chain(&sets[..index]).map(|field| &field.name);
         if let Some(twin) = others.filter(is_name).find(|other| *other != name) {
-            return refused(format!("it sets `{name}`, which the warehouse does not tell from `{twin}`"));
+            return refused(format!("it sets `{name}`, which the warehouse cannot distinguish from `{twin}`"));
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::run::Session;
 #[derive(Args)]
 #[command(after_help = "Example: host plugin dev my-rule --pipeline pipelines/hubspot.toml")]
 pub(in crate::cli) struct Dev {
-    /// The folder of the crate, named as the plugin.
+    /// The folder of the crate. Its name is the name of the plugin.
     folder: PathBuf,
     /// A pipeline with a `[[rule]]` of this plugin, whose streams a run has loaded. It is read once.
     #[arg(long)]

@@ -19,7 +19,7 @@ use crate::kit::build;
 /// Makes, builds, tests and inspects plugins.
 #[derive(Subcommand)]
 pub(super) enum Plugin {
-    /// Makes a crate for a new plugin, which builds and passes its tests.
+    /// Creates a crate for a new plugin. It builds and passes its tests.
     New(new::New),
     /// Shows a component's contract, config schema, needs and imports.
     Inspect(inspect::Inspect),
@@ -29,14 +29,14 @@ pub(super) enum Plugin {
         /// The folders of the crates.
         #[arg(required = true)]
         folders: Vec<PathBuf>,
-        /// The folder of the components. Each is named after its crate's folder.
+        /// The folder to write components to. Each file is named after the folder of its crate.
         #[arg(long, default_value = "plugins")]
         output: PathBuf,
         /// Cargo's profile.
         #[arg(long, default_value = "release")]
         profile: String,
     },
-    /// Tests a component of any language with the data that streams may contain.
+    /// Tests a component, in any language, against the contract.
     Test(test::Test),
     /// Builds a rule's crate and shows what it does to rows of the warehouse, again after each change of its files.
     Dev(dev::Dev),

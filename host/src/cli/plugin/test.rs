@@ -1,4 +1,4 @@
-//! `host plugin test`: runs the conformance battery on a component, one line per check.
+//! `host plugin test`: runs the conformance suite on a component, one line per check.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use host_plugin::PluginFolders;
 
 use super::super::{Format, GlobalArguments, engine, json, on_pipeline, runtime};
 use super::{parse_config, parse_named_path, say};
-use crate::kit::conformance::{Battery, CheckOutcome, ConformanceCheck};
+use crate::kit::conformance::{Suite, CheckOutcome, ConformanceCheck};
 use crate::kit::plugin_name;
 use crate::kit::test::TestRequest;
 
@@ -27,7 +27,7 @@ pub(in crate::cli) struct Test {
     /// A file to grant.
     #[arg(long = "file", value_name = "NAME=PATH", value_parser = parse_named_path)]
     files: Vec<(String, PathBuf)>,
-    /// Take the config and the grants from the plugin's entry in this pipeline, found by its plugin or its name.
+    /// Take the config and the grants from the plugin's entry in this pipeline, matched by `plugin` or `name`.
     #[arg(long, conflicts_with_all = ["config", "files"])]
     pipeline: Option<PathBuf>,
     /// Columns of a rule's stream, or of a further input. By default, a text column for each text of the config.
@@ -51,7 +51,7 @@ impl Test {
                 let _ = say(&line(check));
             }
         };
-        let mut battery = Battery::new(&mut report);
+        let mut suite = Suite::new(&mut report);
         let request = TestRequest {
             plugin: self.plugin.clone(),
             schemas: self.schemas.clone(),
@@ -60,7 +60,7 @@ impl Test {
         };
         match &self.pipeline {
             Some(pipeline) => {
-                on_pipeline(pipeline, global, async |session| request.test_entry(session, &mut battery).await)?;
+                on_pipeline(pipeline, global, async |session| request.test_entry(session, &mut suite).await)?;
             }
             None => {
                 let here = Path::new(".");
@@ -68,10 +68,10 @@ impl Test {
                 let path = PluginFolders::new(global.plugins.clone(), here).find(&self.plugin, here)?;
                 let component = engine.load(&path, None)?;
                 let config = parse_config(self.config.as_deref())?;
-                runtime()?.block_on(request.test_component(&engine, &component, &config, &self.files, &mut battery))?;
+                runtime()?.block_on(request.test_component(&engine, &component, &config, &self.files, &mut suite))?;
             }
         }
-        self.render(&battery.finish(), global)
+        self.render(&suite.finish(), global)
     }
 
     /// The last line, or the error of a plugin that does not conform.

@@ -1,4 +1,4 @@
-//! The battery for rules: shows batches of every kind to fresh instances, and checks what the rule returns.
+//! The suite for rules: shows batches of every kind to fresh instances, and checks what the rule returns.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use host_plugin::{
 };
 use serde_json::Value;
 
-use super::battery::Battery;
+use super::suite::Suite;
 use super::sample::{Fill, Sample, UNICODE_ROWS, project, unicode};
 
 /// The name of the stream.
@@ -42,41 +42,41 @@ pub struct RuleCase<'a> {
 }
 
 /// Tests a rule.
-pub async fn test_rule(case: &RuleCase<'_>, battery: &mut Battery<'_>) {
+pub async fn test_rule(case: &RuleCase<'_>, suite: &mut Suite<'_>) {
     let (first, second) = (case.plugin.describe().await, case.plugin.describe().await);
-    let Some(description) = battery.check_description(first, second, case.config) else { return };
+    let Some(description) = suite.check_description(first, second, case.config) else { return };
     let test = RuleTest { plugin: case.plugin, sample: case.sample, inputs: inputs(case, &description) };
     let plan = match test.open().await {
         Ok(run) => run.plan,
         Err(error) if error.hint_text().is_some() => {
-            battery.check("open", Err(error));
+            suite.check("open", Err(error));
             return;
         }
         Err(error) => {
-            battery.check("open", Err(error.hint("name the stream's columns: `--schema name:type,…`")));
+            suite.check("open", Err(error.hint("name the stream's columns: `--schema name:type,…`")));
             return;
         }
     };
-    battery.check("open", Ok(plan_text(&plan)));
-    battery.check("no columns", test.open_without_columns(&plan).await);
+    suite.check("open", Ok(plan_text(&plan)));
+    suite.check("no columns", test.open_without_columns(&plan).await);
     let sample = case.sample;
-    battery.check("empty batch", test.apply(sample.batch(0, 0)).await);
-    battery.check("one row", test.apply(sample.batch(0, 1)).await);
-    battery.check("nulls", test.apply(sample.filled(0, ROWS, Some(&Fill::Nulls))).await);
-    battery.check("unicode", test.apply(sample.filled(0, UNICODE_ROWS, Some(&unicode()))).await);
+    suite.check("empty batch", test.apply(sample.batch(0, 0)).await);
+    suite.check("one row", test.apply(sample.batch(0, 1)).await);
+    suite.check("nulls", test.apply(sample.filled(0, ROWS, Some(&Fill::Nulls))).await);
+    suite.check("unicode", test.apply(sample.filled(0, UNICODE_ROWS, Some(&unicode()))).await);
     let long = Fill::Texts([" ação".repeat(LONG_TEXT / " ação".len() + 1)].into());
-    battery.check("long text", test.apply(sample.filled(0, 1, Some(&long))).await);
-    battery.check("patch", test.apply(sample.batch(0, ROWS)).await);
-    battery.check("twice", test.check_two_instances().await);
+    suite.check("long text", test.apply(sample.filled(0, 1, Some(&long))).await);
+    suite.check("patch", test.apply(sample.batch(0, ROWS)).await);
+    suite.check("twice", test.check_two_instances().await);
     if plan.scope == RuleScope::Row {
-        battery.check("cut in two", test.check_two_parts().await);
+        suite.check("cut in two", test.check_two_parts().await);
     } else {
-        battery.skip("cut in two", "a rule of table scope compares rows with each other");
+        suite.skip("cut in two", "a rule of table scope compares rows with each other");
     }
     if case.rows == 0 {
-        battery.skip("many rows", "`--rows 0`");
+        suite.skip("many rows", "`--rows 0`");
     } else {
-        battery.check("many rows", test.apply_many(case.rows).await);
+        suite.check("many rows", test.apply_many(case.rows).await);
     }
 }
 
@@ -235,7 +235,7 @@ async fn finish(run: &mut RuleRun, rows: u64, mut each: impl FnMut(&Verdicts)) -
         (verdicts, empty) = (verdicts + count, empty + u64::from(count == 0));
         if empty > MAX_EMPTY_PAGES || verdicts > rows.saturating_mul(MAX_VERDICTS_PER_RECORD) {
             let so_far = format!("{verdicts} on {rows} records, and {empty} empty pages");
-            return Err(Error::plugin(format!("`finish` returns verdicts without end: {so_far}")));
+            return Err(Error::plugin(format!("`finish` never stops returning verdicts: {so_far}")));
         }
         each(&page);
     }

@@ -1,4 +1,4 @@
-//! The battery for sources: discovers the streams, reads them to their end as far as granted, and resumes from each
+//! The suite for sources: discovers the streams, reads them to their end as far as granted, and resumes from each
 //! state.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use host_core::schema::Stream;
 use host_plugin::{Need, NeedKind, Part, SourcePage, SourcePlugin, SourceSelection};
 use serde_json::Value;
 
-use super::battery::{Battery, is_fault};
+use super::suite::{Suite, is_fault};
 use super::sample::texts;
 
 /// The most states that a stream is resumed from. Beyond that, evenly spaced ones are used.
@@ -32,33 +32,33 @@ pub struct SourceCase<'a> {
 }
 
 /// Tests a source.
-pub async fn test_source(case: &SourceCase<'_>, battery: &mut Battery<'_>) {
+pub async fn test_source(case: &SourceCase<'_>, suite: &mut Suite<'_>) {
     let (first, second) = (case.plugin.describe().await, case.plugin.describe().await);
-    let Some(description) = battery.check_description(first, second, case.config) else { return };
+    let Some(description) = suite.check_description(first, second, case.config) else { return };
     let missing = description.needs.iter().find(|&need| is_required(need) && !(case.is_granted)(need));
     let missing = missing.map(|need| format!("it needs the {} `{}`, which is not granted", need.kind, need.name));
     match &missing {
-        Some(why) => ["check", "identity"].into_iter().for_each(|name| battery.skip(name, why.as_str())),
+        Some(why) => ["check", "identity"].into_iter().for_each(|name| suite.skip(name, why.as_str())),
         None => {
-            battery.check("check", case.plugin.check().await.map(|()| "all needs are met".to_owned()));
+            suite.check("check", case.plugin.check().await.map(|()| "all needs are met".to_owned()));
             let account = case.plugin.identity().await;
-            battery.check("identity", account.map(|account| account.unwrap_or_else(|| "no account".to_owned())));
+            suite.check("identity", account.map(|account| account.unwrap_or_else(|| "no account".to_owned())));
         }
     }
     let streams = match (case.plugin.discover(case.streams).await, &missing) {
         (Ok(streams), _) => streams,
-        (Err(error), Some(why)) if !is_fault(&error) => return battery.skip("discover", why.as_str()),
+        (Err(error), Some(why)) if !is_fault(&error) => return suite.skip("discover", why.as_str()),
         (Err(error), _) => {
-            battery.check("discover", Err(error));
+            suite.check("discover", Err(error));
             return;
         }
     };
     let names: Vec<_> = streams.iter().map(|stream| stream.name.as_str()).collect();
-    if !battery.check("discover", if names.is_empty() { Err(no_stream()) } else { Ok(names.join(", ")) }) {
+    if !suite.check("discover", if names.is_empty() { Err(no_stream()) } else { Ok(names.join(", ")) }) {
         return;
     }
     if let Some(why) = missing {
-        return battery.skip("read", why);
+        return suite.skip("read", why);
     }
     let is_wanted = |stream: &Stream| case.streams.map_or(!stream.on_request, |names| names.contains(&stream.name));
     let available = streams.iter().filter(|stream| stream.unavailable.is_none() && is_wanted(stream));
@@ -66,13 +66,13 @@ pub async fn test_source(case: &SourceCase<'_>, battery: &mut Battery<'_>) {
     for stream in &streams {
         let name = format!("read {}", stream.name);
         if !is_wanted(stream) {
-            battery.skip(&name, "read only if named");
+            suite.skip(&name, "loaded only on request");
         } else if let Some(why) = &stream.unavailable {
-            battery.skip(&name, why.message());
+            suite.skip(&name, why.message());
         } else if let Some(parent) = &stream.read_with {
-            battery.skip(&name, format!("read with `{parent}`"));
+            suite.skip(&name, format!("read with `{parent}`"));
         } else {
-            StreamTest { case, stream, selected: &selected }.run(battery).await;
+            StreamTest { case, stream, selected: &selected }.run(suite).await;
         }
     }
 }
@@ -96,28 +96,28 @@ struct StreamTest<'a> {
 type RowsByKey = BTreeMap<String, BTreeMap<Vec<String>, Vec<String>>>;
 
 impl StreamTest<'_> {
-    async fn run(&self, battery: &mut Battery<'_>) {
+    async fn run(&self, suite: &mut Suite<'_>) {
         let (read, resume) = (format!("read {}", self.stream.name), format!("resume {}", self.stream.name));
         let (pages, done) = match self.read(None).await {
             Ok(read) => read,
             Err(error) => {
-                battery.check(&read, Err(error));
-                return battery.skip(&resume, "not read to the end");
+                suite.check(&read, Err(error));
+                return suite.skip(&resume, "not read to the end");
             }
         };
         let rows: u64 = pages.iter().map(|page| page.rows_of(&self.stream.name)).sum();
         let rest = if done { "" } else { "; left there because of `--rows`" };
-        battery.check(&read, Ok(format!("{rows} rows in {} pages{rest}", pages.len())));
+        suite.check(&read, Ok(format!("{rows} rows in {} pages{rest}", pages.len())));
         if !done {
-            return battery.skip(&resume, "not read to the end");
+            return suite.skip(&resume, "not read to the end");
         }
         let states: Vec<_> = pages.iter().enumerate().filter(|(_, page)| page.state.is_some()).collect();
         if states.is_empty() {
-            return battery.skip(&resume, "no page has a state: each run reads the whole stream");
+            return suite.skip(&resume, "no page has a state: each run reads the whole stream");
         }
         let step = states.len().div_ceil(MAX_RESUMED);
         let from: Vec<_> = states.iter().step_by(step).map(|(index, _)| *index).collect();
-        battery.check(&resume, self.check_resumed(&pages, &from).await);
+        suite.check(&resume, self.check_resumed(&pages, &from).await);
     }
 
     /// Compares one whole read with reads that stop at each of these pages and resume from its state.
@@ -219,7 +219,7 @@ fn check_same(whole: &RowsByKey, resumed: &RowsByKey) -> Result<()> {
     for (stream, rows) in resumed {
         let known = whole.get(stream).unwrap_or(&none);
         if let Some(key) = rows.keys().find(|key| !known.contains_key(*key)) {
-            return differs(stream, key, "is not in the whole read");
+            return differs(stream, key, "is missing from the full read");
         }
     }
     Ok(())
@@ -243,6 +243,6 @@ mod tests {
         check(&[("1", "a"), ("2", "b")], None);
         check(&[("1", "a")], Some("row `2` of `rows` is missing"));
         check(&[("1", "a"), ("2", "c")], Some("row `2` of `rows` has other values"));
-        check(&[("1", "a"), ("2", "b"), ("3", "c")], Some("row `3` of `rows` is not in the whole read"));
+        check(&[("1", "a"), ("2", "b"), ("3", "c")], Some("row `3` of `rows` is missing from the full read"));
     }
 }

@@ -48,7 +48,7 @@ impl Subscription {
     async fn next(&mut self) -> Option<ServerEvent> {
         loop {
             if std::mem::take(&mut self.needs_snapshot) {
-                // Where it fails, the stream ends and the browser connects again.
+                // If it fails, the stream ends and the browser connects again.
                 let overview = self.state.overview().await.ok()?;
                 return self.state.runs.events().event(ServerEventKind::Snapshot, &overview);
             }

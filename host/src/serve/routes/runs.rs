@@ -99,7 +99,7 @@ struct ListQuery {
     /// All pipelines if empty.
     #[serde(default)]
     pipeline: String,
-    /// All statuses where empty.
+    /// Empty means all statuses.
     #[serde(default)]
     status: String,
     /// From 1.

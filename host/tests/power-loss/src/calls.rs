@@ -180,7 +180,7 @@ fn position(file: c_int, length: u64) -> u64 {
     }
 }
 
-/// Writes bytes at an offset, or where the file stands. `bytes` is asked only if the file is followed.
+/// Writes bytes at an offset, or at the file's position. `bytes` is asked only if the file is followed.
 fn write_followed(
     file: c_int,
     offset: Option<off_t>,
@@ -260,7 +260,7 @@ unsafe extern "C" fn ftruncate64(file: c_int, length: off_t) -> c_int {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn fallocate(file: c_int, mode: c_int, offset: off_t, length: off_t) -> c_int {
-    // DuckDB gives blocks back by holes, and does without where the file system cannot.
+    // DuckDB frees blocks by punching holes, and goes on if the file system cannot.
     if settings().is_some() && opened(file).is_some_and(|(id, _)| !INSIDE.get() && alone(|disk| disk.is_followed(id))) {
         // SAFETY: the C library's error number of this thread.
         unsafe { *libc::__errno_location() = libc::EOPNOTSUPP };

@@ -122,7 +122,7 @@ pub(crate) fn key_batch(keys: &[Key]) -> Result<wit::Batch> {
     Ok(wit::Batch { rows: u32::try_from(keys.len()).unwrap_or(u32::MAX), columns: columns.collect::<Result<_>>()? })
 }
 
-/// A column of key parts. A part of another type is a defect of the plugin.
+/// A column of key parts. A part of another type is a bug in the plugin.
 fn build<'a, T: Value>(
     parts: impl Iterator<Item = &'a KeyPart>,
     value: impl Fn(&'a KeyPart) -> Option<T::Read<'a>>,

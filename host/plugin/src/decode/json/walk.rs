@@ -6,7 +6,7 @@ use sonic_rs::LazyValue;
 use super::columns::TableBuilder;
 use super::paths::{ColumnLayout, PathNode};
 
-/// Visits scalars where an object or array is followed: they are ignored.
+/// Visits scalars in place of an object or array that is followed: they are ignored.
 macro_rules! skip_scalars {
     ($value:expr) => {
         fn visit_unit<E>(self) -> Result<Self::Value, E> {

@@ -13,7 +13,7 @@ use super::erase::{delete_forgotten, empty_free_text, is_forgotten_prefix, recor
 
 /// The records that one reader must not load.
 #[derive(Default)]
-pub struct KeepOut {
+pub struct ForgottenFilter {
     /// The streams that the reader returns, by name.
     streams: BTreeMap<String, LoadedStream>,
     /// How many records of each were forgotten, by name.
@@ -21,7 +21,7 @@ pub struct KeepOut {
     is_active: bool,
 }
 
-impl KeepOut {
+impl ForgottenFilter {
     /// Adds a stream that the reader returns. `forgotten` is the number of forgotten records by `source.stream`.
     pub fn add(&mut self, stream: LoadedStream, forgotten: &BTreeMap<String, u64>) {
         let count = forgotten.get(&stream.name()).copied().unwrap_or_default();

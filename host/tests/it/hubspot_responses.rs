@@ -1,4 +1,4 @@
-//! The sixteen behaviours of the HubSpot source: 10 to 16, contents of responses and failures; and invalid input.
+//! The sixteen behaviors of the HubSpot source: 10 to 16, contents of responses and failures; and invalid input.
 
 use sandbox::object_types::{CALCULATED_PROPERTY, ObjectType};
 use sandbox::{Fault, FaultKind, GeneratorOptions, RateLimits, ServerOptions, rate_limit_body};

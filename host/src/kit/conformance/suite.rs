@@ -31,14 +31,14 @@ pub struct ConformanceCheck {
     pub detail: String,
 }
 
-/// The checks so far. Each is reported when it ends, since a battery may take minutes.
-pub struct Battery<'a> {
+/// The checks so far. Each is reported when it ends, since a suite may take minutes.
+pub struct Suite<'a> {
     checks: Vec<ConformanceCheck>,
     report: &'a mut dyn FnMut(&ConformanceCheck),
 }
 
-impl<'a> Battery<'a> {
-    /// An empty battery. `report` is called with each check.
+impl<'a> Suite<'a> {
+    /// A suite without checks. `report` is called with each check.
     pub fn new(report: &'a mut dyn FnMut(&ConformanceCheck)) -> Self {
         Self { checks: Vec::new(), report }
     }
@@ -73,7 +73,7 @@ impl<'a> Battery<'a> {
     }
 
     /// The checks of every plugin: two equal descriptions, and a schema that accepts the config and refuses unknown
-    /// keys. Returns the description where further checks make sense.
+    /// keys. Returns the description if further checks make sense.
     pub(super) fn check_description(
         &mut self,
         first: Result<Description>,
@@ -137,7 +137,7 @@ mod tests {
     use host_core::error::{Error, Subject};
     use serde_json::json;
 
-    use super::{Battery, CheckOutcome, ConformanceCheck, accepts, is_fault, refuses_unknown_key};
+    use super::{Suite, CheckOutcome, ConformanceCheck, accepts, is_fault, refuses_unknown_key};
 
     #[test]
     fn a_strict_schema_passes_and_a_loose_one_fails() {
@@ -167,11 +167,11 @@ mod tests {
     fn each_check_is_reported_when_it_ends() {
         let mut reported = Vec::new();
         let mut report = |check: &ConformanceCheck| reported.push(format!("{:?} {}", check.outcome, check.detail));
-        let mut battery = Battery::new(&mut report);
-        assert!(battery.check("one", Ok("fine".to_owned())));
-        assert!(!battery.check("two", Err(Error::plugin("wrong").hint("fix it"))));
-        battery.skip("three", "not here");
-        assert_eq!(battery.finish()[2].outcome, CheckOutcome::Skipped);
+        let mut suite = Suite::new(&mut report);
+        assert!(suite.check("one", Ok("fine".to_owned())));
+        assert!(!suite.check("two", Err(Error::plugin("wrong").hint("fix it"))));
+        suite.skip("three", "not here");
+        assert_eq!(suite.finish()[2].outcome, CheckOutcome::Skipped);
         assert_eq!(reported, ["Ok fine", "Failed wrong (hint: fix it)", "Skipped not here"]);
     }
 }
