@@ -31,8 +31,8 @@ pub mod versions;
 
 use std::path::Path;
 
-use host_core::error::Result;
-use host_warehouse::Warehouse;
+use host_core::error::{Error, Result};
+use host_warehouse::{Warehouse, quote};
 
 pub use streams::StreamTable;
 
@@ -45,11 +45,21 @@ pub const READABLE: [&str; 7] = ["runs", "changes", "rejects", "notes", "merges"
 /// Opens a warehouse, or creates it, and brings the host's tables up to date.
 ///
 /// # Errors
-/// As [`Warehouse::open`], a warehouse that a newer host wrote, and too little disk space for the copy before an upgrade.
+/// As [`Warehouse::open`], macros that hide built-in functions, a warehouse that a newer host wrote, and too little disk space for the copy before an upgrade.
 pub fn open(path: &Path, memory_limit: &str) -> Result<Warehouse> {
     let warehouse = Warehouse::open(path, memory_limit)?;
+    refuse_hidden_functions(&warehouse)?;
     migrations::run(&warehouse)?;
     Ok(warehouse)
+}
+
+/// Refuses a file with macros that hide built-in functions: neither the host's own SQL nor that of a project would do what
+/// it says.
+fn refuse_hidden_functions(warehouse: &Warehouse) -> Result<()> {
+    let Some(found) = warehouse.user_macros()?.iter().find(|found| found.hides_built_in) else { return Ok(()) };
+    let (path, name) = (warehouse.path().display(), &found.name);
+    let error = Error::config(format!("warehouse {path}: the macro `{name}` hides a built-in function"));
+    Err(error.hint(format!("drop it with DuckDB: `DROP MACRO {0}` or `DROP MACRO TABLE {0}`", quote(name))))
 }
 
 /// A warehouse in memory with the host's tables, all empty.

@@ -2,6 +2,7 @@
 //! the catalog, that writes, or that builds a value of excessive size.
 
 use host_core::error::{Error, Result};
+use host_warehouse::UserMacro;
 use serde_json::Value;
 
 use crate::tree::text_of;
@@ -56,20 +57,20 @@ pub(crate) struct Refusal {
     pub(crate) at: Option<usize>,
 }
 
-/// Checks the parse tree of a query.
-pub(crate) fn check(tree: &Value) -> Result<(), Refusal> {
+/// Checks the parse tree of a query on a warehouse with these macros of users.
+pub(crate) fn check(tree: &Value, macros: &[UserMacro]) -> Result<(), Refusal> {
     match tree {
-        Value::Array(items) => items.iter().try_for_each(check),
+        Value::Array(items) => items.iter().try_for_each(|item| check(item, macros)),
         Value::Object(entries) => {
-            check_node(tree).map_err(|error| Refusal { error, at: location(tree) })?;
+            check_node(tree, macros).map_err(|error| Refusal { error, at: location(tree) })?;
             if text_of(tree, "type") == "TABLE_FUNCTION" {
                 // The function is checked as a table function; its arguments are expressions.
                 return entries.iter().try_for_each(|(key, value)| match key.as_str() {
-                    "function" => value.get("children").map_or(Ok(()), check),
-                    _ => check(value),
+                    "function" => value.get("children").map_or(Ok(()), |children| check(children, macros)),
+                    _ => check(value, macros),
                 });
             }
-            entries.values().try_for_each(check)
+            entries.values().try_for_each(|value| check(value, macros))
         }
         _ => Ok(()),
     }
@@ -79,7 +80,7 @@ fn location(node: &Value) -> Option<usize> {
     node.get("query_location").and_then(Value::as_u64).and_then(|at| usize::try_from(at).ok())
 }
 
-fn check_node(node: &Value) -> Result<()> {
+fn check_node(node: &Value, macros: &[UserMacro]) -> Result<()> {
     match text_of(node, "type") {
         "TABLE_FUNCTION" => {
             let function = node.get("function").unwrap_or(&Value::Null);
@@ -97,12 +98,18 @@ fn check_node(node: &Value) -> Result<()> {
         }
         "SHOW_REF" => Err(Error::config("DESCRIBE, SHOW and SUMMARIZE are not allowed")
             .hint("`host models --format json PIPELINE` lists the columns of models")),
-        _ if text_of(node, "class") == "FUNCTION" => {
+        // Window functions are looked up by their names too.
+        _ if node.get("function_name").is_some() => {
             let name = text_of(node, "function_name").to_ascii_lowercase();
             let is_refused = REFUSED_FUNCTIONS.contains(&name.as_str()) || name.starts_with("__internal");
             if is_refused || !is_unqualified(node) {
                 let error = Error::config(format!("the function `{name}` is not allowed"));
                 return Err(error.hint("a query may call functions that compute a value from their arguments"));
+            }
+            if macros.iter().any(|found| found.name == name) {
+                let error =
+                    Error::config(format!("the function `{name}` is not allowed: a user created it in the warehouse"));
+                return Err(error.hint("a macro can read other tables: write its expression in the query"));
             }
             check_size(node)
         }

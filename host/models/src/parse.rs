@@ -66,7 +66,7 @@ pub fn parse(sql: &str, warehouse: &Warehouse) -> Result<Value, ParseError> {
             let error = Error::config(format!("expected one query, found {statements} statements"));
             return Err(ParseError { reason: ParseFailure::NotOneStatement, line: None, error });
         }
-        return match gate::check(&tree) {
+        return match gate::check(&tree, warehouse.user_macros()?) {
             Ok(()) => Ok(tree),
             Err(gate::Refusal { error, at }) => {
                 let line = at.and_then(|at| line_at(sql, at));

@@ -34,6 +34,15 @@ pub fn build(
     request: &BuildRequest,
     stopped: &dyn Fn() -> bool,
 ) -> Result<Built> {
+    target.warehouse.bounded(None, || build_within_memory(graph, target, request, stopped))
+}
+
+fn build_within_memory(
+    graph: &Graph,
+    target: &BuildTarget<'_>,
+    request: &BuildRequest,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Built> {
     let started = Instant::now();
     let warehouse = target.warehouse;
     let published = models::published(warehouse)?;
@@ -150,6 +159,15 @@ pub fn build(
 /// # Errors
 /// All failed tests.
 pub fn test(
+    graph: &Graph,
+    target: &BuildTarget<'_>,
+    request: &BuildRequest,
+    stopped: &dyn Fn() -> bool,
+) -> Result<Built> {
+    target.warehouse.bounded(None, || test_within_memory(graph, target, request, stopped))
+}
+
+fn test_within_memory(
     graph: &Graph,
     target: &BuildTarget<'_>,
     request: &BuildRequest,

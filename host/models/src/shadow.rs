@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use host_core::error::{Error, Result};
 use host_ledger::variables::{published_table, write};
-use host_warehouse::{ColumnType, Table, Warehouse, quote};
+use host_warehouse::{ColumnType, QUERY_TIME, Table, Warehouse, quote};
 
 use crate::build::on_model;
 use crate::files::{Model, ModelKind};
@@ -37,7 +37,9 @@ impl Shadow {
                 failed.insert(name);
                 continue;
             }
-            if let Err(error) = shadow.create_model(graph, model, catalog) {
+            // DuckDB computes constants of a query when it binds it.
+            let created = shadow.warehouse.bounded(Some(QUERY_TIME), || shadow.create_model(graph, model, catalog));
+            if let Err(error) = created {
                 problems.push(shadow.with_upstream_changes(graph, &name, catalog, error));
                 failed.insert(name);
             }

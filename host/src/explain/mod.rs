@@ -7,7 +7,7 @@ mod drill;
 use host_core::error::{Error, Result, nearest};
 use host_ledger::journal::RuleRepairs;
 use host_models::{Graph, ManifestColumn, Model, ModelKind, describe_columns};
-use host_warehouse::{Row, Warehouse, quote};
+use host_warehouse::{QUERY_TIME, Row, Warehouse, quote};
 
 use condition::Condition;
 
@@ -74,7 +74,8 @@ pub struct DrillResult {
 /// alone if only one model has it. `condition` is one boolean expression over the mart's columns.
 ///
 /// # Errors
-/// The mart is unknown or was never built, the condition is invalid, no row matches it, or the query of a drill fails.
+/// The mart is unknown or was never built, the condition is invalid, no row matches it, or the query of a drill fails or
+/// takes too long.
 pub fn explain(
     graph: &Graph,
     warehouse: &Warehouse,
@@ -83,6 +84,10 @@ pub fn explain(
     limits: RowLimits,
 ) -> Result<Explanation> {
     let model = find(graph, mart)?;
+    warehouse.read_bounded(QUERY_TIME, || explain_model(warehouse, model, condition, limits))
+}
+
+fn explain_model(warehouse: &Warehouse, model: &Model, condition: &str, limits: RowLimits) -> Result<Explanation> {
     let columns = drill::published_columns(warehouse, model)?;
     let condition = Condition::check(warehouse, model, &columns, condition)?;
     let (table, matches) = (&model.table, condition.sql());

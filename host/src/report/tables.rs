@@ -1,7 +1,7 @@
 //! The tables at the end of a report: the results of the pipeline's own queries.
 
 use host_core::error::{Error, Result};
-use host_warehouse::{Row, Warehouse};
+use host_warehouse::{QUERY_TIME, Row, Warehouse};
 
 use crate::pipeline::ReportSettings;
 
@@ -26,7 +26,7 @@ pub fn tables(warehouse: &Warehouse, reports: &[ReportSettings]) -> Result<Vec<R
     let table = |report: &ReportSettings| {
         let on = |error: Error| error.on(format!("report `{}`", report.title));
         let reads = host_models::reads(&report.query, warehouse).map_err(on)?;
-        let rows = warehouse.read_only(|| warehouse.query(&report.query, ())).map_err(on)?;
+        let rows = warehouse.read_bounded(QUERY_TIME, || warehouse.query(&report.query, ())).map_err(on)?;
         Ok(ReportTable { title: report.title.clone(), reads, rows, meaning: report.meaning.clone() })
     };
     reports.iter().map(table).collect()

@@ -57,8 +57,8 @@ impl SharedWarehouse {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).connect_separately()
     }
 
-    /// Runs a page's queries on a thread that may block. They are interrupted after a time limit, and if the client
-    /// closes its connection.
+    /// Runs a page's queries on a thread that may block, in a transaction in which tables cannot change. They are
+    /// interrupted after a time limit, and if the client closes its connection.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Warehouse) -> Result<T> + Send + 'static,
@@ -68,7 +68,8 @@ impl SharedWarehouse {
         let connection = idle.map_or_else(|| self.connect(), Ok)?;
         let mut guard = InterruptGuard { interrupter: Some(connection.interrupter()) };
         let mut task = tokio::task::spawn_blocking(move || {
-            let done = work(&connection);
+            // The time limit is below: an interrupted connection runs no further statement.
+            let done = connection.bounded(None, || connection.read_only(|| work(&connection)));
             (connection, done)
         });
         let joined = match tokio::time::timeout(MAX_READ_TIME, &mut task).await {

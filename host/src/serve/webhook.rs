@@ -2,7 +2,7 @@
 
 use host_core::error::{Error, Result, collect};
 use host_core::secret::Secret;
-use host_warehouse::Warehouse;
+use host_warehouse::{QUERY_TIME, Warehouse};
 
 use crate::pipeline::{AlertEvent, AlertSettings, AlertUrl, Pipeline};
 
@@ -64,7 +64,9 @@ impl Webhook {
         let (Some(query), Some(threshold)) = (&self.settings.query, self.settings.threshold) else { return Ok(None) };
         // Its tables were checked when the run started.
         host_models::reads(query, warehouse)?;
-        let Some(value) = warehouse.read_only(|| warehouse.value_text(query, ()))? else { return Ok(None) };
+        let Some(value) = warehouse.read_bounded(QUERY_TIME, || warehouse.value_text(query, ()))? else {
+            return Ok(None);
+        };
         let number: f64 = value.parse().map_err(|_| {
             Error::config(format!("`{value}` is not a number"))
                 .hint("write an alert's `query` so that it returns one number")

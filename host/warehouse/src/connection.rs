@@ -1,7 +1,9 @@
 //! Connections to the warehouse: opened, configured, and the statements that they run.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use duckdb::{Connection, Params};
 use host_core::error::{Error, Result};
@@ -9,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fault::{convert, convert_open};
 use crate::literal;
-use crate::stop::{Interrupter, StopGuard, StopState};
+use crate::stop::{Interrupter, StopGuard, StopState, Stopped};
 
 /// The size of the write-ahead log at which DuckDB writes it into the file. With the default of 16 MB, a load would compress
 /// the same half-filled row groups many times.
@@ -27,6 +29,19 @@ pub struct Warehouse {
     /// The memory limit of the pipeline, as DuckDB writes it.
     memory: String,
     pub(crate) stop: Arc<StopState>,
+    /// Whether this connection alone is stopped.
+    pub(crate) is_stopped: Stopped,
+    /// The macros of the file, once they were asked for. Only another process could create one.
+    macros: Arc<OnceLock<Vec<UserMacro>>>,
+}
+
+/// A macro that a user created in the file.
+#[derive(Debug, Clone)]
+pub struct UserMacro {
+    /// Its name, in lower case.
+    pub name: String,
+    /// Whether a built-in function has the same name.
+    pub hides_built_in: bool,
 }
 
 impl Warehouse {
@@ -46,7 +61,8 @@ impl Warehouse {
             .and_then(|config| config.with("checkpoint_threshold", CHECKPOINT_THRESHOLD))
             .map_err(|cause| on(convert_open(&cause)))?;
         let connection = Connection::open_with_flags(path, config).map_err(|cause| on(convert_open(&cause)))?;
-        let warehouse = Self::new(connection, path.to_path_buf(), memory_limit.to_owned(), Arc::default())?;
+        let warehouse =
+            Self::new(connection, path.to_path_buf(), memory_limit.to_owned(), Arc::default(), Arc::default())?;
         warehouse.restrict().map_err(on)?;
         Ok(warehouse)
     }
@@ -95,12 +111,18 @@ impl Warehouse {
 
     fn clone_connection(&self, stop: Arc<StopState>) -> Result<Self> {
         let connection = self.connection.try_clone().map_err(|cause| convert(&cause, ""))?;
-        Self::new(connection, self.path.clone(), self.memory.clone(), stop)
+        Self::new(connection, self.path.clone(), self.memory.clone(), stop, Arc::clone(&self.macros))
     }
 
-    fn new(connection: Connection, path: PathBuf, memory: String, stop: Arc<StopState>) -> Result<Self> {
+    fn new(
+        connection: Connection,
+        path: PathBuf,
+        memory: String,
+        stop: Arc<StopState>,
+        macros: Arc<OnceLock<Vec<UserMacro>>>,
+    ) -> Result<Self> {
         stop.register(&connection);
-        let warehouse = Self { connection, path, memory, stop };
+        let warehouse = Self { connection, path, memory, stop, is_stopped: Arc::default(), macros };
         warehouse.execute("SET errors_as_json = true")?;
         // Time zones need DuckDB's extension ICU: its shared library contains it, a bundled build downloads it once.
         let zone = warehouse.execute("SET TimeZone = 'UTC'");
@@ -130,10 +152,40 @@ impl Warehouse {
         self.execute(&format!("RESET threads; SET memory_limit = {}", literal(&self.memory)))
     }
 
-    /// A handle that interrupts this connection.
+    /// A handle that stops this connection.
     #[must_use]
     pub fn interrupter(&self) -> Interrupter {
-        Interrupter::new(&self.connection)
+        Interrupter::new(&self.connection, &self.is_stopped)
+    }
+
+    /// Fails if the connection is stopped.
+    pub(crate) fn check_stopped(&self) -> Result<()> {
+        if self.is_stopped.load(Ordering::Acquire) { Err(Error::stopped()) } else { self.stop.check() }
+    }
+
+    /// The memory limit of the pipeline.
+    pub(crate) fn memory_limit(&self) -> &str {
+        &self.memory
+    }
+
+    /// The macros that users created in the file, and that SQL can call without the name of a schema.
+    ///
+    /// # Errors
+    /// As [`Warehouse::query`].
+    pub fn user_macros(&self) -> Result<&[UserMacro]> {
+        if let Some(known) = self.macros.get() {
+            return Ok(known);
+        }
+        // These queries call nothing by a name that a macro could hide.
+        let functions = |condition: &str| -> Result<Vec<String>> {
+            let sql = format!("SELECT function_name FROM system.main.duckdb_functions() WHERE {condition}");
+            Ok(self.values::<String>(&sql, ())?.iter().map(|name| name.to_lowercase()).collect())
+        };
+        let own = if self.is_in_memory() { Vec::new() } else { functions("NOT internal AND schema_name = 'main'")? };
+        let built_in: BTreeSet<_> =
+            if own.is_empty() { BTreeSet::new() } else { functions("internal")?.into_iter().collect() };
+        let found = own.into_iter().map(|name| UserMacro { hides_built_in: built_in.contains(&name), name });
+        Ok(self.macros.get_or_init(|| found.collect()))
     }
 
     /// Stops all connections that stop with this one once the token is cancelled, until the guard is dropped. Needs a tokio
@@ -160,7 +212,7 @@ impl Warehouse {
     /// # Errors
     /// The failure that DuckDB reports, with its class as the error's fault.
     pub fn execute(&self, sql: &str) -> Result<()> {
-        self.stop.check()?;
+        self.check_stopped()?;
         self.connection.execute_batch(sql).map_err(|cause| convert(&cause, sql))
     }
 
@@ -169,7 +221,7 @@ impl Warehouse {
     /// # Errors
     /// As [`Warehouse::execute`].
     pub fn change(&self, sql: &str, parameters: impl Params) -> Result<u64> {
-        self.stop.check()?;
+        self.check_stopped()?;
         let changed = self.connection.execute(sql, parameters).map_err(|cause| convert(&cause, sql))?;
         Ok(changed as u64)
     }

@@ -4,6 +4,7 @@
 //! and renaming columns; no constraints, indexes, `ON CONFLICT` or sequences.
 
 mod backup;
+mod bounds;
 mod connection;
 mod dialect;
 mod fault;
@@ -14,7 +15,8 @@ mod stop;
 mod tables;
 
 pub use backup::{remove_database, with_suffix};
-pub use connection::Warehouse;
+pub use bounds::QUERY_TIME;
+pub use connection::{UserMacro, Warehouse};
 pub use dialect::{Table, key_text, literal, quote, quote_all};
 pub use duckdb::{Params, ToSql};
 pub use load::{MergeColumns, same_key};

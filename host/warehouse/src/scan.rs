@@ -19,12 +19,12 @@ impl Warehouse {
         parameters: impl Params,
         mut each: impl FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        self.stop.check()?;
+        self.check_stopped()?;
         let mut statement = self.connection.prepare(sql).map_err(|cause| convert(&cause, sql))?;
         // The iterator that this returns panics if a fetch fails, so `step` is called instead, which returns the error.
         let _ = statement.stream_arrow(parameters).map_err(|cause| convert(&cause, sql))?;
         while let Some(batch) = statement.step().map_err(|cause| convert(&cause, sql))? {
-            self.stop.check()?;
+            self.check_stopped()?;
             each(&RecordBatch::from(&batch))?;
         }
         Ok(())

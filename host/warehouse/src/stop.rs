@@ -7,6 +7,9 @@ use duckdb::{Connection, InterruptHandle};
 use host_core::error::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
+/// Whether the statements of one connection are refused.
+pub(crate) type Stopped = Arc<AtomicBool>;
+
 /// Shared by all connections that stop together.
 #[derive(Default)]
 pub(crate) struct StopState {
@@ -59,18 +62,22 @@ impl Drop for StopGuard {
     }
 }
 
-/// Interrupts the running statement of one connection, from any thread.
+/// Stops one connection, from any thread.
 #[derive(Clone)]
-pub struct Interrupter(Arc<InterruptHandle>);
+pub struct Interrupter {
+    handle: Arc<InterruptHandle>,
+    is_stopped: Stopped,
+}
 
 impl Interrupter {
-    pub(crate) fn new(connection: &Connection) -> Self {
-        Self(connection.interrupt_handle())
+    pub(crate) fn new(connection: &Connection, is_stopped: &Stopped) -> Self {
+        Self { handle: connection.interrupt_handle(), is_stopped: Arc::clone(is_stopped) }
     }
 
-    /// Interrupts the running statement, which then fails. Does nothing if no statement runs.
+    /// Interrupts the running statement, which then fails, and refuses later ones.
     pub fn interrupt(&self) {
-        self.0.interrupt();
+        self.is_stopped.store(true, Ordering::Release);
+        self.handle.interrupt();
     }
 }
 

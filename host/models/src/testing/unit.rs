@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use host_core::error::{Error, Kind, Result, unknown};
 use host_ledger::variables::{published_table, write};
-use host_warehouse::{ColumnType, Row, Table, Warehouse, literal, quote};
+use host_warehouse::{ColumnType, QUERY_TIME, Row, Table, Warehouse, literal, quote};
 use serde_json::Value;
 
 use super::{TestResults, find_column};
@@ -30,7 +30,7 @@ pub(crate) fn unit_tests<'a>(
             let run = UnitTestRun { graph, model, test, warehouse: &shadow.warehouse, columns: &shadow.columns };
             // The rollback removes the fixture rows before the next test.
             shadow.warehouse.execute("BEGIN")?;
-            let difference = run.difference(variables);
+            let difference = shadow.warehouse.bounded(Some(QUERY_TIME), || run.difference(variables));
             shadow.warehouse.execute("ROLLBACK")?;
             let name = format!("unit test `{}` of `{}`", test.name, model.name());
             match difference {
