@@ -1,7 +1,9 @@
 //! The steps of runs: what was read, cleaned and built, and how long it took.
 
 use host_core::error::Result;
-use host_warehouse::Warehouse;
+use host_warehouse::{ROW_ID, Table, Warehouse};
+
+use crate::SCHEMA;
 
 /// A step of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -89,9 +91,12 @@ pub fn record(warehouse: &Warehouse, load_id: &str, steps: impl IntoIterator<Ite
 /// # Errors
 /// As [`Warehouse::query_as`].
 pub fn of_run(warehouse: &Warehouse, load_id: &str) -> Result<Vec<Step>> {
-    let sql = "SELECT step, name, rows_read, rows_changed, requests, seconds FROM _host.steps WHERE load_id = ? \
-               ORDER BY array_position(['extract', 'clean', 'marts'], step), steps.rowid";
-    warehouse.query_as(sql, [load_id])
+    let sql = format!(
+        "SELECT step, name, rows_read, rows_changed, requests, seconds FROM {} WHERE load_id = ? \
+         ORDER BY array_position(['extract', 'clean', 'marts'], step), {ROW_ID}",
+        warehouse.with_row_ids(&Table::new(SCHEMA, "steps"))?
+    );
+    warehouse.query_as(&sql, [load_id])
 }
 
 /// The last step of each stream and model.

@@ -7,10 +7,13 @@ use host_core::error::{Error, Result};
 use host_ledger::variables::{published_table, write};
 use host_warehouse::{ColumnType, QUERY_TIME, Table, Warehouse, quote};
 
-use crate::build::on_model;
+use crate::build::{VALIDITY_COLUMNS, on_model};
 use crate::files::{Model, ModelKind};
 use crate::testing::{ColumnHistory, upstream_changes};
 use crate::{Graph, seed};
+
+/// The start of names that the host's own SQL uses.
+const HOST_PREFIX: &str = "_host";
 
 /// A database in memory with empty tables.
 pub(super) struct Shadow {
@@ -63,6 +66,12 @@ impl Shadow {
             ModelKind::Seed => self.create_table(table, &seed::columns(model)?).map_err(at_model),
             kind => {
                 self.warehouse.create_schema_of(table)?;
+                if kind == ModelKind::Snapshot {
+                    let columns = self.warehouse.describe(&format!("FROM ({}\n)", model.text)).map_err(at_model)?;
+                    check_names(model, &columns, &|name| {
+                        VALIDITY_COLUMNS.iter().any(|own| name.eq_ignore_ascii_case(own))
+                    })?;
+                }
                 let create = format!("CREATE TABLE {table} AS");
                 let sql = if kind == ModelKind::Snapshot {
                     let added = "CAST(NULL AS TIMESTAMPTZ) AS valid_from, CAST(NULL AS TIMESTAMPTZ) AS valid_to";
@@ -70,7 +79,10 @@ impl Shadow {
                 } else {
                     format!("{create} {}\nWITH NO DATA", model.text)
                 };
-                self.warehouse.execute(&sql).map_err(at_model)
+                self.warehouse.execute(&sql).map_err(at_model)?;
+                check_names(model, &self.warehouse.describe(&table.to_string())?, &|name| {
+                    name.get(..HOST_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(HOST_PREFIX))
+                })
             }
         }
     }
@@ -113,4 +125,11 @@ impl Shadow {
             columns.iter().map(|column| format!("{} {}", quote(&column.name), column.data_type)).collect();
         self.warehouse.execute(&format!("CREATE TABLE {table} ({})", columns.join(", ")))
     }
+}
+
+/// Fails if a model has a column whose name the host needs.
+fn check_names(model: &Model, columns: &[ColumnType], is_reserved: &dyn Fn(&str) -> bool) -> Result<()> {
+    let Some(column) = columns.iter().find(|column| is_reserved(&column.name)) else { return Ok(()) };
+    let error = Error::config(format!("the column `{}` is reserved for the host", column.name));
+    Err(model.error(None, error.hint("give it another name in the query")))
 }

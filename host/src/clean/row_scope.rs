@@ -10,7 +10,7 @@ use host_core::error::{Error, Result};
 use host_core::schema::{Field, Schema};
 use host_ledger::StreamTable;
 use host_plugin::{Note, Patch};
-use host_warehouse::{Table, Warehouse, key_text, quote};
+use host_warehouse::{ROW_ID, Table, Warehouse, key_text, quote};
 
 use super::chain::{Chain, OpenRule, Segment, set_field};
 use super::journal::{FieldChange, Journal, KEY, as_text, key_column};
@@ -18,9 +18,6 @@ use super::pipe::pipe;
 
 /// Rows between two reports of progress.
 const PROGRESS_ROWS: u64 = 20_000;
-
-/// The column with the row id of a row in the table that it is read from.
-const ROW_ID: &str = "_host_row";
 
 /// The least rows of a batch for the rules, but for the last: a vector of DuckDB has only 2,048.
 const BATCH_ROWS: usize = 8192;
@@ -47,8 +44,8 @@ pub(super) fn run(
     let names: BTreeSet<_> = names.filter(|name| existing.iter().any(|field| field.name == **name)).cloned().collect();
     let mut staged = StagedRows::create(warehouse, &sets)?;
     let columns: String = names.iter().map(|name| format!(", {}", quote(name))).collect();
-    let sql =
-        format!("SELECT rowid AS {ROW_ID}{columns}, {} AS {KEY} FROM {from}{condition}", key_text(&schema.primary_key));
+    let (key, rows) = (key_text(&schema.primary_key), warehouse.with_row_ids(from)?);
+    let sql = format!("SELECT {ROW_ID}{columns}, {key} AS {KEY} FROM {rows}{condition}");
     let (reading, handle) = (warehouse.connect()?, tokio::runtime::Handle::current());
     let rule_names: Vec<_> = rules.iter().map(|rule| rule.counts.rule.clone()).collect();
     let workers = rules.iter_mut().map(|rule| {
@@ -154,9 +151,10 @@ impl<'a> StagedRows<'a> {
         let is_new = |field: &&Field| !existing.iter().any(|other| other.name == field.name);
         let new = self.sets.iter().filter(is_new).map(|field| format!("staged.{}", quote(&field.name)));
         let columns = old.chain(new).collect::<Vec<_>>().join(", ");
+        let rows = self.warehouse.with_row_ids(from)?;
         self.warehouse.execute(&format!(
-            "CREATE OR REPLACE TABLE {target} AS SELECT {columns} FROM {from} AS old \
-             JOIN temp.{} AS staged ON old.rowid = staged.{ROW_ID}; DROP TABLE temp.{}",
+            "CREATE OR REPLACE TABLE {target} AS SELECT {columns} FROM {rows} AS old \
+             JOIN temp.{} AS staged ON old.{ROW_ID} = staged.{ROW_ID}; DROP TABLE temp.{}",
             Self::TABLE,
             Self::TABLE
         ))

@@ -183,7 +183,9 @@ pub(super) fn empty_free_text(
     load_id: &str,
 ) -> Result<(u64, u64)> {
     let mut texts: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for text in stream.free_text.iter().filter(|text| columns.iter().any(|field| field.name == text.column)) {
+    for text in
+        stream.free_text.iter().filter(|text| columns.iter().any(|field| field.name.eq_ignore_ascii_case(&text.column)))
+    {
         let condition = text.of.as_ref().map(|(column, value)| format!("{} = {}", quote(column), literal(value)));
         texts.entry(&text.column).or_default().push(condition.unwrap_or_else(|| "true".to_owned()));
     }
@@ -194,8 +196,9 @@ pub(super) fn empty_free_text(
         texts.insert(UNFIT, vec!["true".to_owned()]);
     }
     let is_linked = matches_row(Matching::Linked, stream);
-    let (in_key, texts): (Vec<_>, Vec<_>) =
-        texts.into_iter().partition(|(column, _)| stream.primary_key.iter().any(|key| key == column));
+    let (in_key, texts): (Vec<_>, Vec<_>) = texts
+        .into_iter()
+        .partition(|(column, _)| stream.primary_key.iter().any(|key| key.eq_ignore_ascii_case(column)));
     let mut deleted = 0;
     for (_, conditions) in in_key {
         let sql = format!("DELETE FROM {table} WHERE ({}) AND ({is_linked})", conditions.join(" OR "));

@@ -170,17 +170,17 @@ impl<'a> DrillQuery<'a> {
         let names = || self.drill.key.iter().map(String::as_str);
         let keys = quote_all(names(), "");
         let aggregates =
-            self.drill.agrees.values().enumerate().map(|(at, aggregate)| format!(", {aggregate} AS _{at}"));
+            self.drill.agrees.values().enumerate().map(|(at, aggregate)| format!(", {aggregate} AS _host_{at}"));
         let pairs = self.drill.agrees.keys().enumerate().map(|(at, column)| {
             let column = format!("mart.{}", quote(column));
             format!(
-                ", CAST({column} AS VARCHAR) AS _mart{at}, CAST(drill_rows._{at} AS VARCHAR) AS _rows{at}, \
-                 {column} IS NOT DISTINCT FROM drill_rows._{at} OR (drill_rows._exists IS NULL \
-                 AND coalesce(TRY_CAST({column} AS DOUBLE), 0) = 0) AS _equal{at}"
+                ", CAST({column} AS VARCHAR) AS _host_mart{at}, CAST(drill_rows._host_{at} AS VARCHAR) AS _host_rows{at}, \
+                 {column} IS NOT DISTINCT FROM drill_rows._host_{at} OR (drill_rows._host_exists IS NULL \
+                 AND coalesce(TRY_CAST({column} AS DOUBLE), 0) = 0) AS _host_equal{at}"
             )
         });
         let sql = format!(
-            "WITH drill_rows AS (SELECT {keys}, true AS _exists{} FROM ({}) GROUP BY {keys}) \
+            "WITH drill_rows AS (SELECT {keys}, true AS _host_exists{} FROM ({}) GROUP BY {keys}) \
              SELECT {}{} FROM {} AS mart SEMI JOIN ({}) AS _keys ON {} LEFT JOIN drill_rows ON {} ORDER BY {}",
             aggregates.collect::<String>(),
             self.rows_sql(),
@@ -202,9 +202,9 @@ impl<'a> DrillQuery<'a> {
                     key: key.clone(),
                     column: column.clone(),
                     aggregate: aggregate.split_whitespace().collect::<Vec<_>>().join(" "),
-                    mart_value: value("_mart").and_then(text),
-                    drill_value: value("_rows").and_then(text),
-                    is_equal: value("_equal").and_then(Value::as_bool).unwrap_or_default(),
+                    mart_value: value("_host_mart").and_then(text),
+                    drill_value: value("_host_rows").and_then(text),
+                    is_equal: value("_host_equal").and_then(Value::as_bool).unwrap_or_default(),
                 });
             }
         }

@@ -185,7 +185,7 @@ impl StreamLoader {
         let pending = self.pending.entry(stream.to_owned()).or_insert_with(|| PendingRows::new(schema.clone()));
         // A later page may bring columns that an earlier one did not have, or wider ones.
         for field in &schema.fields {
-            match pending.schema.fields.iter_mut().find(|known| known.name == field.name) {
+            match pending.schema.fields.iter_mut().find(|known| known.name.eq_ignore_ascii_case(&field.name)) {
                 Some(known) => known.data_type = known.data_type.widen(field.data_type),
                 None => pending.schema.fields.push(field.clone()),
             }
@@ -368,7 +368,9 @@ impl StreamLoader {
     fn merge(&self, table: &Table, staged: &Table, schema: &Schema, columns: &[Field]) -> Result<u64> {
         let all: Vec<_> = columns.iter().map(|field| field.name.as_str()).collect();
         // A column that the source no longer sends keeps its values.
-        let is_sent = |name: &&str| *name == UNFIT || schema.field(name).is_some();
+        // The table keeps the case in which it first saw a name.
+        let has = |name: &str| schema.fields.iter().any(|field| field.name.eq_ignore_ascii_case(name));
+        let is_sent = |name: &&str| *name == UNFIT || has(name);
         let compared: Vec<_> = all.iter().copied().filter(is_sent).collect();
         let set: Vec<_> = compared.iter().copied().chain([LOAD_ID, EXTRACTED_AT]).collect();
         let columns = MergeColumns { all: &all, compared: &compared, set: &set };

@@ -19,7 +19,7 @@ pub use bounds::QUERY_TIME;
 pub use connection::{UserMacro, Warehouse};
 pub use dialect::{Table, key_text, literal, quote, quote_all};
 pub use duckdb::{Params, ToSql};
-pub use load::{MergeColumns, same_key};
+pub use load::{MergeColumns, ROW_ID, same_key};
 pub use rows::{QueryResult, Row, display_options, displayable, row_texts};
 pub use stop::{Interrupter, StopGuard};
 pub use tables::{ColumnChange, ColumnType, fit};

@@ -9,6 +9,9 @@ use crate::{Table, Warehouse, quote, quote_all};
 /// Rows that an appender copies before it hands them to DuckDB.
 const FLUSH_ROWS: usize = 20_480;
 
+/// The column of [`Warehouse::with_row_ids`]. Names that start with `_host` are reserved for the host.
+pub const ROW_ID: &str = "_host_row";
+
 impl Warehouse {
     /// Appends a batch that has the table's columns in the table's order.
     ///
@@ -60,10 +63,11 @@ impl Warehouse {
         let MergeColumns { all, compared, set } = columns;
         let set: Vec<_> = set.iter().map(|name| format!("{0} = new.{0}", quote(name))).collect();
         let sql = format!(
-            "MERGE INTO {table} AS old USING (SELECT * FROM {staged} QUALIFY row_number() OVER \
-             (PARTITION BY {} ORDER BY rowid DESC) = 1) AS new ON {} \
+            "MERGE INTO {table} AS old USING (SELECT * FROM {} QUALIFY row_number() OVER \
+             (PARTITION BY {} ORDER BY {ROW_ID} DESC) = 1) AS new ON {} \
              WHEN MATCHED AND row({}) IS DISTINCT FROM row({}) THEN UPDATE SET {} \
              WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})",
+            self.with_row_ids(staged)?,
             quote_all(key.iter().map(String::as_str), ""),
             same_key(key, "old", "new"),
             quote_all(compared.iter().copied(), "old."),
@@ -86,10 +90,32 @@ impl Warehouse {
         if self.value::<bool>(&unique, ())? == Some(true) {
             return Ok(0);
         }
-        self.change(
-            &format!("DELETE FROM {table} WHERE rowid NOT IN (SELECT max(rowid) FROM {table} GROUP BY {keys})"),
-            (),
-        )
+        let (rows, last) = (self.with_row_ids(table)?, Table::temporary("last_rows"));
+        self.execute(&format!(
+            "CREATE OR REPLACE TEMP TABLE last_rows AS SELECT * EXCLUDE ({ROW_ID}) FROM {rows} WHERE {ROW_ID} IN \
+             (SELECT max({ROW_ID}) FROM {rows} GROUP BY {keys} HAVING count(*) > 1)"
+        ))?;
+        let same = same_key(key, "old", "new");
+        let sql = format!("DELETE FROM {table} AS old WHERE EXISTS (SELECT 1 FROM {last} AS new WHERE {same})");
+        let deleted = self.change(&sql, ())?;
+        let kept = self.change(&format!("INSERT INTO {table} SELECT * FROM {last}"), ())?;
+        self.execute(&format!("DROP TABLE {last}"))?;
+        Ok(deleted - kept)
+    }
+
+    /// SQL for the rows of a table with the column [`ROW_ID`], in parentheses. Later rows have greater ids.
+    ///
+    /// DuckDB's `rowid` is hidden by a column of that name, in any case. Here every column has another name when `rowid` is
+    /// read.
+    ///
+    /// # Errors
+    /// As [`Warehouse::query`], and a table that does not exist.
+    pub fn with_row_ids(&self, table: &Table) -> Result<String> {
+        let columns = self.describe(&table.to_string())?;
+        let aliases = (0..columns.len()).map(|at| format!("c{at}")).collect::<Vec<_>>().join(", ");
+        let names: String =
+            columns.iter().enumerate().map(|(at, column)| format!(", c{at} AS {}", quote(&column.name))).collect();
+        Ok(format!("(SELECT rowid AS {ROW_ID}{names} FROM {table} AS named({aliases}))"))
     }
 }
 

@@ -159,7 +159,7 @@ impl Warehouse {
     pub fn evolve(&self, table: &Table, schema: &Schema) -> Result<(Vec<Field>, Vec<ColumnChange>)> {
         let wanted = || schema.fields.iter().cloned().chain(host_columns());
         let mut names = HashSet::new();
-        if let Some(repeated) = wanted().find(|field| !names.insert(field.name.to_lowercase())) {
+        if let Some(repeated) = wanted().find(|field| !names.insert(field.name.to_ascii_lowercase())) {
             let error = Error::config(format!("{table}: two columns are named `{}`", repeated.name));
             return Err(error.hint("DuckDB ignores the case of names: rename one of them in the source"));
         }

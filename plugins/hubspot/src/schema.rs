@@ -16,6 +16,9 @@ const ACCEPTED_FORMS: &str = "text,epoch-ms,empty-null";
 const RESERVED: [&str; 8] =
     ["id", "created_at", "updated_at", "archived", "archived_at", "_unfit", "_load_id", "_extracted_at"];
 
+/// Names that start so are reserved for the host.
+const HOST_PREFIX: &str = "_host";
+
 #[derive(Deserialize)]
 struct PropertiesBody {
     results: Vec<Property>,
@@ -115,7 +118,7 @@ fn column(
     label: &str,
 ) -> (JsonTable, String) {
     let mut column = name.to_lowercase();
-    if !taken.insert(column.clone()) {
+    if column.starts_with(HOST_PREFIX) || !taken.insert(column.clone()) {
         let hash = name.bytes().fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
         column = format!("property_{column}_{hash:08x}");
         if RESERVED.contains(&name) {

@@ -147,7 +147,7 @@ impl ModelBuilder<'_> {
             compared.iter().map(|name| format!("_rows.{name} IS DISTINCT FROM _open.{name}", name = quote(name)));
         // Rows with the same key count as new versions, so that the check of the key below finds them.
         let differs: Vec<_> =
-            differs.chain(["_open.valid_from IS NULL".to_owned(), "_rows._same > 1".to_owned()]).collect();
+            differs.chain(["_open.valid_from IS NULL".to_owned(), "_rows._host_same > 1".to_owned()]).collect();
         let keys = quote_all(config.key.iter().map(String::as_str), "");
         let rows = quote_all(columns.iter().copied(), "_rows.");
         let open = quote_all(columns.iter().copied(), "_open.");
@@ -156,11 +156,11 @@ impl ModelBuilder<'_> {
         let same = |one: &str, other: &str| same_key(&config.key, one, other);
         self.warehouse.execute(&format!(
             "CREATE TABLE {delta} AS WITH _given AS ({query}\n), \
-             _rows AS MATERIALIZED (SELECT *, count(*) OVER (PARTITION BY {keys}) AS _same FROM _given), \
+             _rows AS MATERIALIZED (SELECT *, count(*) OVER (PARTITION BY {keys}) AS _host_same FROM _given), \
              _open AS (SELECT * FROM {history} WHERE valid_to IS NULL), \
-             _ends AS (SELECT {keys}, max(coalesce(valid_to, valid_from)) AS _end FROM {history} GROUP BY {keys}), \
+             _ends AS (SELECT {keys}, max(coalesce(valid_to, valid_from)) AS _host_end FROM {history} GROUP BY {keys}), \
              _fresh AS MATERIALIZED (SELECT {rows}, \
-             CASE WHEN _ends._end IS NULL OR {valid_from} > _ends._end THEN {valid_from} ELSE greatest({now}, _ends._end) END AS valid_from \
+             CASE WHEN _ends._host_end IS NULL OR {valid_from} > _ends._host_end THEN {valid_from} ELSE greatest({now}, _ends._host_end) END AS valid_from \
              FROM _rows LEFT JOIN _open ON {} LEFT JOIN _ends ON {} WHERE {}) \
              SELECT {names}, valid_from, CAST(NULL AS TIMESTAMPTZ) AS valid_to FROM _fresh \
              UNION ALL SELECT {open}, _open.valid_from, coalesce(_fresh.valid_from, greatest({now}, _open.valid_from)) \

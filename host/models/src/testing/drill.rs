@@ -50,8 +50,8 @@ impl Tester<'_> {
                 .map(|(at, column)| {
                     let name = format!("mart.{}", quote(column));
                     format!(
-                        "({name} IS DISTINCT FROM drill._{at} \
-                     AND NOT (drill._exists IS NULL AND coalesce(TRY_CAST({name} AS DOUBLE), 0) = 0))"
+                        "({name} IS DISTINCT FROM drill._host_{at} \
+                     AND NOT (drill._host_exists IS NULL AND coalesce(TRY_CAST({name} AS DOUBLE), 0) = 0))"
                     )
                 })
                 .collect();
@@ -60,14 +60,14 @@ impl Tester<'_> {
             };
             // A few rows for each combination of differing columns, so that every differing column has examples.
             let sql = format!(
-                "WITH drill AS (SELECT {keys}{}, true AS _exists FROM ({rows}\n) GROUP BY {keys}) \
-                 SELECT coalesce(mart._exists, false) AS in_mart, {shown}{} \
-                 FROM (SELECT *, true AS _exists FROM {}) AS mart FULL JOIN drill ON {same} WHERE {} \
+                "WITH drill AS (SELECT {keys}{}, true AS _host_exists FROM ({rows}\n) GROUP BY {keys}) \
+                 SELECT coalesce(mart._host_exists, false) AS in_mart, {shown}{} \
+                 FROM (SELECT *, true AS _host_exists FROM {}) AS mart FULL JOIN drill ON {same} WHERE {} \
                  QUALIFY row_number() OVER (PARTITION BY {}) <= 3",
-                each(&|at, _, aggregate| format!(", {aggregate} AS _{at}")),
+                each(&|at, _, aggregate| format!(", {aggregate} AS _host_{at}")),
                 each(&|at, column, _| {
                     format!(
-                        ", mart.{} AS _mart{at}, drill._{at} AS _rows{at}, {} AS _differs{at}",
+                        ", mart.{} AS _host_mart{at}, drill._host_{at} AS _host_rows{at}, {} AS _host_differs{at}",
                         quote(column),
                         differs[at]
                     )
@@ -80,14 +80,14 @@ impl Tester<'_> {
             let found = found.map_err(|error| on("agrees", without_suffix(error).with_kind(Kind::Config)))?;
             let place = model.place(&["drill".into(), index.into(), "agrees".into()]);
             for (at, (column, aggregate)) in drill.agrees.iter().enumerate() {
-                let is_different = |row: &&Row| row.get(&format!("_differs{at}")) == Some(&Value::Bool(true));
+                let is_different = |row: &&Row| row.get(&format!("_host_differs{at}")) == Some(&Value::Bool(true));
                 let shown = found.iter().filter(is_different).take(3).map(|row| {
                     let mut shown: Row = row
                         .iter()
-                        .filter(|(name, _)| !name.starts_with('_'))
+                        .filter(|(name, _)| !name.starts_with("_host_"))
                         .map(|(name, value)| (name.clone(), value.clone()))
                         .collect();
-                    for (name, value) in [(column, "_mart"), (aggregate, "_rows")] {
+                    for (name, value) in [(column, "_host_mart"), (aggregate, "_host_rows")] {
                         shown.insert(name.clone(), row.get(&format!("{value}{at}")).cloned().unwrap_or_default());
                     }
                     Value::Object(shown).to_string()

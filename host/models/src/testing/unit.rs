@@ -70,11 +70,13 @@ impl UnitTestRun<'_> {
         if self.model.kind == ModelKind::Seed {
             return Err(Error::config("a seed has no query to test"));
         }
-        let create =
-            format!("CREATE TEMP TABLE actual AS SELECT row_number() OVER () AS _row, * FROM ({}\n)", self.model.text);
+        let create = format!(
+            "CREATE TEMP TABLE actual AS SELECT row_number() OVER () AS _host_row, * FROM ({}\n)",
+            self.model.text
+        );
         self.warehouse.execute(&create).map_err(|error| on_model(self.model, error))?;
         let columns = self.warehouse.describe("FROM temp.actual")?;
-        let columns: Vec<_> = columns.into_iter().filter(|column| column.name != "_row").collect();
+        let columns: Vec<_> = columns.into_iter().filter(|column| column.name != "_host_row").collect();
         let mut candidates = Vec::new();
         let expected = self.expected();
         for (at, row) in expected.iter().enumerate() {
@@ -149,7 +151,7 @@ impl UnitTestRun<'_> {
                 _ => format!("{name} IS NOT DISTINCT FROM {value}"),
             });
         }
-        let sql = format!("SELECT _row FROM temp.actual WHERE {}", conditions.join(" AND "));
+        let sql = format!("SELECT _host_row FROM temp.actual WHERE {}", conditions.join(" AND "));
         self.warehouse.values(&sql, ()).map_err(on_fixture)
     }
 

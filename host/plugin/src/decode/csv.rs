@@ -1,5 +1,8 @@
-//! CSV files to typed columns. A missing header, a duplicate key or a value that does not fit is an error with its
-//! line.
+//! CSV files to typed columns. A missing header, a missing or duplicate key or a value that does not fit is an error with
+//! its line.
+//!
+//! An empty cell is NULL. In a text column of the primary key it is the empty text: a file cannot tell the two apart, and a
+//! key column needs a value, such as the empty channel of a cost that belongs to no channel.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,6 +41,10 @@ impl CsvReader {
         let clean = |header: &str| header.trim_start_matches('\u{feff}').to_owned();
         let headers: Vec<_> = headers.iter().map(clean).collect();
         let find = |field: &Field| {
+            if headers.iter().filter(|header| **header == field.name).nth(1).is_some() {
+                let error = Error::data(format!("the header has two columns `{}`", field.name));
+                return Err(error.hint("rename one of them").at(&Place::line(&path, 1)));
+            }
             headers.iter().position(|header| *header == field.name).ok_or_else(|| {
                 let error = Error::data(format!("the header has no column `{}`", field.name));
                 let found = format!("the header is `{}`", headers.join(","));
@@ -59,14 +66,18 @@ impl CsvReader {
             return Ok(None);
         }
         let fields = self.schema.fields.iter().zip(&self.positions);
-        let arrays = fields.map(|(field, &position)| column(&self.path, field, &rows, position));
+        let column = |(field, &position): (&Field, &usize)| {
+            let is_key = self.schema.primary_key.contains(&field.name);
+            column(&self.path, field, is_key, &rows, position)
+        };
+        let arrays = fields.map(column);
         let arrays = arrays.collect::<Result<Vec<_>>>()?;
         let batch = RecordBatch::try_new(Arc::new(self.schema.arrow()), arrays).map_err(Error::internal)?;
         self.check_unique(&batch, &rows)?;
         Ok(Some(batch))
     }
 
-    /// Refuses duplicate keys: a merge would keep only one of the rows, and lose the other's amounts.
+    /// Refuses empty and duplicate keys: a merge would keep only one of the rows, and lose the other's amounts.
     fn check_unique(&mut self, batch: &RecordBatch, rows: &[csv::StringRecord]) -> Result<()> {
         let key = &self.schema.primary_key;
         let options = FormatOptions::default().with_null("");
@@ -76,6 +87,10 @@ impl CsvReader {
         for (index, row) in rows.iter().enumerate() {
             let line = line_of(row);
             let values: Vec<_> = formatters.iter().map(|column| column.value(index).to_string()).collect();
+            if values.iter().all(String::is_empty) {
+                let error = Error::data(format!("the key is empty: {}", key.join(", ")));
+                return Err(error.hint("remove the line, or fill in its key").at(&place(&self.path, line)));
+            }
             let shown = values.join(", ");
             let Some(first) = self.lines_by_key.insert(values, line) else { continue };
             let error = Error::data(format!("duplicate key {} = `{shown}`, first in line {first}", key.join(", ")));
@@ -94,14 +109,20 @@ fn place(path: &str, line: u64) -> Place {
     Place::line(path, usize::try_from(line).unwrap_or_default())
 }
 
-fn column(path: &str, field: &Field, rows: &[csv::StringRecord], position: usize) -> Result<ArrayRef> {
+fn column(path: &str, field: &Field, is_key: bool, rows: &[csv::StringRecord], position: usize) -> Result<ArrayRef> {
     let forms = AcceptedForms::parse("text,empty-null");
-    let cells = rows.iter().map(|row| (row.get(position).filter(|cell| !cell.is_empty()), row));
+    let is_text_of_key = is_key && field.data_type == Type::Text;
+    let is_value = |cell: &&str| is_text_of_key || !cell.is_empty();
+    let cells = rows.iter().map(|row| (row.get(position).filter(is_value), row));
     macro_rules! build {
         ($builder:expr, $parse:expr) => {{
             let mut builder = $builder;
             for (cell, row) in cells {
                 let parse = $parse;
+                if is_key && cell.is_none() {
+                    let error = Error::data(format!("the key column `{}` is empty", field.name));
+                    return Err(error.hint("remove the line, or fill in its key").at(&place(path, line_of(row))));
+                }
                 let value = cell
                     .map(|text| parse(text).ok_or_else(|| invalid_value(field, text).at(&place(path, line_of(row)))))
                     .transpose()?;

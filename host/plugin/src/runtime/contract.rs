@@ -97,9 +97,11 @@ pub(super) fn lift_schema(schema: wit::Schema) -> Result<Schema> {
         return Err(Error::plugin("the schema has no primary key"));
     }
     for key in &schema.primary_key {
+    names::check_distinct("column", fields.iter().map(|field| field.name.as_str()))?;
         if !fields.iter().any(|field| field.name == *key) {
             return Err(Error::plugin(format!("the primary key `{}` is not a column", names::shown(key))));
         }
+    names::check_distinct("key column", schema.primary_key.iter().map(String::as_str))?;
     }
     Ok(Schema { fields, primary_key: schema.primary_key, cursor: schema.cursor })
 }

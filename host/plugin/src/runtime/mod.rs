@@ -14,6 +14,7 @@ mod fuzzing;
 mod grants;
 mod guest;
 mod imports;
+mod keys;
 mod limits;
 mod names;
 mod resources;

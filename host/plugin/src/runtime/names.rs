@@ -33,14 +33,25 @@ pub(super) fn check_stream_names<'a>(names: impl Iterator<Item = &'a str>) -> Re
     for name in names {
         check_stream_name(name)?;
         if !known.insert(name.to_lowercase()) {
-            let error = Error::plugin(format!("duplicate stream `{name}`"));
-            return Err(error.hint("the warehouse ignores case: names must differ in more than case"));
+            return Err(duplicate("stream", name));
         }
     }
     Ok(())
 }
 
 /// Checks the name of a column, which may be in any language.
+/// Checks that the names of columns differ in more than case. The warehouse ignores the case of ASCII letters.
+pub(super) fn check_distinct<'a>(what: &str, mut names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut known = HashSet::new();
+    let mut is_known = |name: &&str| !known.insert(name.to_ascii_lowercase());
+    names.find(|name| is_known(name)).map_or(Ok(()), |name| Err(duplicate(what, name)))
+}
+
+fn duplicate(what: &str, name: &str) -> Error {
+    let error = Error::plugin(format!("duplicate {what} `{}`", shown(name)));
+    error.hint("the warehouse ignores case: names must differ in more than case")
+}
+
 pub(super) fn check_column_name(name: &str) -> Result<()> {
     if !name.is_empty() && name.chars().count() <= NAME_CHARS && !name.chars().any(char::is_control) {
         return Ok(());

@@ -15,6 +15,7 @@ use super::description::Description;
 use super::engine::Engine;
 use super::grants::Grants;
 use super::guest::call_guest;
+use super::keys;
 use super::names;
 use super::state::State;
 use crate::http::Connection;
@@ -294,6 +295,7 @@ impl SourceReader {
     }
 
     fn on(&self, error: Error) -> Error {
+        rows.as_ref().map_or(Ok(()), |rows| keys::check(rows, &schema.primary_key)).map_err(on)?;
         error.about(&Subject::Plugin(self.name.clone()))
     }
 }

@@ -6,6 +6,7 @@ mod memory;
 mod pages;
 mod requests;
 mod sleep;
+mod table;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -35,6 +36,9 @@ struct Config {
     /// A text that is certain to be in memory, since it is part of the config: a control for the count.
     #[serde(default)]
     known: String,
+    /// The stream of the mode `table`.
+    #[serde(default)]
+    table: table::Table,
 }
 
 /// How the source misbehaves: in `discover`, or after the first page of rows.
@@ -45,6 +49,8 @@ enum Mode {
     Honest,
     /// Does not misbehave, and writes the configured path to the log.
     Log,
+    /// Returns the configured stream and pages, whatever they are.
+    Table,
     /// Never returns from `next`.
     Spin,
     /// Sleeps for a year in `next`.
@@ -115,7 +121,8 @@ impl wit::Guest for Component {
         let schema = r#"{
             "type": "object", "required": ["mode"], "additionalProperties": false, "properties": {
                 "mode": { "type": "string" }, "path": { "type": "string" }, "known": { "type": "string" },
-                "backwards": { "type": "object", "additionalProperties": { "type": "string" } }
+                "backwards": { "type": "object", "additionalProperties": { "type": "string" } },
+                "table": { "type": "object" }
             }
         }"#;
         let need = |kind: &str, name: &str, details: &str| Need {
@@ -136,17 +143,18 @@ impl wit::Guest for Component {
         Ok(())
     }
 
-    fn identity(_: String) -> Result<Option<String>, Error> {
-        Ok(None)
+    fn identity(config: String) -> Result<Option<String>, Error> {
+        Ok(parse(&config)?.table.identity)
     }
 
     fn discover(config: String, _: Option<Vec<String>>) -> Result<Vec<wit::StreamInfo>, Error> {
-        let Config { mode, path, .. } = parse(&config)?;
+        let Config { mode, path, table, .. } = parse(&config)?;
         let stream = |name: &str| {
             let hints = vec![("disposition".to_owned(), "replace".to_owned())];
             wit::StreamInfo { name: name.to_owned(), schema: pages::schema(), hints }
         };
         Ok(match mode {
+            Mode::Table => vec![table.stream()],
             Mode::StreamName => vec![stream(&path)],
             Mode::TwinStreams => vec![stream(STREAM), stream(&STREAM.to_uppercase())],
             Mode::ColumnName => {
@@ -191,6 +199,7 @@ impl wit::GuestReader for Reader {
                 Ok(pages::last(pages::rows(&["1", "2", "3"], &["a", "b", "c"])))
             }
             Mode::Dump => self.dump(),
+            Mode::Table => self.config.table.page(page as usize),
             _ if page == 0 => Ok(pages::more(pages::rows(&["1", "2", "4"], &["evil", "evil", "evil"]))),
             _ => self.misbehave(),
         }
@@ -204,6 +213,7 @@ impl Reader {
             Mode::Honest
             | Mode::Log
             | Mode::Dump
+            | Mode::Table
             | Mode::StreamName
             | Mode::TwinStreams
             | Mode::ColumnName

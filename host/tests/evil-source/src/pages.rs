@@ -38,12 +38,21 @@ pub(crate) fn malformed(mode: Mode) -> Vec<Part> {
     }
 }
 
-fn part(stream: &str, schema: Schema, batch: Batch) -> Vec<Part> {
+pub(crate) fn part(stream: &str, schema: Schema, batch: Batch) -> Vec<Part> {
     vec![Part { stream: stream.to_owned(), schema, rows: Some(Rows::Guest(batch)), replace: None }]
 }
 
 fn batch(ids: &[&str], names: &[&str]) -> Batch {
     Batch { rows: u32::try_from(ids.len()).unwrap_or(u32::MAX), columns: vec![texts(ids), texts(names)] }
+}
+
+/// A column of texts. `None` is null.
+pub(crate) fn nullable(values: &[Option<&str>]) -> Column {
+    let bit = |(at, value): (usize, &Option<&str>)| u8::from(value.is_some()) << (at % 8);
+    let bits: Vec<u8> = values.iter().enumerate().map(bit).collect();
+    let validity = bits.chunks(8).map(|bits| bits.iter().fold(0, |byte, bit| byte | bit)).collect();
+    let present: Vec<_> = values.iter().map(|value| value.unwrap_or_default()).collect();
+    Column { validity: Some(validity), ..texts(&present) }
 }
 
 fn texts(values: &[&str]) -> Column {
