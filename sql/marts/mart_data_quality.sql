@@ -1,9 +1,45 @@
--- One row per run, stream and rule. failed = records that the rule rejected, merged or flagged;
+-- One row per completed run, stream and rule. What a run did before it failed or was killed counts in the next run that
+-- completed, which did not have to do it again. failed = records that the rule rejected, merged or flagged;
 -- pct = failed / checked. Only the rows of a stream's last run have these columns:
 --   amount_affected                    amount of the deals that the rule changed, rejected, merged or flagged,
 --                                      directly or through their patient or doctor
 --   confidence_least, confidence_mean  0 to 1, of the merges and notes for which the rule states a confidence
-WITH affected_records AS (
+WITH rule_runs AS (
+    SELECT done.*, own.pipeline
+    FROM _host.rule_runs AS done
+    LEFT JOIN _host.runs AS own ON own.load_id = done.load_id
+),
+-- The run that builds this table is still active, and the last one of its pipeline.
+last_of_pipeline AS (
+    SELECT pipeline, max(load_id) AS load_id FROM _host.runs GROUP BY pipeline
+),
+counted_in AS (
+    SELECT begun.load_id, coalesce(min(completed.load_id), max(last_of_pipeline.load_id), begun.load_id) AS counted_in
+    FROM (SELECT DISTINCT load_id, pipeline FROM rule_runs) AS begun
+    LEFT JOIN _host.runs AS completed
+        ON completed.pipeline = begun.pipeline
+        AND completed.load_id >= begun.load_id
+        AND completed.status IN ('ok', 'partial')
+    LEFT JOIN last_of_pipeline ON last_of_pipeline.pipeline = begun.pipeline
+    GROUP BY begun.load_id
+),
+runs AS (
+    SELECT
+        counted_in.counted_in AS load_id,
+        stream,
+        rule,
+        max_by(position, rule_runs.load_id) AS position,
+        CAST(sum(rows_checked) AS BIGINT) AS rows_checked,
+        CAST(sum(rows_failed) AS BIGINT) AS rows_failed,
+        CAST(sum(fields_changed) AS BIGINT) AS fields_changed,
+        CAST(sum(rows_merged) AS BIGINT) AS rows_merged,
+        CAST(sum(rows_rejected) AS BIGINT) AS rows_rejected,
+        CAST(sum(notes) AS BIGINT) AS notes
+    FROM rule_runs
+    JOIN counted_in USING (load_id)
+    GROUP BY counted_in.counted_in, stream, rule
+),
+affected_records AS (
     SELECT stream, rule, key FROM _host.changes
     UNION SELECT stream, rule, key FROM _host.rejects
     UNION SELECT stream, rule, key FROM _host.notes
@@ -15,7 +51,7 @@ deals AS (
     UNION SELECT 'hubspot.companies', to_id, from_id FROM raw_hubspot.deals_companies
 ),
 last_runs AS (
-    SELECT stream, max(load_id) AS load_id FROM _host.rule_runs GROUP BY stream
+    SELECT stream, max(load_id) AS load_id FROM runs GROUP BY stream
 ),
 amounts AS (
     SELECT affected_deals.stream, affected_deals.rule, last_runs.load_id, sum(raw.amount) AS amount_affected
@@ -49,7 +85,7 @@ SELECT
     amounts.amount_affected,
     confidences.least AS confidence_least,
     confidences.mean AS confidence_mean
-FROM _host.rule_runs AS runs
+FROM runs
 LEFT JOIN amounts
     ON amounts.stream = runs.stream
     AND amounts.rule = runs.rule

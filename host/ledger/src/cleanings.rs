@@ -11,7 +11,7 @@ pub struct Cleaning {
     /// The raw columns, the rules and the versions of their further inputs, one line each.
     pub fingerprint: String,
     /// The id of the run that had last changed the raw table.
-    pub raw_version: String,
+    pub raw_load_id: String,
 }
 
 /// What the output of a segment of rules depends on.
@@ -28,7 +28,7 @@ pub struct SegmentRecord {
 /// # Errors
 /// As [`Warehouse::query_as`].
 pub fn last(warehouse: &Warehouse, stream: &str) -> Result<Option<Cleaning>> {
-    let sql = "SELECT fingerprint, raw_version FROM _host.cleanings WHERE stream = ? ORDER BY number DESC LIMIT 1";
+    let sql = "SELECT fingerprint, raw_load_id FROM _host.cleanings WHERE stream = ? ORDER BY number DESC LIMIT 1";
     warehouse.query_first(sql, [stream])
 }
 
@@ -70,7 +70,7 @@ pub fn record(warehouse: &Warehouse, stream: &str, cleaning: &Cleaning, segments
         warehouse.value("SELECT max(number) + 1 FROM _host.cleanings WHERE stream = ?", [stream])?;
     let number = number.unwrap_or_default();
     let sql = "INSERT INTO _host.cleanings VALUES (?, ?, ?, ?)";
-    warehouse.change(sql, (stream, number, &cleaning.fingerprint, &cleaning.raw_version))?;
+    warehouse.change(sql, (stream, number, &cleaning.fingerprint, &cleaning.raw_load_id))?;
     segments.iter().enumerate().try_for_each(|(at, segment)| {
         let sql = "INSERT INTO _host.segments VALUES (?, ?, ?, ?, ?)";
         warehouse.change(sql, (stream, number, at, &segment.fingerprint, &segment.digest)).map(drop)

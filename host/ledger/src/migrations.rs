@@ -119,6 +119,7 @@ UPDATE _host.runs SET nodes = replace(nodes, '\"state\":', '\"status\":');
 ",
     ),
     Migration::Code(many_writers),
+    Migration::Sql("ALTER TABLE _host.cleanings RENAME raw_version TO raw_load_id"),
 ];
 
 /// Brings the host's tables up to date, in one transaction.

@@ -24,20 +24,24 @@ pub fn record_change(warehouse: &Warehouse, table: &Table, load_id: &str) -> Res
     warehouse.change(sql, (&table.schema, &table.name, load_id)).map(drop)
 }
 
-/// The id of the run that last changed each table, by `schema.name` in lower case.
+/// The version of each table, by `schema.name` in lower case: the number of the run that last changed it. Ids of runs are
+/// times, and would make what depends on a version differ between two warehouses with the same history.
 ///
 /// # Errors
 /// As [`Warehouse::query_as`].
-pub fn all(warehouse: &Warehouse) -> Result<BTreeMap<String, String>> {
+pub fn numbers(warehouse: &Warehouse) -> Result<BTreeMap<String, String>> {
     #[derive(serde::Deserialize)]
     struct Version {
         name: String,
-        load_id: String,
+        number: String,
     }
-    let sql = "SELECT lower(table_schema || '.' || table_name) AS name, max(load_id) AS load_id \
-               FROM _host.table_changes GROUP BY ALL";
+    // A change by a run that was not recorded has its id as version.
+    let sql = "WITH runs AS (SELECT load_id, row_number() OVER (ORDER BY load_id)::VARCHAR AS number FROM _host.run_starts), \
+               changes AS (SELECT lower(table_schema || '.' || table_name) AS name, max(load_id) AS load_id \
+               FROM _host.table_changes GROUP BY ALL) \
+               SELECT name, coalesce(number, load_id) AS number FROM changes LEFT JOIN runs USING (load_id)";
     let versions: Vec<Version> = warehouse.query_as(sql, ())?;
-    Ok(versions.into_iter().map(|version| (version.name, version.load_id)).collect())
+    Ok(versions.into_iter().map(|version| (version.name, version.number)).collect())
 }
 
 /// Records changes of a table's columns.

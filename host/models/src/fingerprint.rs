@@ -32,7 +32,7 @@ pub(super) fn hashes(
     published: &PublishedModels,
     is_selected: &dyn Fn(&str) -> bool,
 ) -> Result<BTreeMap<String, Hashes>> {
-    let versions = versions::all(warehouse)?;
+    let versions = versions::numbers(warehouse)?;
     let cleanings = cleanings::fingerprints(warehouse)?;
     let variables_table = variables::published_table().full_name();
     // The host's own tables have no version. They change with loads and cleanings.

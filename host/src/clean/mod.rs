@@ -115,7 +115,7 @@ impl CleanTask<'_> {
         let version = versions::of_table(self.warehouse, &raw)?.unwrap_or_default();
         let before = cleanings::last(self.warehouse, &name)?;
         let exists = self.warehouse.exists(&clean)?;
-        let now = Cleaning { fingerprint, raw_version: version };
+        let now = Cleaning { fingerprint, raw_load_id: version };
         if !self.request.replay && exists && before.as_ref() == Some(&now) {
             let seconds = started.elapsed().as_secs_f64();
             return Ok(Cleaned { stream: name, unchanged: true, seconds, ..Cleaned::default() });
@@ -150,7 +150,7 @@ impl CleanTask<'_> {
             last_records,
             reusable,
         };
-        let since = before.as_ref().map_or("", |before| before.raw_version.as_str());
+        let since = before.as_ref().map_or("", |before| before.raw_load_id.as_str());
         let output = cleaning.run(&mut chain, &raw, since).await?;
         let counts = chain.counts();
         let (rows, seconds) = (output.rows, || started.elapsed().as_secs_f64());
@@ -195,9 +195,12 @@ impl CleanTask<'_> {
     fn fingerprint(&self, schema: &Schema) -> Result<String> {
         let (columns, rules) = self.columns_and_rules(schema);
         let mut lines = [columns, rules].concat();
-        for input in self.rules.iter().flat_map(|rule| rule.inputs.values()) {
+        let mut inputs = self.rules.iter().flat_map(|rule| rule.inputs.values()).peekable();
+        let versions = if inputs.peek().is_some() { versions::numbers(self.warehouse)? } else { BTreeMap::new() };
+        for input in inputs {
             let StreamName { source, stream } = &input.stream;
-            let version = versions::of_table(self.warehouse, &Table::clean(source, stream))?.unwrap_or_default();
+            let table = Table::clean(source, stream).full_name().to_lowercase();
+            let version = versions.get(&table).map(String::as_str).unwrap_or_default();
             lines.push(format!("input {}={version}", input.stream));
         }
         Ok(lines.join("\n"))

@@ -30,6 +30,7 @@ mod power_loss;
 mod raw_truth;
 mod recompute;
 mod reference;
+mod same_inputs;
 mod serve_alerts;
 mod serve_bad_input;
 mod serve_dashboard;
