@@ -50,6 +50,8 @@ struct SafeError;
 impl std::io::Write for SafeError {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let text = escape_hidden(&redact(String::from_utf8_lossy(bytes)));
+        // A message of several lines, such as that of a plugin, does not look like several events.
+        let text = text.trim_end_matches('\n').replace('\n', "\n    ") + "\n";
         std::io::stderr().write_all(text.as_bytes()).map(|()| bytes.len())
     }
 

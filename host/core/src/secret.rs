@@ -87,6 +87,12 @@ pub fn redact(text: impl Into<String>) -> String {
     text
 }
 
+/// Whether a text repeats a known secret.
+#[must_use]
+pub fn is_secret(text: &str) -> bool {
+    redact(text) != text
+}
+
 /// The forms of a secret in lower case.
 fn forms(secret: &str) -> Vec<SecretString> {
     let mut forms = vec![secret.to_owned()];
@@ -95,6 +101,7 @@ fn forms(secret: &str) -> Vec<SecretString> {
         forms.extend(rest.find(['/', '?']).and_then(|at| rest.get(at..)).map(str::to_owned));
         forms.extend(rest.split_once('@').map(|(user, _)| user.to_owned()));
         forms.extend(rest.split_once('?').map(|(_, query)| query.to_owned()));
+        forms.extend(parts_of_url(rest).map(str::to_owned));
     }
     for plain in forms.clone() {
         forms.extend(encodings(&plain));
@@ -104,6 +111,18 @@ fn forms(secret: &str) -> Vec<SecretString> {
     forms.sort();
     forms.dedup();
     forms.into_iter().map(SecretString::from).collect()
+}
+
+/// The parts of a URL after its scheme that an error may show alone and that are no ordinary words: its host name, and the
+/// segments and values with a digit.
+fn parts_of_url(rest: &str) -> impl Iterator<Item = &str> {
+    let (authority, below) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = host.split_once(':').map_or(host, |(host, _)| host);
+    let is_name = host.contains('.') && host.contains(|letter: char| letter.is_ascii_alphabetic());
+    let is_long =
+        |part: &&str| part.len() >= SHORTEST_REDACTED + 2 && part.contains(|letter: char| letter.is_ascii_digit());
+    is_name.then_some(host).into_iter().chain(below.split(['/', '?', '&', '=', '#']).filter(is_long))
 }
 
 fn encodings(plain: &str) -> Vec<String> {
@@ -204,5 +223,10 @@ mod tests {
     fn the_path_of_a_secret_url_is_secret_too() {
         let _secret = Secret::new("https://hooks.example/services/T0/B77x?key=q8w7e6".to_owned());
         assert_eq!(redact("POST /services/T0/B77x?key=q8w7e6 404"), "POST *** 404");
+        let _secret = Secret::new("https://t0ken-of-x.hooks.example:8443/services/B77x99zz?sig=q8w7e6r5".to_owned());
+        assert_eq!(redact("no address of T0ken-Of-X.hooks.example for services"), "no address of *** for services");
+        assert_eq!(redact("the server answered: q8w7e6r5, B77x99zz"), "the server answered: ***, ***");
+        let _secret = Secret::new("http://127.0.0.1:9999/x".to_owned());
+        assert_eq!(redact("listening on 127.0.0.1"), "listening on 127.0.0.1");
     }
 }

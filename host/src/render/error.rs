@@ -28,16 +28,27 @@ pub fn render_error(error: &Error) -> String {
 }
 
 fn render_problem(problem: &Problem) -> String {
-    let mut out = format!("error: {problem}\n");
+    // A line of a plugin's message does not look like a line of the host.
+    let mut out = format!("error: {}\n", indented(&problem.to_string()));
     out.push_str(&problem.place.as_ref().and_then(excerpt).unwrap_or_default());
     let listed = problem.consequences.iter().take(MAX_CONSEQUENCES);
-    out.extend(listed.map(|consequence| format!("  follows from it: {consequence}\n")));
+    out.extend(listed.map(|consequence| format!("  follows from it: {}\n", indented(&consequence.to_string()))));
     let all = problem.count_consequences();
     let rest = all.saturating_sub(problem.consequences.len().min(MAX_CONSEQUENCES));
     if rest > 0 {
         out.push_str(&format!("  and {rest} more that follow from it\n"));
     }
     out
+}
+
+/// A message whose lines after the first are indented.
+fn indented(message: &str) -> String {
+    let mut lines = message.lines();
+    let first = lines.next().unwrap_or_default().to_owned();
+    lines.fold(first, |all, line| {
+        let indent = if line.starts_with("  ") { "" } else { "       " };
+        format!("{all}\n{indent}{line}")
+    })
 }
 
 /// The line of a place with a mark below the column. None if the place has no line or its text must not be shown.
@@ -76,6 +87,15 @@ mod tests {
         assert_eq!(
             render_error(&error),
             "error: pipelines/hubspot.toml:9:1: unknown key `curency`\n  |\n9 | curency = \"BRL\"\n  | ^^^^^^^\nhint: did you mean `currency`?\n"
+        );
+    }
+
+    #[test]
+    fn a_message_of_several_lines_is_one_problem() {
+        let error = Error::plugin("no\nerror: all is well\nhint: send the token").hint("ask\nnobody");
+        assert_eq!(
+            render_error(&error),
+            "error: no\n       error: all is well\n       hint: send the token\nhint: ask\nhint: nobody\n"
         );
     }
 

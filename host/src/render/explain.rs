@@ -52,7 +52,7 @@ fn render_row(explained: &Explanation, row: &Row) -> String {
     for column in &explained.columns {
         let description = column.description.clone().unwrap_or_default();
         let source = column.formula_source.as_ref().map(|source| format!(" [{source}]")).unwrap_or_default();
-        table.add_row([column.name.clone(), render_value(row.get(&column.name)), description + &source]);
+        table.add_row([escape_line(&column.name), render_value(row.get(&column.name)), description + &source]);
     }
     if let Some(column) = table.column_mut(1) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -127,7 +127,7 @@ fn repairing_rules(row: &DrillRow) -> String {
     let mut names: Vec<String> = Vec::new();
     for repair in row.repairs.iter().filter(|repair| repair.what != RepairKind::Noted) {
         let name = match &repair.absorbed {
-            Some(key) => format!("{} (absorbed {key})", repair.rule),
+            Some(key) => format!("{} (absorbed {})", repair.rule, escape_line(key)),
             None => repair.rule.clone(),
         };
         if !names.contains(&name) {

@@ -43,5 +43,7 @@ pub(crate) fn checked_sources(checked: &Checked) -> Vec<String> {
         format!("source {}: {} streams{account}", source.name, source.streams)
     });
     let skipped = checked.skipped.iter();
-    sources.chain(skipped.map(|skipped| format!("skipped {}: {}", skipped.stream, skipped.error.message()))).collect()
+    sources
+        .chain(skipped.map(|skipped| format!("skipped {}: {}", skipped.stream, escape_line(&skipped.error.message()))))
+        .collect()
 }

@@ -32,7 +32,11 @@ fn render_stream(stream: &StreamQuality) -> String {
         let _ = writeln!(
             out,
             "  {:<7} raw {} {sign} clean {} + merged {} + rejected {}{changed}",
-            sums.column, sums.raw, sums.clean, sums.merged, sums.rejected
+            escape_line(&sums.column),
+            sums.raw,
+            sums.clean,
+            sums.merged,
+            sums.rejected
         );
     }
     for rule in &stream.rules {

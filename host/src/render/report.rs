@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use host_core::text::escape_line;
 use host_models::Built;
 
 use super::models::summarize_built;
@@ -32,21 +33,21 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(out, "{line}")?;
     }
     for skipped in &report.skipped {
-        writeln!(out, "skipped  {}: {}", skipped.stream, skipped.error.message())?;
+        writeln!(out, "skipped  {}: {}", skipped.stream, escape_line(&skipped.error.message()))?;
         if let Some(hint) = skipped.error.hint_text() {
-            writeln!(out, "         hint: {hint}")?;
+            writeln!(out, "         hint: {}", escape_line(&hint))?;
         }
     }
     write_cleaned(out, report)?;
     let extracted = report.extracted.iter().map(|stream| (&stream.stream, &stream.warnings));
     let cleaned = report.cleaned.iter().map(|stream| (&stream.stream, &stream.warnings));
     for (stream, warnings) in extracted.chain(cleaned) {
-        warnings.iter().try_for_each(|warning| writeln!(out, "warning  {stream}: {warning}"))?;
+        warnings.iter().try_for_each(|warning| writeln!(out, "warning  {stream}: {}", escape_line(warning)))?;
     }
-    report.warnings.iter().try_for_each(|warning| writeln!(out, "warning  {warning}"))?;
+    report.warnings.iter().try_for_each(|warning| writeln!(out, "warning  {}", escape_line(warning)))?;
     if let Some(built) = &report.built {
         writeln!(out, "models   {}", summarize_built(built))?;
-        built.warnings.iter().try_for_each(|warning| writeln!(out, "warning  {warning}"))?;
+        built.warnings.iter().try_for_each(|warning| writeln!(out, "warning  {}", escape_line(warning)))?;
     }
     let sum = |count: fn(&Reconciled) -> u64| render_number(report.reconciliation.iter().map(count).sum());
     writeln!(
@@ -76,7 +77,7 @@ fn write_cleaned(out: &mut String, report: &Report) -> std::fmt::Result {
     let mut label = "clean";
     for stream in &report.cleaned {
         if !stream.because.is_empty() {
-            writeln!(out, "{label:<9}{}: cleaned again, because {}", stream.stream, stream.because)?;
+            writeln!(out, "{label:<9}{}: cleaned again, because {}", stream.stream, escape_line(&stream.because))?;
             label = "";
         }
         for rule in &stream.rules {
@@ -115,7 +116,7 @@ pub fn render_erased(record: &str, erased: &Erased, built: Option<&Built>) -> St
         lines.push(format!("no rows of `{record}` were found; if the name is wrong, undo this with `--undo`"));
     }
     let warnings = built.into_iter().flat_map(|built| &built.warnings);
-    lines.extend(warnings.map(|warning| format!("warning  {warning}")));
+    lines.extend(warnings.map(|warning| format!("warning  {}", escape_line(warning))));
     let records = match erased.records {
         1 => "later loads keep the record out".to_owned(),
         records => format!("later loads keep {records} records out"),

@@ -18,7 +18,7 @@ pub fn render_streams(discovered: &[DiscoveredSource], with_columns: bool) -> St
             let carrier = stream.read_with.as_ref().map(|carrier| format!(" · read with {}", escape_line(carrier)));
             let on_request = if stream.on_request { " · on request" } else { "" };
             let columns = match &stream.unavailable {
-                Some(why) => format!("unavailable: {}", why.message()),
+                Some(why) => format!("unavailable: {}", escape_line(&why.message())),
                 None => format!("{} columns · key {key}", stream.schema.fields.len()),
             };
             lines.push(format!("  {:<28} {columns}{}{scope}{on_request}", stream.name, carrier.unwrap_or_default()));

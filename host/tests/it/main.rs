@@ -10,6 +10,7 @@ mod forgetting;
 mod frozen;
 mod gate;
 mod hostile_names;
+mod hostile_texts;
 mod hubspot_changes;
 mod hubspot_common;
 mod hubspot_responses;

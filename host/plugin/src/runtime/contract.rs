@@ -4,6 +4,7 @@
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use host_core::error::{Error, Kind, Result};
 use host_core::schema::{EXTRACTED_AT, Field, LOAD_ID, Schema, Type, UNFIT};
+use host_core::secret::redact;
 
 use super::bindings::types as wit;
 use super::description::{Description, Need, NeedKind};
@@ -71,17 +72,20 @@ pub(super) fn lift_description(spec: wit::Spec) -> Result<Description> {
         .map_err(|error| error.map_messages(|message| sanitize(message, MESSAGE_CHARS)))?;
     let need = |need: wit::Need| {
         let details = json(&need.details_json, &format!("details of need `{}`", names::shown(&need.name)))?;
-        Ok(Need { kind: NeedKind::parse(need.kind), name: need.name, details })
+        let (kind, name) = (names::shown(&need.kind), names::shown(&need.name));
+        Ok(Need { kind: NeedKind::parse(kind), name, details })
     };
     let needs = spec.needs.into_iter().map(need).collect::<Result<_>>()?;
-    Ok(Description { name: spec.name, version: spec.version, config_schema, needs })
+    let (name, version) = (names::shown(&spec.name), names::shown(&spec.version));
+    Ok(Description { name, version, config_schema, needs })
 }
 
 /// Lifts a field.
 pub(super) fn lift_field(field: wit::Field) -> Result<Field> {
     names::check_column_name(&field.name)?;
     let data_type = Type::parse(&field.format).map_err(|error| error.on(format!("column `{}`", field.name)))?;
-    Ok(Field { name: field.name, data_type, metadata: field.metadata.into_iter().collect() })
+    let metadata = field.metadata.into_iter().map(|(key, value)| (names::shown(&key), redact(value)));
+    Ok(Field { name: field.name, data_type, metadata: metadata.collect() })
 }
 
 /// Lifts the schema of a stream.
@@ -93,15 +97,15 @@ pub(super) fn lift_schema(schema: wit::Schema) -> Result<Schema> {
             "rename it: `{UNFIT}`, `{LOAD_ID}`, `{EXTRACTED_AT}` and names that start with `_host` are reserved"
         )));
     }
+    names::check_distinct("column", fields.iter().map(|field| field.name.as_str()))?;
     if schema.primary_key.is_empty() {
         return Err(Error::plugin("the schema has no primary key"));
     }
+    names::check_distinct("key column", schema.primary_key.iter().map(String::as_str))?;
     for key in &schema.primary_key {
-    names::check_distinct("column", fields.iter().map(|field| field.name.as_str()))?;
         if !fields.iter().any(|field| field.name == *key) {
             return Err(Error::plugin(format!("the primary key `{}` is not a column", names::shown(key))));
         }
-    names::check_distinct("key column", schema.primary_key.iter().map(String::as_str))?;
     }
     Ok(Schema { fields, primary_key: schema.primary_key, cursor: schema.cursor })
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use host_core::error::{Error, Result};
 use host_core::schema::{EXTRACTED_AT, LOAD_ID, UNFIT};
+use host_core::secret::is_secret;
 
 use super::text::sanitize_line;
 
@@ -20,7 +21,7 @@ pub(super) fn check_stream_name(name: &str) -> Result<()> {
         && name.chars().all(is_allowed)
         && !name.to_lowercase().contains(STAGED)
     {
-        return Ok(());
+        return check_no_secret("stream", name);
     }
     let error = Error::plugin(format!("`{}` is not a valid stream name", shown(name)));
     Err(error
@@ -39,7 +40,6 @@ pub(super) fn check_stream_names<'a>(names: impl Iterator<Item = &'a str>) -> Re
     Ok(())
 }
 
-/// Checks the name of a column, which may be in any language.
 /// Checks that the names of columns differ in more than case. The warehouse ignores the case of ASCII letters.
 pub(super) fn check_distinct<'a>(what: &str, mut names: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut known = HashSet::new();
@@ -52,12 +52,23 @@ fn duplicate(what: &str, name: &str) -> Error {
     error.hint("the warehouse ignores case: names must differ in more than case")
 }
 
+/// Checks the name of a column, which may be in any language.
 pub(super) fn check_column_name(name: &str) -> Result<()> {
     if !name.is_empty() && name.chars().count() <= NAME_CHARS && !name.chars().any(char::is_control) {
-        return Ok(());
+        return check_no_secret("column", name);
     }
     let error = Error::plugin(format!("`{}` is not a valid column name", shown(name)));
     Err(error.hint(format!("a name has 1 to {NAME_CHARS} characters, none of them a control character")))
+}
+
+/// Refuses a name that repeats a secret: names are in every table, page and log.
+fn check_no_secret(what: &str, name: &str) -> Result<()> {
+    if !is_secret(name) {
+        return Ok(());
+    }
+    // The message shows `***` in its place.
+    let error = Error::plugin(format!("the name of the {what} `{}` repeats a secret", shown(name)));
+    Err(error.hint("the source returned a token of the pipeline as a name"))
 }
 
 /// Whether a column's name is reserved for the host.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use arrow_array::{ArrayRef, RecordBatch};
 use host_core::error::{Error, Result, Subject};
 use host_core::schema::{Field, Schema, UNFIT};
+use host_core::secret::redact;
 use wasmtime::Store;
 use wasmtime::component::ResourceAny;
 
@@ -302,5 +303,6 @@ fn lift_note(note: wit_rule::Note, rows: usize) -> Result<Note> {
         return Err(Error::plugin(format!("the confidence of a note is {confidence}: expected 0 to 1")));
     }
     let (code, message) = (sanitize(code, NOTE_CHARS), sanitize(message, NOTE_CHARS));
+    let column = column.map(redact);
     Ok(Note { row, column, code, message, confidence })
 }

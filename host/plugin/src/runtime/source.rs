@@ -3,7 +3,7 @@
 use arrow_array::RecordBatch;
 use host_core::error::{Error, Result, Subject};
 use host_core::schema::{Disposition, FreeText, Schema, Stream};
-use host_core::secret::redact;
+use host_core::secret::{is_secret, redact};
 use wasmtime::Store;
 use wasmtime::component::ResourceAny;
 
@@ -174,8 +174,8 @@ impl SourcePlugin {
 
 fn lift_stream(info: wit_source::StreamInfo) -> Result<Stream> {
     let on = |error: Error| error.on(format!("stream `{}`", info.name));
-    let hint = |name: &str| info.hints.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-    let hints = |name| info.hints.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.clone());
+    let hints = |name| info.hints.iter().filter(move |(key, _)| key == name).map(|(_, value)| redact(value));
+    let hint = |name| hints(name).next();
     let disposition = match hint("disposition").as_deref() {
         None | Some("merge") => Disposition::Merge,
         Some("replace") => Disposition::Replace,
@@ -249,6 +249,10 @@ impl SourceReader {
             let error = format!("its state has {} bytes: the limit is {} MiB", state.len(), MAX_STATE >> 20);
             return Err(self.on(Error::plugin(error)));
         }
+        if state.as_deref().is_some_and(is_secret) {
+            let error = Error::plugin("its state repeats a secret, and would be stored");
+            return Err(self.on(error));
+        }
         Ok(SourcePage { parts, state, total, sweep, expected, done })
     }
 
@@ -291,11 +295,11 @@ impl SourceReader {
             lift_batch(batch, &fields)
         };
         let replace = replace.map(prefixes).transpose().map_err(on)?;
+        rows.as_ref().map_or(Ok(()), |rows| keys::check(rows, &schema.primary_key)).map_err(on)?;
         Ok(Part { stream, schema, rows, replace })
     }
 
     fn on(&self, error: Error) -> Error {
-        rows.as_ref().map_or(Ok(()), |rows| keys::check(rows, &schema.primary_key)).map_err(on)?;
         error.about(&Subject::Plugin(self.name.clone()))
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use host_core::error::Result;
 
 use super::super::{Format, GlobalArguments, engine, json, runtime, variables};
-use super::{need_line, parse_config, parse_named_path};
+use super::{need_line, parse_config, parse_named_path, title_line};
 use crate::kit::add::{AddRequest, AddedPlugin, add};
 use crate::kit::folder_of;
 use crate::pipeline::Environment;
@@ -61,7 +61,7 @@ impl Add {
     fn render(&self, added: &AddedPlugin) -> String {
         let AddedPlugin { component, description, path, entry } = added;
         let mut lines = vec![
-            format!("{} {} ({})", description.name, description.version, component.kind.name()),
+            title_line(description, component),
             format!("copied   {}", path.display()),
             format!("sha256   {}", component.sha256),
         ];

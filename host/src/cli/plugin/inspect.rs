@@ -4,10 +4,11 @@ use std::path::Path;
 
 use clap::Args;
 use host_core::error::Result;
+use host_core::text::escape_line;
 use host_plugin::PluginFolders;
 
 use super::super::{Format, GlobalArguments, engine, json, runtime};
-use super::need_line;
+use super::{need_line, title_line};
 use crate::kit::inspect::describe;
 
 /// Shows a component. A component of another version of the contract is refused.
@@ -32,12 +33,12 @@ impl Inspect {
             }));
         }
         let mut lines = vec![
-            format!("{} {} ({})", description.name, description.version, component.kind.name()),
+            title_line(&description, &component),
             format!("file     {}", path.display()),
             format!("sha256   {}", component.sha256),
             format!("contract elt:plugin@{version}"),
         ];
-        lines.extend(component.imports.iter().map(|import| format!("imports  {import}")));
+        lines.extend(component.imports.iter().map(|import| format!("imports  {}", escape_line(import))));
         lines.extend(description.needs.iter().map(need_line));
         lines
             .push(format!("config   {}", serde_json::to_string_pretty(&description.config_schema).unwrap_or_default()));

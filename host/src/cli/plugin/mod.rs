@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use host_core::error::{Error, Place, Result};
-use host_plugin::Need;
+use host_core::text::escape_line;
+use host_plugin::{Component, Description, Need};
 use serde_json::Value;
 
 use super::{Format, GlobalArguments, json, say};
@@ -63,9 +64,14 @@ impl Plugin {
     }
 }
 
+/// What a plugin says that it is, as a line of text.
+fn title_line(description: &Description, component: &Component) -> String {
+    escape_line(&format!("{} {} ({})", description.name, description.version, component.kind.name()))
+}
+
 /// A need as a line of text.
 fn need_line(need: &Need) -> String {
-    format!("needs    {} {} {}", need.kind, need.name, need.details)
+    escape_line(&format!("needs    {} {} {}", need.kind, need.name, need.details))
 }
 
 /// Parses `NAME=PATH` of the command line.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use host_core::error::{Error, Result, Subject};
+use host_core::text::escape_line;
 use host_plugin::PluginFolders;
 
 use super::super::{Format, GlobalArguments, engine, json, on_pipeline, runtime};
@@ -100,6 +101,9 @@ fn line(check: &ConformanceCheck) -> String {
         CheckOutcome::Failed => "FAILED",
         CheckOutcome::Skipped => "skipped",
     };
-    // The log of a plugin that trapped follows its error, in lines of its own.
-    format!("{outcome:<8} {:<14} {}\n", check.name, check.detail)
+    // The log of a plugin that trapped follows its error, in lines that do not look like checks.
+    let mut lines = check.detail.lines().map(escape_line);
+    let first = lines.next().unwrap_or_default();
+    let rest: String = lines.map(|line| format!("{:24}{}\n", "", line.trim_start())).collect();
+    format!("{outcome:<8} {:<14} {first}\n{rest}", escape_line(&check.name))
 }

@@ -11,9 +11,12 @@ use plugin_sdk::bindings::rule_plugin::exports::elt::plugin::rule as wit;
 use plugin_sdk::bindings::source_plugin::elt::plugin::types::{Batch, Error, ErrorKind, Field, Spec};
 use serde::Deserialize;
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Config {
     mode: Mode,
+    /// The text of the mode `echo`.
+    #[serde(default)]
+    text: String,
 }
 
 /// How the rule misbehaves.
@@ -64,6 +67,8 @@ enum Mode {
     UnknownColumn,
     /// Does not misbehave: writes a line to the log for each batch, and changes nothing.
     Log,
+    /// Does not misbehave: repeats the configured text in a note on the first row, and in the log.
+    Echo,
     /// Writes a million lines to the log in one call.
     LogFlood,
     /// Fails with a message of 100 MiB that starts with an escape sequence to clear the terminal.
@@ -133,7 +138,8 @@ impl wit::Guest for Component {
 
     fn describe() -> Spec {
         let schema = r#"{
-            "type": "object", "properties": { "mode": { "type": "string" } }, "required": ["mode"],
+            "type": "object", "required": ["mode"],
+            "properties": { "mode": { "type": "string" }, "text": { "type": "string" } },
             "additionalProperties": false
         }"#;
         Spec {
@@ -146,16 +152,17 @@ impl wit::Guest for Component {
     }
 
     fn open(config: String, inputs: Vec<wit::Input>) -> Result<wit::Cleaner, Error> {
-        let Config { mode } =
+        let Config { mode, text } =
             serde_json::from_str(&config).map_err(|cause| failure(ErrorKind::Config, cause.to_string()))?;
         let input = inputs.into_iter().next().map(|input| input.name).unwrap_or_default();
-        Ok(wit::Cleaner::new(Cleaner { mode, input, batches: Cell::new(0), pages: Cell::new(0) }))
+        Ok(wit::Cleaner::new(Cleaner { mode, text, input, batches: Cell::new(0), pages: Cell::new(0) }))
     }
 }
 
 /// An open rule on one stream.
 struct Cleaner {
     mode: Mode,
+    text: String,
     input: String,
     /// Batches seen so far.
     batches: Cell<u32>,
@@ -181,6 +188,9 @@ impl wit::GuestCleaner for Cleaner {
         self.batches.set(self.batches.get() + 1);
         if self.mode.is_table_scope() {
             return Ok(patches::empty());
+        }
+        if self.mode == Mode::Echo {
+            return Ok(patches::echo(&self.text));
         }
         patches::misbehave(self.mode, self.batches.get(), rows.rows as usize)
     }

@@ -15,6 +15,13 @@ pub(crate) fn empty() -> Patch {
     Patch { set: Vec::new(), rejects: Vec::new(), notes: Vec::new() }
 }
 
+/// A patch with a note that repeats a text, which is logged too.
+pub(crate) fn echo(text: &str) -> Patch {
+    log::write(log::Level::Warn, text);
+    let note = Note { column: Some(text.to_owned()), code: text.to_owned(), message: text.to_owned(), ..note(0, None) };
+    Patch { notes: vec![note], ..empty() }
+}
+
 /// The patch for batch number `batch`, which has `rows` rows.
 pub(crate) fn misbehave(mode: Mode, batch: u32, rows: usize) -> Result<Patch, Error> {
     let names = vec!["evil"; rows];
