@@ -12,6 +12,7 @@ pub fn compact(warehouse: &Warehouse) -> Result<()> {
         crate::runs::compact(warehouse)?;
         crate::versions::compact(warehouse)?;
         crate::cleanings::compact(warehouse)?;
+        crate::identities::compact(warehouse)?;
         crate::log::compact(warehouse)
     })
 }

@@ -3,7 +3,8 @@
 use host_core::error::{Error, Result};
 use host_warehouse::Warehouse;
 
-/// Binds a source to the account whose records are about to be committed, unless it is bound.
+/// Binds a source to the account whose records are about to be committed, unless it is bound. Of two transactions that do
+/// this for one source, one must begin after the other is committed.
 ///
 /// # Errors
 /// As [`Warehouse::execute`].
@@ -38,4 +39,31 @@ pub fn sources_of_same_account(warehouse: &Warehouse, source: &str) -> Result<Ve
     let sql = "SELECT source FROM _host.identities WHERE identity IN \
                (SELECT identity FROM _host.identities WHERE source = ?1) UNION SELECT ?1";
     warehouse.values(sql, [source])
+}
+
+/// Keeps one row for each source: hosts before this one could bind a source twice in a first load.
+pub(crate) fn compact(warehouse: &Warehouse) -> Result<()> {
+    if warehouse.count("SELECT count(*) - count(DISTINCT source) FROM _host.identities", ())? == 0 {
+        return Ok(());
+    }
+    warehouse.execute(
+        "CREATE OR REPLACE TEMP TABLE bound AS SELECT source, min(identity) AS identity FROM _host.identities GROUP BY source; \
+         DELETE FROM _host.identities; INSERT INTO _host.identities SELECT source, identity FROM temp.bound; \
+         DROP TABLE temp.bound",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_source_that_was_bound_twice_keeps_one_row() {
+        let warehouse = crate::memory().expect("a warehouse");
+        let bind = "INSERT INTO _host.identities VALUES ('a', 'one'), ('a', 'one'), ('b', 'two')";
+        warehouse.execute(bind).expect("rows");
+        for _ in 0..2 {
+            crate::compact(&warehouse).expect("a compaction");
+            let rows = "SELECT source || identity FROM _host.identities ORDER BY 1";
+            assert_eq!(warehouse.values::<String>(rows, ()).expect("rows"), ["aone", "btwo"]);
+        }
+    }
 }

@@ -33,6 +33,13 @@ impl Init {
             std::fs::create_dir_all(&folder).and_then(|()| files.extract(&folder)).map_err(broken)?;
         }
         PROJECT.extract(folder).map_err(broken)?;
+        // `cp` keeps the permissions, so that the copy with secrets is private.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let private = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(folder.join(".env.example"), private).map_err(broken)?;
+        }
         let pipeline =
             PIPELINES.files().map(|file| file.path().display().to_string()).find(|name| name.ends_with(".toml"));
         let pipeline = format!("pipelines/{}", pipeline.unwrap_or_default());

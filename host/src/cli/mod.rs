@@ -200,7 +200,7 @@ impl From<String> for Output {
 fn dispatch(command: &Command, global: &GlobalArguments) -> Result<Output> {
     let text = match command {
         Command::Run(run) => {
-            return on_pipeline(&run.pipeline, global, async |session| run.run(session, global).await);
+            return with_session(&run.pipeline, global, async |session| run.run(session, global).await);
         }
         Command::Init(init) => init.run()?,
         Command::Serve(serve) => serve.run(global)?,
@@ -209,7 +209,7 @@ fn dispatch(command: &Command, global: &GlobalArguments) -> Result<Output> {
             on_pipeline(&check.pipeline, global, async |session| check.run(session, global).await)?
         }
         Command::Clean(clean) => {
-            on_pipeline(&clean.pipeline, global, async |session| clean.run(session, global).await)?
+            with_session(&clean.pipeline, global, async |session| clean.run(session, global).await)?
         }
         Command::Models(models) => on_pipeline(&models.pipeline, global, async |session| models.run(session, global))?,
         Command::Build(build) => on_pipeline(&build.pipeline, global, async |session| build.run(session, global))?,
@@ -237,9 +237,22 @@ fn dispatch(command: &Command, global: &GlobalArguments) -> Result<Output> {
     Ok(text.into())
 }
 
+/// Loads a pipeline, writes its warnings, and runs work on it that makes no report.
+fn on_pipeline<T>(
+    path: &Path,
+    global: &GlobalArguments,
+    work: impl AsyncFnOnce(&Session<'_>) -> Result<T>,
+) -> Result<T> {
+    with_session(path, global, async |session| {
+        let warnings = session.pipeline.environment.warnings().iter().filter(|_| !global.quiet);
+        warnings.for_each(|warning| complain(&format!("warning: {warning}\n")));
+        work(session).await
+    })
+}
+
 /// Loads a pipeline and runs work on it. Ctrl-C or a termination signal asks the work to stop; a second signal ends the
 /// process at once.
-fn on_pipeline<T>(
+fn with_session<T>(
     path: &Path,
     global: &GlobalArguments,
     work: impl AsyncFnOnce(&Session<'_>) -> Result<T>,

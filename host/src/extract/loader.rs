@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::{Array as _, RecordBatch};
 use host_core::error::{Error, Result};
@@ -84,6 +85,24 @@ pub(super) struct PendingSize {
     pub(super) bytes: usize,
 }
 
+/// The account from which a source is loaded. The first checkpoint of any of its streams binds the source to it.
+pub(super) struct SourceAccount {
+    identity: String,
+    is_bound: Mutex<bool>,
+}
+
+impl SourceAccount {
+    pub(super) fn new(identity: String) -> Self {
+        Self { identity, is_bound: Mutex::new(false) }
+    }
+
+    /// Keeps other checkpoints of the source waiting until this one is committed, unless one was committed before: two that
+    /// run at the same time do not see that the other binds the source.
+    fn lock_until_bound(&self) -> Option<MutexGuard<'_, bool>> {
+        Some(self.is_bound.lock().unwrap_or_else(PoisonError::into_inner)).filter(|is_bound| !**is_bound)
+    }
+}
+
 /// Writes the rows of one reader: its own stream, and the streams that are read with it.
 pub(super) struct StreamLoader {
     warehouse: Warehouse,
@@ -96,7 +115,7 @@ pub(super) struct StreamLoader {
     /// The boolean column that marks records which the account no longer has.
     deleted: Option<String>,
     sweep: SweepPages,
-    identity: Option<String>,
+    account: Option<Arc<SourceAccount>>,
     cursor: Cursor,
     /// Whether nothing of the stream was ever committed. If so, rows are appended, and only this read can repeat a key.
     is_fresh: bool,
@@ -128,7 +147,7 @@ impl StreamLoader {
             disposition: stream.disposition,
             deleted: stream.deleted.clone(),
             sweep: SweepPages::default(),
-            identity: None,
+            account: None,
             cursor,
             is_fresh,
             pending: BTreeMap::new(),
@@ -139,10 +158,10 @@ impl StreamLoader {
         })
     }
 
-    /// Sets the account of these records: the first checkpoint binds the source to it.
+    /// Sets the account of these records, which all loaders of the source share.
     #[must_use]
-    pub(super) fn with_account(mut self, identity: Option<String>) -> Self {
-        self.identity = identity;
+    pub(super) fn with_account(mut self, account: Option<Arc<SourceAccount>>) -> Self {
+        self.account = account;
         self
     }
 
@@ -250,6 +269,7 @@ impl StreamLoader {
         let sweep = if self.is_fresh { SweepPages::default() } else { sweep };
         // The first full load only appends; its last checkpoint keeps the last row of each key.
         let ends_initial = self.cursor.is_initial && done && (self.is_fresh || self.is_incremental());
+        let first = self.account.as_ref().and_then(|account| account.lock_until_bound());
         let counts = self.warehouse.transaction(|| {
             if sweep.begins {
                 self.schemas.keys().try_for_each(|stream| self.seen_keys(stream).begin())?;
@@ -272,13 +292,16 @@ impl StreamLoader {
                     self.warehouse.keep_last(&Table::raw(&self.source, stream), &schema.primary_key)?;
                 }
             }
-            if let Some(identity) = &self.identity {
-                identities::bind(&self.warehouse, &self.source, identity)?;
+            if let Some(account) = self.account.as_ref().filter(|_| first.is_some()) {
+                identities::bind(&self.warehouse, &self.source, &account.identity)?;
             }
             cursors::write(&self.warehouse, &self.source, &self.stream, &next, &self.load_id)?;
             kill_point("load.commit");
             Ok(counts)
         })?;
+        if let Some(mut is_bound) = first {
+            *is_bound = true;
+        }
         kill_point("load.committed");
         self.cursor = next;
         Ok(counts)

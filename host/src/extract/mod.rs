@@ -5,6 +5,7 @@ mod loader;
 mod writer;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use host_core::error::{Error, Kind, Result, Subject};
@@ -19,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use self::loader::{LoadCounts, StreamLoader};
+use self::loader::{LoadCounts, SourceAccount, StreamLoader};
 use self::writer::Writer;
 use crate::prepare::PreparedSource;
 
@@ -83,6 +84,7 @@ pub async fn extract(
     // The first failure stops the other streams; a stop of the run stops all of them.
     let stop = stop.child_token();
     for (source, streams) in sources {
+        let account = source.account.clone().map(|account| Arc::new(SourceAccount::new(account)));
         for stream in streams.iter().filter(|stream| stream.read_with.is_none()) {
             let task = StreamTask {
                 source: source.clone(),
@@ -94,7 +96,7 @@ pub async fn extract(
             let connection = warehouse.connect()?;
             let (load_id, extracted_at) = (&request.load_id, request.extracted_at);
             let loader = StreamLoader::open(connection, &source.name, stream, load_id, extracted_at)?;
-            let mut loader = loader.with_account(source.account.clone());
+            let mut loader = loader.with_account(account.clone());
             let carried = streams.iter().filter(|other| other.read_with.as_deref() == Some(stream.name.as_str()));
             for each in std::iter::once(stream).chain(carried) {
                 loader.ensure(&each.name, &each.schema)?;

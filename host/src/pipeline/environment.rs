@@ -10,6 +10,7 @@ use host_core::error::{Error, Place, Result};
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: BTreeMap<String, String>,
+    warnings: Vec<String>,
 }
 
 impl fmt::Debug for Environment {
@@ -24,7 +25,7 @@ impl Environment {
     /// # Errors
     /// A `.env` that does not parse. The error never shows a line of the file.
     pub fn new(process: impl IntoIterator<Item = (String, String)>, folder: &Path) -> Result<Self> {
-        let mut variables = BTreeMap::new();
+        let (mut variables, mut warnings) = (BTreeMap::new(), Vec::new());
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
         let file = folder.ancestors().map(|folder| folder.join(".env")).find(|file| file.is_file());
         if let Some(file) = file {
@@ -42,9 +43,16 @@ impl Environment {
                 let (name, value) = pair.map_err(invalid)?;
                 variables.insert(name, value);
             }
+            warnings.extend(readable_by_others(&file));
         }
         variables.extend(process);
-        Ok(Self { variables })
+        Ok(Self { variables, warnings })
+    }
+
+    /// What a person should know about the files that were read, as long as it is so.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// Replaces `${NAME}` and `${NAME:-default}` in a text.
@@ -75,5 +83,46 @@ impl Environment {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
+    }
+}
+
+/// A warning if other users can read a file that may hold secrets.
+fn readable_by_others(file: &Path) -> Option<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(file).ok()?.permissions().mode() & 0o777;
+        let (group, others) = (mode & 0o060 != 0, mode & 0o006 != 0);
+        let (file, who) = (file.display(), if others { "all users" } else { "its group" });
+        let warning = format!("{file} holds secrets, and {who} can read it (mode {mode:03o}): run `chmod 600 {file}`");
+        (group || others).then_some(warning)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        None
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::Environment;
+
+    #[test]
+    fn a_file_of_secrets_that_others_can_read_is_warned_of() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(".env");
+        std::fs::write(&path, "TOKEN=x").expect("a file");
+        for (mode, part) in [(0o600, None), (0o400, None), (0o644, Some("all users")), (0o640, Some("its group"))] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("permissions");
+            let environment = Environment::new([], folder.path()).expect("an environment");
+            let warning = environment.warnings().first();
+            assert_eq!(warning.is_some(), part.is_some(), "{mode:o}: {warning:?}");
+            if let (Some(warning), Some(part)) = (warning, part) {
+                assert!(warning.contains(part) && warning.contains("chmod 600"), "{warning}");
+            }
+        }
     }
 }

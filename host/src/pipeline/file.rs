@@ -78,7 +78,7 @@ pub struct PipelineSettings {
     #[serde(default = "retry_wait_seconds")]
     #[schemars(range(min = 1, max = 86_400))]
     pub retry_wait_seconds: u32,
-    /// Memory that DuckDB may use, such as `2GB`. DuckDB spills to disk beyond it.
+    /// Memory that DuckDB may use, such as `2GB`, and at least `64MB`. DuckDB spills to disk beyond it.
     #[serde(default = "memory_limit")]
     #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)? ?([KMG]i?B|[kmg]i?b)$"))]
     pub memory_limit: String,

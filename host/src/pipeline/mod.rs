@@ -17,6 +17,7 @@ pub use schedule::Schedule;
 use host_core::error::{Error, Place, Result};
 use host_core::secret::Secret;
 use host_document::{PathStep, SourceMap};
+use host_warehouse::check_memory_limit;
 
 /// A pipeline as its file declares it, with environment variables filled in.
 #[derive(Debug, Clone)]
@@ -138,6 +139,9 @@ impl Pipeline {
             problems.push(Error::config(cause.to_string()).at(&place));
         } else if let Err(error) = self.schedule() {
             problems.push(error.at(&self.source_map.at(&["pipeline".into(), "schedule".into()])));
+        }
+        if let Err(error) = check_memory_limit(&self.file.pipeline.memory_limit) {
+            problems.push(error.at(&self.source_map.at(&["pipeline".into(), "memory_limit".into()])));
         }
         for (index, alert) in self.file.alert.iter().enumerate() {
             let at = |key: &str| self.source_map.at(&["alert".into(), index.into(), key.into()]);

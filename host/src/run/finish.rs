@@ -47,6 +47,7 @@ pub(super) fn finish(
         }
     };
     let Extraction { extracted, skipped, mut warnings, streams } = extraction;
+    warnings.extend_from_slice(session.pipeline.environment.warnings());
     let mut unfinished = streams::unfinished(warehouse)?;
     unfinished.retain(|stream| stream.has_begun || streams.contains(&stream.name));
     warnings.extend(unfinished.iter().map(|stream| {

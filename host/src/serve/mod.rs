@@ -65,6 +65,8 @@ pub async fn serve(
     end: impl Future<Output = ()>,
 ) -> Result<()> {
     check_names(&pipelines)?;
+    let warnings = pipelines.iter().flat_map(|loaded| loaded.pipeline.environment.warnings());
+    warnings.for_each(|warning| tracing::warn!("{warning}"));
     let webhooks = pipelines.iter().map(|loaded| Webhook::load_all(&loaded.pipeline)).collect::<Result<Vec<_>>>()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|cause| bind_error(&cause, port))?;
     let address = listener.local_addr().map_err(Error::internal)?;

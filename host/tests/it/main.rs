@@ -41,3 +41,5 @@ mod serve_support;
 mod soak;
 mod support;
 mod tidy;
+#[cfg(target_os = "linux")]
+mod warehouse_files;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use host_core::error::{Error, Result};
 use host_core::kill_point;
 
+use crate::private::folder_of;
 use crate::{Warehouse, literal, quote};
 
 /// The name under which a copy is attached while it is written.
@@ -31,7 +32,14 @@ impl Warehouse {
             kill_point("backup.attached");
             self.execute(&format!("COPY FROM DATABASE {} TO {COPY}; {in_copy}", quote(&database)))?;
             kill_point("backup.copied");
-            self.execute(&format!("DETACH {COPY}"))
+            self.execute(&format!("DETACH {COPY}"))?;
+            let log = with_suffix(path, ".wal");
+            // A copy that replaces the warehouse's file has no log.
+            if log.exists() {
+                Err(Error::config(format!("{} was not written into the copy", log.display())))
+            } else {
+                Ok(())
+            }
         });
         if let Err(error) = copied {
             // A partial copy takes space and contains data. An error of its removal matters less than the first error.
@@ -43,8 +51,9 @@ impl Warehouse {
         Ok(())
     }
 
-    /// Rewrites the file without the free blocks that still hold deleted rows, and closes it. The new file replaces the old
-    /// one. If the path is a symbolic link, its target is replaced.
+    /// Rewrites the file without the free blocks that still hold deleted rows, and closes it, which must be the last
+    /// connection. The new file replaces the old one. If the path is a symbolic link, its target is replaced. No other process
+    /// of the host opens the warehouse before that.
     ///
     /// # Errors
     /// As [`Warehouse::copy_to`]; the old file is unchanged then.
@@ -54,10 +63,13 @@ impl Warehouse {
         let next = with_suffix(&path, ".next");
         self.copy_to(&next, in_copy).map_err(on)?;
         kill_point("rewrite.copied");
+        let lock = self.lock.clone();
         drop(self);
         kill_point("rewrite.closed");
-        std::fs::rename(&next, &path).map_err(|cause| on(Error::config(cause.to_string())))?;
+        let renamed = std::fs::rename(&next, &path).and_then(|()| sync_folder(&path));
+        renamed.map_err(|cause| on(Error::config(cause.to_string())))?;
         kill_point("rewrite.renamed");
+        drop(lock);
         Ok(())
     }
 }
@@ -79,6 +91,11 @@ pub fn remove_database(path: &Path) -> std::io::Result<()> {
         .iter()
         .filter(|file| file.exists())
         .try_for_each(std::fs::remove_file)
+}
+
+/// Writes the names of the files beside a file to the disk.
+pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    std::fs::File::open(folder_of(path))?.sync_all()
 }
 
 /// Gives a file the owner and the permissions of another before data is written to it. A user who may not change owners

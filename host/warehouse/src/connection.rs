@@ -10,8 +10,9 @@ use host_core::error::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::{convert, convert_open};
-use crate::literal;
+use crate::lock::FileLock;
 use crate::stop::{Interrupter, StopGuard, StopState, Stopped};
+use crate::{literal, private};
 
 /// The size of the write-ahead log at which DuckDB writes it into the file. With the default of 16 MB, a load would compress
 /// the same half-filled row groups many times.
@@ -21,6 +22,12 @@ const CHECKPOINT_THRESHOLD: &str = "64MB";
 const LOAD_MEMORY: u64 = 100 << 20;
 /// Memory for one column of a row group while it is compressed, in bytes.
 const LOAD_MEMORY_PER_COLUMN: u64 = 512 << 10;
+
+/// The path of a database in memory.
+const MEMORY: &str = ":memory:";
+
+/// The lowest memory limit. With less, DuckDB lacks the memory even for small statements.
+const MIN_MEMORY: u64 = 64_000_000;
 
 /// One connection to the warehouse. [`Warehouse::connect`] makes more, for other threads.
 pub struct Warehouse {
@@ -33,6 +40,8 @@ pub struct Warehouse {
     pub(crate) is_stopped: Stopped,
     /// The macros of the file, once they were asked for. Only another process could create one.
     macros: Arc<OnceLock<Vec<UserMacro>>>,
+    /// Dropped after the connection. None in memory.
+    pub(crate) lock: Option<Arc<FileLock>>,
 }
 
 /// A macro that a user created in the file.
@@ -45,32 +54,61 @@ pub struct UserMacro {
 }
 
 impl Warehouse {
-    /// Opens the file, or creates it.
+    /// Opens the file, or creates it. Until the last connection is closed, no other process can open it. All files that the
+    /// process creates from then on are readable by their owner only.
     ///
     /// # Errors
     /// A path that cannot be written, a file that is not DuckDB's, a file that another process has open, and a memory limit
-    /// that does not parse.
+    /// that does not parse or is too low.
     pub fn open(path: &Path, memory_limit: &str) -> Result<Self> {
         let on = |error: Error| error.on(format!("warehouse {}", path.display()));
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|cause| on(Error::config(cause.to_string())))?;
+        let config = configuration(memory_limit).map_err(on)?;
+        if path == Path::new(MEMORY) {
+            // Rows of a database in memory are few, and DuckDB would move them to the current folder.
+            let config = config.with("temp_directory", "").map_err(|cause| on(convert_open(&cause)))?;
+            let connection = Connection::open_with_flags(path, config).map_err(|cause| on(convert_open(&cause)))?;
+            return Self::new(connection, path.to_path_buf(), memory_limit.to_owned(), Arc::default(), Arc::default(), None)
+                .and_then(Self::restricted)
+                .map_err(on);
         }
-        let config = duckdb::Config::default()
-            .max_memory(memory_limit)
-            .and_then(|config| config.with("preserve_insertion_order", "false"))
-            .and_then(|config| config.with("checkpoint_threshold", CHECKPOINT_THRESHOLD))
-            .map_err(|cause| on(convert_open(&cause)))?;
+        let failed = |cause: std::io::Error| on(Error::config(cause.to_string()));
+        std::fs::create_dir_all(private::folder_of(path)).map_err(failed)?;
+        private::create_private_files();
+        let database = private::real_path(path).map_err(failed)?;
+        let lock = FileLock::acquire(&database).map_err(on)?;
+        Self::open_locked(path, memory_limit, lock)
+    }
+
+    /// Opens a file that this process has locked.
+    pub(crate) fn open_locked(path: &Path, memory_limit: &str, mut lock: FileLock) -> Result<Self> {
+        let on = |error: Error| error.on(format!("warehouse {}", path.display()));
+        let database = lock.database().to_path_buf();
+        let prepared = lock.while_closed(|| {
+            private::restrict_files(&database);
+            private::remove_if_empty(&database)?;
+            private::clear_spill(&database)
+        });
+        prepared.map_err(on)?;
+        let spill = private::spill_folder(&database);
+        let config = configuration(memory_limit).map_err(on)?;
+        let config =
+            config.with("temp_directory", spill.to_string_lossy()).map_err(|cause| on(convert_open(&cause)))?;
         let connection = Connection::open_with_flags(path, config).map_err(|cause| on(convert_open(&cause)))?;
-        let warehouse =
-            Self::new(connection, path.to_path_buf(), memory_limit.to_owned(), Arc::default(), Arc::default())?;
-        warehouse.restrict().map_err(on)?;
-        Ok(warehouse)
+        if let Err(error) = lock.replace_lock_of_duckdb() {
+            // Closing the file would write to it, while another process has it open.
+            std::mem::forget(connection);
+            return Err(on(error));
+        }
+        let lock = Some(Arc::new(lock));
+        Self::new(connection, path.to_path_buf(), memory_limit.to_owned(), Arc::default(), Arc::default(), lock)
+            .and_then(Self::restricted)
+            .map_err(on)
     }
 
     /// Limits the files that SQL can reach to the folder of the warehouse, where the host keeps copies, and turns off
     /// extensions. Settings are not locked, because the host changes the limits of loading; the SQL of a project cannot
     /// change them, because it is only ever one SELECT.
-    fn restrict(&self) -> Result<()> {
+    fn restricted(self) -> Result<Self> {
         if !self.is_in_memory() {
             // Copies are beside the path as it was given, and a rewritten file beside the file that a link leads to.
             let given = std::path::absolute(&self.path).map_err(Error::internal)?;
@@ -82,7 +120,8 @@ impl Warehouse {
         self.execute(
             "SET autoload_known_extensions = false; SET autoinstall_known_extensions = false; \
              SET allow_community_extensions = false; SET enable_external_access = false",
-        )
+        )?;
+        Ok(self)
     }
 
     /// A database in memory, for DuckDB's parser and for empty tables.
@@ -90,7 +129,7 @@ impl Warehouse {
     /// # Errors
     /// As [`Warehouse::open`].
     pub fn memory() -> Result<Self> {
-        Self::open(Path::new(":memory:"), "256MB")
+        Self::open(Path::new(MEMORY), "256MB")
     }
 
     /// Another connection to the same database, which stops when this one does.
@@ -111,7 +150,14 @@ impl Warehouse {
 
     fn clone_connection(&self, stop: Arc<StopState>) -> Result<Self> {
         let connection = self.connection.try_clone().map_err(|cause| convert(&cause, ""))?;
-        Self::new(connection, self.path.clone(), self.memory.clone(), stop, Arc::clone(&self.macros))
+        Self::new(
+            connection,
+            self.path.clone(),
+            self.memory.clone(),
+            stop,
+            Arc::clone(&self.macros),
+            self.lock.clone(),
+        )
     }
 
     fn new(
@@ -120,9 +166,10 @@ impl Warehouse {
         memory: String,
         stop: Arc<StopState>,
         macros: Arc<OnceLock<Vec<UserMacro>>>,
+        lock: Option<Arc<FileLock>>,
     ) -> Result<Self> {
         stop.register(&connection);
-        let warehouse = Self { connection, path, memory, stop, is_stopped: Arc::default(), macros };
+        let warehouse = Self { connection, path, memory, stop, is_stopped: Arc::default(), macros, lock };
         warehouse.execute("SET errors_as_json = true")?;
         // Time zones need DuckDB's extension ICU: its shared library contains it, a bundled build downloads it once.
         let zone = warehouse.execute("SET TimeZone = 'UTC'");
@@ -139,8 +186,7 @@ impl Warehouse {
     /// DuckDB refuses a setting.
     pub fn limit_for_loading(&self, columns: usize) -> Result<()> {
         let needed = LOAD_MEMORY + columns as u64 * LOAD_MEMORY_PER_COLUMN;
-        let sql = format!("SELECT least(parse_formatted_bytes({}), {needed})", literal(&self.memory));
-        let bytes = self.count(&sql, ())?;
+        let bytes = bytes(&self.memory).map_or(needed, |limit| limit.min(needed));
         self.execute(&format!("SET threads = 1; SET memory_limit = '{bytes}B'"))
     }
 
@@ -204,7 +250,7 @@ impl Warehouse {
     /// Whether the database is in memory, without a file.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
-        self.path == Path::new(":memory:")
+        self.path == Path::new(MEMORY)
     }
 
     /// Runs one or more statements.
@@ -214,6 +260,15 @@ impl Warehouse {
     pub fn execute(&self, sql: &str) -> Result<()> {
         self.check_stopped()?;
         self.connection.execute_batch(sql).map_err(|cause| convert(&cause, sql))
+    }
+
+    /// Writes everything that is committed into the file, so that nothing of it is in the write-ahead log alone. Outside of a
+    /// transaction only.
+    ///
+    /// # Errors
+    /// As [`Warehouse::execute`].
+    pub fn checkpoint(&self) -> Result<()> {
+        self.execute("CHECKPOINT")
     }
 
     /// Runs one statement; returns the number of rows that it changed.
@@ -257,5 +312,70 @@ impl Warehouse {
     /// As [`Warehouse::query`].
     pub fn database(&self) -> Result<String> {
         Ok(self.value("SELECT current_database()", ())?.unwrap_or_default())
+    }
+}
+
+/// Checks a memory limit of a pipeline.
+///
+/// # Errors
+/// A limit that does not parse, or that is too low.
+pub fn check_memory_limit(memory_limit: &str) -> Result<()> {
+    let invalid = || {
+        let error = Error::config(format!("`{memory_limit}` is not a valid `memory_limit`"));
+        error.hint("write a size such as `2GB` or `512MB` in `[pipeline]`")
+    };
+    if bytes(memory_limit).ok_or_else(invalid)? < MIN_MEMORY {
+        let error = Error::config(format!("`memory_limit` is too low: `{memory_limit}`"));
+        return Err(error.hint("set at least `64MB` in `[pipeline]`"));
+    }
+    Ok(())
+}
+
+/// DuckDB's settings before a file is opened.
+fn configuration(memory_limit: &str) -> Result<duckdb::Config> {
+    check_memory_limit(memory_limit)?;
+    duckdb::Config::default()
+        .max_memory(memory_limit)
+        .and_then(|config| config.with("preserve_insertion_order", "false"))
+        .and_then(|config| config.with("checkpoint_threshold", CHECKPOINT_THRESHOLD))
+        .map_err(|cause| convert_open(&cause))
+}
+
+/// The bytes of a size such as `512MB`. None if it has no unit, or is of another form.
+fn bytes(size: &str) -> Option<u64> {
+    let size = size.trim();
+    let (number, unit) = size.split_at(size.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+    let factor = match unit.trim().to_lowercase().as_str() {
+        "b" | "byte" | "bytes" => 1.0,
+        "k" | "kb" | "kilobyte" | "kilobytes" => 1e3,
+        "m" | "mb" | "megabyte" | "megabytes" => 1e6,
+        "g" | "gb" | "gigabyte" | "gigabytes" => 1e9,
+        "t" | "tb" | "terabyte" | "terabytes" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1_048_576.0,
+        "gib" => 1_073_741_824.0,
+        "tib" => 1_099_511_627_776.0,
+        _ => return None,
+    };
+    Some((number.parse::<f64>().ok()? * factor) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use host_core::error::Kind;
+
+    use super::{bytes, check_memory_limit, configuration};
+
+    #[test]
+    fn a_memory_limit_that_is_invalid_or_too_low_is_an_error_of_the_pipeline() {
+        for limit in ["8MB", "0", "0GB", "1 KiB", "63.9 mb", "0.01GiB", "8 apples", "", "GB", "none", "-5MB"] {
+            let error = check_memory_limit(limit).expect_err(limit);
+            assert_eq!(error.kind, Kind::Config, "{limit}");
+            assert!(error.message().contains("`memory_limit`") && error.hint_text().is_some(), "{limit}: {error}");
+        }
+        for limit in ["64MB", "1.5GB", "2 GiB", "100gb"] {
+            assert!(configuration(limit).is_ok() && check_memory_limit(limit).is_ok(), "{limit}");
+        }
+        assert_eq!(bytes("1.5 KiB"), Some(1536));
     }
 }

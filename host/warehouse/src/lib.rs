@@ -9,6 +9,8 @@ mod connection;
 mod dialect;
 mod fault;
 mod load;
+mod lock;
+mod private;
 mod rows;
 mod scan;
 mod stop;
@@ -16,7 +18,7 @@ mod tables;
 
 pub use backup::{remove_database, with_suffix};
 pub use bounds::QUERY_TIME;
-pub use connection::{UserMacro, Warehouse};
+pub use connection::{UserMacro, Warehouse, check_memory_limit};
 pub use dialect::{Table, key_text, literal, quote, quote_all};
 pub use duckdb::{Params, ToSql};
 pub use load::{MergeColumns, ROW_ID, same_key};
