@@ -143,6 +143,8 @@ pub enum FaultClass {
     Memory,
     /// A file cannot be read or written.
     Io,
+    /// The write-ahead log of the database is damaged.
+    DamagedLog,
     /// The statement was interrupted.
     Interrupted,
     /// Another transaction changed the same rows.

@@ -22,6 +22,7 @@ mod json_text;
 pub mod log;
 mod migrations;
 pub mod models;
+pub mod recovery;
 pub mod runs;
 pub mod steps;
 pub mod streams;
@@ -32,7 +33,9 @@ pub mod versions;
 use std::path::Path;
 
 use host_core::error::{Error, Result};
-use host_warehouse::{Warehouse, quote};
+use host_warehouse::{Warehouse, WithoutLog, quote};
+
+use recovery::Irreplaceable;
 
 pub use streams::StreamTable;
 
@@ -51,6 +54,18 @@ pub fn open(path: &Path, memory_limit: &str) -> Result<Warehouse> {
     refuse_hidden_functions(&warehouse)?;
     migrations::run(&warehouse)?;
     Ok(warehouse)
+}
+
+/// Opens a warehouse whose write-ahead log is damaged without the log, as [`Warehouse::open_without_log`], and brings the host's
+/// tables up to date. Reads what the undamaged part of the log held.
+///
+/// # Errors
+/// As [`open`], and files that cannot be moved.
+pub fn open_without_log(path: &Path, memory_limit: &str, name: &str) -> Result<WithoutLog<Irreplaceable>> {
+    let opened = Warehouse::open_without_log(path, memory_limit, name, Irreplaceable::read)?;
+    refuse_hidden_functions(&opened.warehouse)?;
+    migrations::run(&opened.warehouse)?;
+    Ok(opened)
 }
 
 /// Refuses a file with macros that hide built-in functions: neither the host's own SQL nor that of a project would do what

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use host_core::error::{Error, FaultClass, Result};
-use host_warehouse::{Warehouse, remove_database, with_suffix};
+use host_warehouse::{Warehouse, remove_database, remove_discarded_logs, with_suffix};
 
 use crate::StreamTable;
 use crate::streams::{LedgerStream, create_tables, create_views};
@@ -182,7 +182,8 @@ fn copy_path(warehouse: &Path, version: usize) -> PathBuf {
     with_suffix(warehouse, &format!(".version-{version}"))
 }
 
-/// Removes the copies that upgrades made: an erasure must leave no data in them. Returns those that existed.
+/// Removes the copies that upgrades made, and the write-ahead logs that a recovery kept: an erasure must leave no data in them.
+/// Returns those that existed.
 ///
 /// # Errors
 /// A copy that cannot be removed.
@@ -192,7 +193,9 @@ pub fn remove_copies(warehouse: &Path) -> Result<Vec<PathBuf>> {
     for path in &copies {
         remove_database(path).map_err(|cause| Error::config(cause.to_string()).on(path.display()))?;
     }
-    Ok(copies)
+    let logs =
+        remove_discarded_logs(warehouse).map_err(|cause| Error::config(cause.to_string()).on(warehouse.display()))?;
+    Ok(copies.into_iter().chain(logs).collect())
 }
 
 /// Changes the tables for many writers: facts are inserted and the latest counts, or each stream has its own table.

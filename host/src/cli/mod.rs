@@ -13,6 +13,7 @@ mod plan;
 mod plugin;
 mod progress;
 mod quality;
+mod recover;
 mod run;
 mod serve;
 mod test;
@@ -115,6 +116,12 @@ enum Command {
     /// of the erased data is left in it; only a hash of each key stays. The source itself is not changed: erase the person
     /// there as well.
     Forget(forget::Forget),
+    /// Opens a warehouse whose write-ahead log is damaged, as by a power loss.
+    ///
+    /// DuckDB does not open a warehouse whose write-ahead log is damaged. With `--discard-wal` the log is kept beside the
+    /// warehouse, and the warehouse is opened as it was at its last checkpoint. The runs, erasures and versions of snapshots
+    /// that may be lost are listed, as far as the log can be read. Whoever is forgotten is erased again.
+    Recover(recover::Recover),
     /// Lists the streams and columns of the sources.
     Discover(discover::Discover),
     /// Prints JSON Schemas for editors.
@@ -225,6 +232,9 @@ fn dispatch(command: &Command, global: &GlobalArguments) -> Result<Output> {
         }
         Command::Forget(forget) => {
             on_pipeline(&forget.pipeline, global, async |session| forget.run(session, global).await)?
+        }
+        Command::Recover(recover) => {
+            on_pipeline(&recover.pipeline, global, async |session| recover.run(session, global))?
         }
         Command::Discover(discover) => {
             on_pipeline(&discover.pipeline, global, async |session| discover.run(session, global).await)?

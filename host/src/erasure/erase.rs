@@ -8,6 +8,7 @@ use host_core::schema::{Field, LOAD_ID, UNFIT};
 use host_ledger::StreamTable;
 use host_ledger::erasures::{self, Holder};
 use host_ledger::forgotten::{self, Matching};
+use host_ledger::recovery::Irreplaceable;
 use host_ledger::streams::{self, LoadedStream};
 use host_ledger::sweeps::SeenKeys;
 use host_ledger::versions;
@@ -58,6 +59,22 @@ pub fn repeat_erasure(warehouse: &Warehouse, load_id: &str) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+/// Erases all forgotten records once more, and those that a discarded write-ahead log says were forgotten.
+///
+/// # Errors
+/// As [`Warehouse::execute`].
+pub fn erase_again(warehouse: &Warehouse, held: Option<&Irreplaceable>, load_id: &str) -> Result<Erased> {
+    warehouse.transaction(|| {
+        held.map_or(Ok(()), |held| held.restore_forgotten(warehouse))?;
+        let erased = erase(warehouse, load_id)?;
+        if !forgotten::counts(warehouse)?.is_empty() {
+            // Models may be older than an erasure that the log held, and so may free blocks of the file.
+            erasures::record(warehouse, load_id)?;
+        }
+        Ok(erased)
+    })
 }
 
 /// Erases forgotten records from every table, inside the caller's transaction. Models are rebuilt from these tables later.

@@ -112,7 +112,7 @@ pub(super) fn record_end(
 }
 
 /// Logs the end of a run and records it with its log. A server does both for its own runs.
-fn record(session: &Session<'_>, warehouse: &Warehouse, run: &StartedRun, end: &RunEnd) -> Result<()> {
+pub(super) fn record(session: &Session<'_>, warehouse: &Warehouse, run: &StartedRun, end: &RunEnd) -> Result<()> {
     if session.server.load_id.is_some() {
         return Ok(());
     }

@@ -30,9 +30,15 @@ pub async fn forget(session: &Session<'_>, record: &str) -> Result<(Erased, Repo
     let done = work.instrument(run.span.clone()).await;
     let report = finish(session, &warehouse, &run, done.map(|done| (Extraction::default(), done)));
     let is_due = erasure::is_rewrite_due(&warehouse)?;
-    // A copy may contain the record even if the tables no longer do.
-    let rewritten = if is_due { erasure::rewrite(warehouse) } else { erasure::remove_copies(&warehouse) };
+    // A copy may contain the record even if the tables no longer do. An erasure in the write-ahead log alone would be lost
+    // with it.
+    let rewritten = if is_due {
+        erasure::rewrite(warehouse)
+    } else {
+        erasure::remove_copies(&warehouse).and_then(|()| warehouse.checkpoint())
+    };
     let report = report?;
+    kill_point("forget.done");
     rewritten.map(|()| (erased, report))
 }
 
@@ -43,5 +49,6 @@ pub async fn forget(session: &Session<'_>, record: &str) -> Result<(Erased, Repo
 pub fn undo_forget(session: &Session<'_>, record: &str) -> Result<bool> {
     let warehouse = session.existing_warehouse()?;
     let (stream, key) = report::find_record(&warehouse, record)?;
-    erasure::undo(&warehouse, &stream, &key)
+    let is_undone = erasure::undo(&warehouse, &stream, &key)?;
+    warehouse.checkpoint().map(|()| is_undone)
 }

@@ -30,6 +30,7 @@ mod pipeline_run;
 mod power_loss;
 mod raw_truth;
 mod recompute;
+mod recovery;
 mod reference;
 mod same_inputs;
 mod serve_alerts;

@@ -182,7 +182,7 @@ struct Uninterrupted {
 }
 
 /// The library for LD_PRELOAD, which `make test-plugins` builds beside the binary.
-fn library() -> PathBuf {
+pub(crate) fn library() -> PathBuf {
     let path = Path::new(env!("CARGO_BIN_EXE_host")).with_file_name("libpower_loss.so");
     assert!(path.exists(), "{} is missing: run the tests with `make test`", path.display());
     path
@@ -366,16 +366,20 @@ fn compare(clinic: &Clinic, uninterrupted: &Uninterrupted) -> Result<(), String>
 /// Recovers a warehouse that does not open. `false` if neither its log nor a block is damaged.
 ///
 /// DuckDB writes blocks of its metadata in place, although the last checkpoint still needs their other parts. A torn write
-/// leaves these parts as they were, and a wrong checksum, which the error names.
+/// leaves these parts as they were, and a wrong checksum, which the error names. No command repairs this.
 fn recover(clinic: &Clinic, failed: &Output) -> bool {
-    let path = clinic.project.warehouse_path();
     let text = stderr(failed);
     if let Some((_, rest)) = text.split_once("Corrupt database file: computed checksum ") {
         let numbers: Vec<u64> = rest.split_whitespace().filter_map(|word| word.parse().ok()).take(3).collect();
         let [computed, _, block] = numbers[..] else { return false };
+        let path = clinic.project.warehouse_path();
         let file = std::fs::OpenOptions::new().write(true).open(path).expect("the warehouse");
         return file.write_all_at(&computed.to_le_bytes(), block).is_ok();
     }
-    let log = host::warehouse::with_suffix(&path, ".wal");
-    text.contains("WAL") && log.exists() && std::fs::rename(&log, log.with_extension("wal.discarded")).is_ok()
+    if !text.contains("`host recover PIPELINE --discard-wal`") {
+        return false;
+    }
+    let pipeline = clinic.pipeline.to_str().expect("a path in UTF-8");
+    let output = clinic.project.command(&["recover", pipeline, "--discard-wal"]).output().expect("the binary runs");
+    output.status.success() || recover(clinic, &output)
 }

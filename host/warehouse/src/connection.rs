@@ -105,6 +105,15 @@ impl Warehouse {
             .map_err(on)
     }
 
+    /// Opens a file that this process has locked, to read it. Transactions of its write-ahead log are replayed in memory.
+    pub(crate) fn open_read_only(database: &Path, memory_limit: &str) -> Result<Self> {
+        let config = configuration(memory_limit)?.access_mode(duckdb::AccessMode::ReadOnly);
+        let config = config.map_err(|cause| convert_open(&cause))?;
+        let connection = Connection::open_with_flags(database, config).map_err(|cause| convert_open(&cause))?;
+        Self::new(connection, database.to_path_buf(), memory_limit.to_owned(), Arc::default(), None)
+            .and_then(Self::restricted)
+    }
+
     /// Limits the files that SQL can reach to the folder of the warehouse, where the host keeps copies, and turns off
     /// extensions. Settings are not locked, because the host changes the limits of loading; the SQL of a project cannot
     /// change them, because it is only ever one SELECT.

@@ -41,9 +41,38 @@ pub(crate) fn convert_open(cause: &duckdb::Error) -> Error {
                 .hint("`host serve` runs a pipeline from its pages; close any other program that has the file open, then run again")
                 .with_fault(fault(FaultClass::Io))
         }
+        duckdb::Error::DuckDBFailure(_, Some(text)) if is_log_damaged(text) => {
+            Error::config(format!("its write-ahead log is damaged, as by a power loss: {}", text.trim_end_matches('.')))
+                .hint(RECOVER_HINT)
+                .with_fault(fault(FaultClass::DamagedLog))
+        }
+        duckdb::Error::DuckDBFailure(_, Some(text)) if text.contains("Corrupt database file") => {
+            Error::config(format!("the file is damaged, as by a power loss: {}", text.trim_end_matches('.')))
+                .hint("replace it by a backup; `host run PIPELINE` then loads what changed since")
+                .with_fault(fault(FaultClass::Io))
+        }
         duckdb::Error::DuckDBFailure(_, Some(text)) => io(text),
         other => io(&other.to_string()),
     }
+}
+
+const RECOVER_HINT: &str = "`host recover PIPELINE --discard-wal` opens the warehouse as it was at its last checkpoint, keeps the log \
+                            beside it, and lists what may be lost";
+
+/// Whether a file does not open because of what its write-ahead log contains. A log that could not be replayed for lack of
+/// memory, space or rights is not damaged.
+fn is_log_damaged(text: &str) -> bool {
+    let is_replay = text.contains("Failure while replaying")
+        || text.contains("Corrupt WAL")
+        || text.contains("Corrupt Encrypted WAL");
+    let other_causes = ["Out of Memory", "No space left", "Permission denied", "Cannot open file", "Could not write"];
+    is_replay && !other_causes.iter().any(|cause| text.contains(cause))
+}
+
+/// The byte of a damaged write-ahead log up to which it can be read, if DuckDB reports it.
+pub(crate) fn damaged_at(text: &str) -> Option<u64> {
+    let (_, rest) = text.split_once("at byte position ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
 fn from_json(reported: &JsonError, sql: &str) -> Error {
