@@ -1,9 +1,12 @@
 -- One row: the dates and limits that all marts share.
--- last_closed_on is the last close date up to the day of the load: a close date in the future must not make a month
--- complete.
--- last_complete_month is that month if its last day was reached and the load came later, else the month before.
+-- loaded_on is the day of the last load of deals, whether or not a deal changed.
+-- last_closed_on is the last close date up to that day: a close date in the future must not make a month complete.
+-- last_complete_month is the month of last_closed_on if the load came after its end, else the month before.
 WITH loaded AS (
-    SELECT CAST(timezone((SELECT value FROM _host.variables WHERE name = 'timezone'), max(_extracted_at)) AS DATE) AS loaded_on
+    SELECT coalesce(
+        (SELECT CAST(value AS DATE) FROM _host.variables WHERE name = 'loaded_on:hubspot.deals'),
+        CAST(timezone((SELECT value FROM _host.variables WHERE name = 'timezone'), max(_extracted_at)) AS DATE)
+    ) AS loaded_on
     FROM clean_hubspot.deals
 ),
 last_close AS (
@@ -17,7 +20,7 @@ SELECT
     loaded_on,
     last_closed_on,
     CAST(CASE
-        WHEN last_closed_on = last_day(last_closed_on) AND loaded_on > last_closed_on THEN date_trunc('month', last_closed_on)
+        WHEN loaded_on > last_day(last_closed_on) THEN date_trunc('month', last_closed_on)
         ELSE date_trunc('month', last_closed_on) - INTERVAL 1 MONTH
     END AS DATE) AS last_complete_month,
     coalesce((SELECT CAST(value AS INTEGER) FROM _host.variables WHERE name = 'low_n'), 5) AS low_n,

@@ -74,6 +74,6 @@ impl ServerState {
 
 /// The system clock, in milliseconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "the sandbox stands for a server with a clock of its own")]
-fn system_time() -> i64 {
+pub(crate) fn system_time() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }

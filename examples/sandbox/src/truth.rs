@@ -9,6 +9,7 @@ use jiff::tz::offset;
 
 use crate::clinic::{CHANNELS, PAID_CHANNELS, SPECIALTIES, UNKNOWN_MARGIN};
 use crate::network::{Consultation, Network};
+use crate::portal::system_time;
 use crate::spend::SpendLine;
 
 /// The horizons, in months.
@@ -192,9 +193,8 @@ fn local(milliseconds: i64) -> jiff::civil::Date {
     offset(-3).to_datetime(instant).date()
 }
 
-/// The last complete month: that of the last closed deal if it closed on the last day of the month, otherwise the one
-/// before it.
+/// The last complete month: that of the last closed deal if it is over by now, otherwise the one before it.
 fn last_complete(milliseconds: i64) -> i64 {
-    let date = local(milliseconds);
-    if date == date.last_of_month() { month(milliseconds) } else { month(milliseconds) - 1 }
+    let is_over = local(milliseconds).last_of_month() < local(system_time());
+    if is_over { month(milliseconds) } else { month(milliseconds) - 1 }
 }

@@ -13,6 +13,7 @@ pub fn compact(warehouse: &Warehouse) -> Result<()> {
         crate::versions::compact(warehouse)?;
         crate::cleanings::compact(warehouse)?;
         crate::identities::compact(warehouse)?;
+        crate::loads::compact(warehouse)?;
         crate::log::compact(warehouse)
     })
 }

@@ -24,7 +24,7 @@ pub fn of_streams(warehouse: &Warehouse) -> Result<Vec<StreamFreshness>> {
     warehouse.query_as(
         "SELECT source || '.' || stream AS stream, loaded_at, coalesce(repaired, 0) AS repaired, \
          coalesce(rejected, 0) AS rejected FROM _host.streams \
-         LEFT JOIN (SELECT steps.name, max(runs.finished_at) AS loaded_at FROM _host.steps AS steps \
+         LEFT JOIN (SELECT steps.name, max_by(runs.finished_at, runs.load_id) AS loaded_at FROM _host.steps AS steps \
            JOIN _host.runs AS runs USING (load_id) WHERE steps.step = 'extract' GROUP BY ALL) AS loads \
            ON loads.name = source || '.' || stream \
          LEFT JOIN (SELECT stream AS name, count(DISTINCT key) AS repaired FROM _host.changes GROUP BY ALL) AS changes \

@@ -19,6 +19,7 @@ pub mod freshness;
 pub mod identities;
 pub mod journal;
 mod json_text;
+pub mod loads;
 pub mod log;
 mod migrations;
 pub mod models;

@@ -120,6 +120,11 @@ UPDATE _host.runs SET nodes = replace(nodes, '\"state\":', '\"status\":');
     ),
     Migration::Code(many_writers),
     Migration::Sql("ALTER TABLE _host.cleanings RENAME raw_version TO raw_load_id"),
+    Migration::Sql(
+        "
+CREATE TABLE _host.clock_readings (load_id VARCHAR, read_at TIMESTAMPTZ, boot VARCHAR, uptime_seconds DOUBLE);
+",
+    ),
 ];
 
 /// Brings the host's tables up to date, in one transaction.

@@ -315,7 +315,7 @@ pub fn status_before(warehouse: &Warehouse, pipeline: &str, load_id: &str) -> Re
 /// # Errors
 /// As [`Warehouse::query`].
 pub fn last_success(warehouse: &Warehouse, pipeline: &str) -> Result<Option<String>> {
-    let sql = "SELECT strftime(max(finished_at), '%Y-%m-%dT%H:%M:%S.%fZ') FROM _host.runs \
+    let sql = "SELECT strftime(max_by(finished_at, load_id), '%Y-%m-%dT%H:%M:%S.%fZ') FROM _host.runs \
                WHERE status IN ('ok', 'partial') AND pipeline = ?";
     warehouse.value(sql, [pipeline])
 }
@@ -325,7 +325,7 @@ pub fn last_success(warehouse: &Warehouse, pipeline: &str) -> Result<Option<Stri
 /// # Errors
 /// As [`Warehouse::query`].
 pub fn last_start(warehouse: &Warehouse, pipeline: &str) -> Result<Option<String>> {
-    let sql = "SELECT strftime(max(started_at), '%Y-%m-%dT%H:%M:%S.%fZ') FROM _host.runs \
+    let sql = "SELECT strftime(max_by(started_at, load_id), '%Y-%m-%dT%H:%M:%S.%fZ') FROM _host.runs \
                WHERE command = 'run' AND pipeline = ?";
     warehouse.value(sql, [pipeline])
 }
@@ -335,7 +335,7 @@ pub fn last_start(warehouse: &Warehouse, pipeline: &str) -> Result<Option<String
 /// # Errors
 /// As [`Warehouse::query`].
 pub fn last_load(warehouse: &Warehouse) -> Result<Option<String>> {
-    let sql = "SELECT max(finished_at) FROM _host.runs \
+    let sql = "SELECT max_by(finished_at, load_id) FROM _host.runs \
                SEMI JOIN (SELECT load_id FROM _host.steps WHERE step = 'extract') USING (load_id)";
     warehouse.value(sql, ())
 }

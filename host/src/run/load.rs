@@ -10,6 +10,7 @@ use host_models::{BuildRequest, Graph};
 use host_warehouse::{Table, Warehouse};
 use tracing::Instrument as _;
 
+use super::clock;
 use super::finish::{CleanedAndBuilt, Extraction, finish, rewrite_if_due};
 use super::models::{build_models, checked_graph};
 use super::retry::retry;
@@ -59,9 +60,10 @@ pub async fn run(session: &Session<'_>, request: &LoadRequest) -> Result<Report>
             identities::check(&warehouse, &source.name, account)?;
         }
     }
-    let warnings = removed_streams(&warehouse, &all, &skipped)?;
+    let mut warnings = removed_streams(&warehouse, &all, &skipped)?;
     declare(&warehouse, &all)?;
     let run = start(session, &warehouse, "run")?;
+    warnings.extend(clock::warn_of_jump(session, &warehouse, &run.load_id)?);
     let work = async {
         let extract_request = ExtractRequest {
             load_id: run.load_id.clone(),
@@ -71,6 +73,7 @@ pub async fn run(session: &Session<'_>, request: &LoadRequest) -> Result<Report>
         };
         let extracted = extract(session, &warehouse, &selected, &extract_request).await?;
         run.write_log(&warehouse)?;
+        warnings.extend(clock::warn_of_future(session, &warehouse, &selected)?);
         let done = clean_and_build(session, &warehouse, &prepared.rules, graph, &run.load_id, false).await?;
         Ok((Extraction { extracted, skipped, warnings, streams: names(&all) }, done))
     };

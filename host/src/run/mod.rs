@@ -1,6 +1,7 @@
 //! The commands on a pipeline, from end to end: one function each, with a `Session`.
 
 mod check;
+mod clock;
 mod finish;
 mod forget;
 mod load;

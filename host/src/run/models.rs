@@ -7,6 +7,7 @@ use host_core::error::{Error, Result, unknown};
 use host_core::progress::Event;
 use host_core::schema::Stream;
 use host_document::PathStep;
+use host_ledger::loads;
 use host_ledger::steps::{self, StepName};
 use host_ledger::streams::{self, LoadedStream};
 use host_models::{BuildRequest, BuildTarget, Built, BuiltModel, Graph, ManifestEntry, Model};
@@ -55,7 +56,7 @@ pub(super) fn checked_graph(
         skipped.is_some()
     };
     let load = |settings: &ModelSettings| {
-        host_models::load(&session.pipeline.path(&settings.path), warehouse, &variables(session), &exists)
+        host_models::load(&session.pipeline.path(&settings.path), warehouse, &variables(session, warehouse)?, &exists)
     };
     let graph = session.pipeline.file.models.as_ref().map(load).transpose()?;
     Error::check(query_problems(session, warehouse, graph.as_ref(), &exists))?;
@@ -135,7 +136,7 @@ pub fn graph(session: &Session<'_>, warehouse: &Warehouse) -> Result<Graph> {
     let exists = |table: &Table| {
         is_of_source(session, table) || (may_read(session, table) && matches!(warehouse.exists(table), Ok(true)))
     };
-    host_models::load(&session.pipeline.path(&settings.path), warehouse, &variables(session), &exists)
+    host_models::load(&session.pipeline.path(&settings.path), warehouse, &variables(session, warehouse)?, &exists)
 }
 
 /// Builds, tests and publishes models. Returns what was built, and the run's id.
@@ -171,7 +172,7 @@ pub fn test(session: &Session<'_>, request: &BuildRequest) -> Result<Built> {
     let warehouse = session.existing_warehouse()?;
     let graph = checked_graph(session, &warehouse, &[], &[])?.ok_or_else(no_models)?;
     let _guard = warehouse.stop_on(&session.stop);
-    let variables = variables(session);
+    let variables = variables(session, &warehouse)?;
     let (load_id, now) = ("", "");
     let target = BuildTarget { warehouse: &warehouse, variables: &variables, load_id, now, progress: session.progress };
     tokio::task::block_in_place(|| host_models::test(&graph, &target, request, &|| session.stop.is_cancelled()))
@@ -199,7 +200,7 @@ pub(super) fn build_models(
     request: &BuildRequest,
 ) -> Result<Built> {
     let _span = tracing::info_span!("models").entered();
-    let (variables, now) = (variables(session), session.clock.now().to_string());
+    let (variables, now) = (variables(session, warehouse)?, session.clock.now().to_string());
     let target = BuildTarget { warehouse, variables: &variables, load_id, now: &now, progress: session.progress };
     session.progress.send(Event::Step { step: StepName::Models.name() });
     let is_stopped = || session.stop.is_cancelled();
@@ -208,14 +209,17 @@ pub(super) fn build_models(
     Ok(built)
 }
 
-/// The variables that models read.
-fn variables(session: &Session<'_>) -> BTreeMap<String, String> {
+/// The variables that models read: those of the pipeline, and the day of the last load of each stream. A model that reads
+/// such a day is built again when the day changes, even if no row did.
+fn variables(session: &Session<'_>, warehouse: &Warehouse) -> Result<BTreeMap<String, String>> {
     let settings = &session.pipeline.file.pipeline;
     let models = session.pipeline.file.models.as_ref();
     let mut variables = models.map(|models| models.variables.clone()).unwrap_or_default();
     variables.insert("timezone".to_owned(), settings.timezone.clone());
     variables.insert("currency".to_owned(), settings.currency.clone());
-    variables
+    let days = loads::days(warehouse, &settings.timezone)?;
+    variables.extend(days.into_iter().map(|(stream, day)| (format!("{}{stream}", loads::DAY_VARIABLE), day)));
+    Ok(variables)
 }
 
 fn no_models() -> Error {

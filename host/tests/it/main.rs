@@ -44,3 +44,5 @@ mod support;
 mod tidy;
 #[cfg(target_os = "linux")]
 mod warehouse_files;
+#[cfg(target_os = "linux")]
+mod wrong_clock;
