@@ -38,9 +38,10 @@ const NON_PUBLIC_V4: [Ipv4Net; 15] = [
 
 /// The only block of global unicast addresses, by the IANA IPv6 Address Space registry
 /// (<https://www.iana.org/assignments/ipv6-address-space>). Outside of it are, among others, the unspecified and the
-/// loopback address (RFC 4291), local-use translation `64:ff9b:1::/48` (RFC 8215), discard-only `100::/64` (RFC 6666),
-/// dummy `100:0:0:1::/64` (RFC 9780), segment identifiers `5f00::/16` (RFC 9602), unique local `fc00::/7` (RFC 4193),
-/// link local `fe80::/10` (RFC 4291), deprecated site local `fec0::/10` (RFC 3879) and multicast `ff00::/8` (RFC 4291).
+/// loopback address and IPv4-compatible addresses `::/96` (RFC 4291), IPv4-mapped addresses `::ffff:0:0/96` (RFC 4291),
+/// local-use translation `64:ff9b:1::/48` (RFC 8215), discard-only `100::/64` (RFC 6666), dummy `100:0:0:1::/64` (RFC
+/// 9780), segment identifiers `5f00::/16` (RFC 9602), unique local `fc00::/7` (RFC 4193), link local `fe80::/10` (RFC
+/// 4291), deprecated site local `fec0::/10` (RFC 3879) and multicast `ff00::/8` (RFC 4291).
 const GLOBAL_UNICAST_V6: Ipv6Net = v6([0x2000, 0, 0, 0], 3);
 
 /// The other blocks of the IANA IPv6 Special-Purpose Address Registry as of 2023-03-15
@@ -59,25 +60,28 @@ const TRANSLATED_V4: Ipv6Net = v6([0x0064, 0xff9b, 0, 0], 96);
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !NON_PUBLIC_V4.iter().any(|block| block.contains(&address)),
-        IpAddr::V6(address) => match embedded_v4(address) {
-            Some(embedded) => is_public(embedded.into()),
-            None => {
-                let is_special = NON_PUBLIC_V6.iter().any(|block| block.contains(&address));
-                GLOBAL_UNICAST_V6.contains(&address) && !is_special
-            }
-        },
+        IpAddr::V6(address) => {
+            let is_special = NON_PUBLIC_V6.iter().any(|block| block.contains(&address));
+            GLOBAL_UNICAST_V6.contains(&address) && !is_special
+        }
     }
 }
 
-/// The IPv4 address that an IPv6 address leads to.
-fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [.., a, b, c, d] = address.octets();
-    address.to_ipv4_mapped().or_else(|| TRANSLATED_V4.contains(&address).then(|| Ipv4Addr::new(a, b, c, d)))
+/// Whether an address of a name is that of a public server: a public address, or the translation of one. In a network
+/// without IPv4, the resolver (DNS64, RFC 6147) gives such addresses for servers that have IPv4 only.
+pub(super) fn leads_to_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V6(translated) if TRANSLATED_V4.contains(&translated) => {
+            let [.., a, b, c, d] = translated.octets();
+            is_public(Ipv4Addr::new(a, b, c, d).into())
+        }
+        address => is_public(address),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_public;
+    use super::{is_public, leads_to_public};
     use std::net::IpAddr;
 
     fn check(addresses: &[&str], expected: bool) {
@@ -138,9 +142,24 @@ mod tests {
     }
 
     #[test]
-    fn an_embedded_ipv4_address_decides() {
-        check(&["::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:100.64.0.1", "::ffff:0.0.0.0"], false);
-        check(&["64:ff9b::127.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b::169.254.169.254"], false);
-        check(&["::ffff:8.8.8.8", "64:ff9b::8.8.8.8"], true);
+    fn no_address_that_contains_an_ipv4_address_is_public() {
+        check(&["::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:0.0.0.0", "::ffff:8.8.8.8"], false);
+        check(&["::127.0.0.1", "::10.0.0.1", "::ffff:0:8.8.8.8"], false);
+        check(&["64:ff9b::", "64:ff9b::10.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b::8.8.8.8"], false);
+        check(&["64:ff9b::ffff:ffff", "2002:7f00:1::", "2001:0:808:808::1"], false);
+    }
+
+    #[test]
+    fn the_translation_of_a_public_address_leads_to_it() {
+        let check = |address: &str, expected: bool| {
+            assert_eq!(leads_to_public(address.parse().expect("an address")), expected, "{address}");
+        };
+        for address in ["8.8.8.8", "2606:4700::1111", "64:ff9b::8.8.8.8"] {
+            check(address, true);
+        }
+        for address in ["127.0.0.1", "::1", "::ffff:8.8.8.8", "64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254"] {
+            check(address, false);
+        }
+        check("64:ff9b:1::8.8.8.8", false);
     }
 }

@@ -12,7 +12,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::HeaderMap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::address::is_public;
+use super::address::{is_public, leads_to_public};
 use super::credential::Credential;
 use super::rate_limit::{RateBucket, RollingWindow};
 use super::retry::RetryPolicy;
@@ -47,6 +47,15 @@ impl Connection {
     /// # Errors
     /// A base URL with another scheme, a user, a password or a query, or of an address that is not public.
     pub fn new(base_url: &str, credential: Credential, limits: &ConnectionLimits) -> Result<Self> {
+        Self::with_resolver(base_url, credential, limits, Arc::new(SystemResolver))
+    }
+
+    fn with_resolver(
+        base_url: &str,
+        credential: Credential,
+        limits: &ConnectionLimits,
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self> {
         let refuse = |shown: &str, why: &str| {
             let error = Error::config(format!("base URL `{shown}` is not allowed: {why}"));
             error.hint("use `https://host`, or `http://127.0.0.1:port` for a server on this machine")
@@ -72,7 +81,7 @@ impl Connection {
         }
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(Arc::new(CheckedResolver { is_loopback }))
+            .dns_resolver(Arc::new(CheckedResolver { is_loopback, resolver }))
             .connect_timeout(Duration::from_secs(10))
             .timeout(Duration::from_secs(120))
             .user_agent(concat!("host/", env!("CARGO_PKG_VERSION")))
@@ -145,22 +154,37 @@ impl Connection {
     }
 }
 
-/// Resolves host names. A public name must not lead to another address, such as that of a metadata server.
+/// Resolves host names as the system does.
+struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Checks the addresses of host names. A public name must not lead to another address, such as that of a metadata server.
+/// The client connects to no other addresses than those that it returns, and asks for each new connection, so a name
+/// cannot change its address after the check.
 struct CheckedResolver {
     /// Whether the name is `localhost`, which must lead to this machine.
     is_loopback: bool,
+    resolver: Arc<dyn Resolve>,
 }
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let is_loopback = self.is_loopback;
+        let shown = name.as_str().to_owned();
+        let (allowed, kind): (fn(IpAddr) -> bool, &str) =
+            if self.is_loopback { (|address| address.is_loopback(), "loopback") } else { (leads_to_public, "public") };
+        let found = self.resolver.resolve(name);
         Box::pin(async move {
-            let mut found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let (allowed, kind): (fn(IpAddr) -> bool, &str) =
-                if is_loopback { (|address| address.is_loopback(), "loopback") } else { (is_public, "public") };
-            found.retain(|address| allowed(address.ip()));
+            let found: Vec<_> = found.await?.filter(|address| allowed(address.ip())).collect();
             if found.is_empty() {
-                return Err(Error::config(format!("`{}` has no {kind} address", name.as_str())).into());
+                return Err(Error::config(format!("`{shown}` has no {kind} address")).into());
             }
             Ok(Box::new(found.into_iter()) as Addrs)
         })
@@ -169,18 +193,82 @@ impl Resolve for CheckedResolver {
 
 #[cfg(test)]
 mod tests {
-    use super::{Connection, ConnectionLimits, RetryPolicy};
+    use super::{Addrs, CheckedResolver, Connection, ConnectionLimits, Name, Resolve, Resolving, RetryPolicy};
     use crate::http::credential::Credential;
     use futures_util::FutureExt as _;
     use std::collections::BTreeMap;
+    use std::net::{IpAddr, SocketAddr, TcpListener};
+    use std::sync::{Arc, Mutex};
     use std::time::Duration;
+
+    fn limits(concurrent_requests: usize) -> ConnectionLimits {
+        let second = Duration::from_secs(1);
+        let retry = RetryPolicy { max_retries: 1, first_delay: second, max_delay: second };
+        ConnectionLimits { retry, concurrent_requests, buckets: BTreeMap::new() }
+    }
 
     fn connect(url: &str, concurrent_requests: usize) -> host_core::error::Result<Connection> {
         crate::install_crypto();
-        let second = Duration::from_secs(1);
-        let retry = RetryPolicy { max_retries: 1, first_delay: second, max_delay: second };
-        let limits = ConnectionLimits { retry, concurrent_requests, buckets: BTreeMap::new() };
-        Connection::new(url, Credential::None, &limits)
+        Connection::new(url, Credential::None, &limits(concurrent_requests))
+    }
+
+    /// A resolver that gives these addresses in turn, and then the last ones.
+    struct Rebinding(Mutex<Vec<Vec<IpAddr>>>);
+
+    impl Rebinding {
+        fn new(answers: &[&[&str]]) -> Arc<Self> {
+            let addresses = |answer: &&[&str]| answer.iter().map(|text| text.parse().expect("an address")).collect();
+            Arc::new(Self(Mutex::new(answers.iter().rev().map(addresses).collect())))
+        }
+    }
+
+    impl Resolve for Rebinding {
+        fn resolve(&self, _: Name) -> Resolving {
+            let mut answers = self.0.lock().expect("a lock");
+            let answer = if answers.len() > 1 { answers.pop() } else { answers.last().cloned() };
+            let addresses = answer.into_iter().flatten().map(|address| SocketAddr::new(address, 0)).collect::<Vec<_>>();
+            Box::pin(std::future::ready(Ok(Box::new(addresses.into_iter()) as Addrs)))
+        }
+    }
+
+    /// The addresses that remain of an answer of a resolver, or the error.
+    fn checked(resolver: &CheckedResolver) -> Result<Vec<String>, String> {
+        let resolved = resolver.resolve("api.example.com".parse().expect("a name")).now_or_never().expect("an answer");
+        let addresses = resolved.map_err(|error| error.to_string())?;
+        Ok(addresses.map(|address| address.ip().to_string()).collect())
+    }
+
+    #[test]
+    fn a_name_that_changes_its_address_is_checked_each_time() {
+        let resolver = Rebinding::new(&[&["93.184.216.34"], &["127.0.0.1"], &["169.254.169.254", "1.1.1.1", "::1"]]);
+        let resolver = CheckedResolver { is_loopback: false, resolver };
+        assert_eq!(checked(&resolver), Ok(vec!["93.184.216.34".to_owned()]));
+        assert_eq!(checked(&resolver), Err("`api.example.com` has no public address".to_owned()));
+        assert_eq!(checked(&resolver), Ok(vec!["1.1.1.1".to_owned()]));
+        let resolver = Rebinding::new(&[&["10.0.0.1", "127.0.0.1"], &["93.184.216.34"]]);
+        let resolver = CheckedResolver { is_loopback: true, resolver };
+        assert_eq!(checked(&resolver), Ok(vec!["127.0.0.1".to_owned()]));
+        assert_eq!(checked(&resolver), Err("`api.example.com` has no loopback address".to_owned()));
+    }
+
+    #[test]
+    fn no_connection_is_made_to_an_address_that_is_not_public() {
+        crate::install_crypto();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a listener");
+        let port = listener.local_addr().expect("an address").port();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        for address in ["127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "64:ff9b::127.0.0.1"] {
+            let url = format!("https://api.example.com:{port}");
+            let connection =
+                Connection::with_resolver(&url, Credential::None, &limits(1), Rebinding::new(&[&[address]]));
+            let client = connection.expect("a connection").client;
+            for _ in 0..2 {
+                let error = runtime.block_on(client.get(&url).send()).expect_err("an address that is not public");
+                assert!(format!("{error:?}").contains("has no public address"), "{address}: {error:?}");
+            }
+        }
+        assert!(listener.accept().is_err(), "a connection was made");
     }
 
     fn check(url: &str, why: Option<&str>) {
@@ -202,6 +290,13 @@ mod tests {
         check("https://100.64.0.1", Some("not public"));
         check("https://0.0.0.0", Some("not public"));
         check("https://[64:ff9b::a00:1]", Some("not public"));
+        check("https://[64:ff9b::808:808]", Some("not public"));
+        check("https://[::ffff:8.8.8.8]", Some("not public"));
+        check("https://[fec0::1]", Some("not public"));
+        check("https://[2002::1]", Some("not public"));
+        check("https://0x7f.1", None);
+        check("https://0xa.1", Some("not public"));
+        check("https://198.18.0.1", Some("not public"));
         check("https://[::ffff:127.0.0.1]", Some("not public"));
         check("https://[::]", Some("not public"));
         check("https://user:pass@api.hubapi.com", Some("a user"));
