@@ -62,7 +62,7 @@ lint: setup pages ## Check format, clippy, docs, dependencies, and the pages' ty
 	@cargo clippy --workspace --all-targets -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 	@if [ -d host/pages/node_modules ]; then npm --prefix host/pages run --silent check; fi
-	@if command -v cargo-deny > /dev/null; then cargo deny --log-level warn check; else echo "warning: licenses and advisories were not checked: cargo-deny is not installed"; fi
+	@scripts/cargo-deny.sh
 
 bench: build ## Run all benchmarks (see host/benches/src/main.rs)
 	@HOST_PLUGINS=$(abspath $(TARGET)/release/plugins) cargo run --release --quiet -p bench
