@@ -4,7 +4,10 @@
 //! than 250,000 rows. Contacts need a name or an e-mail address, companies a name, deals a name, a pipeline and a
 //! stage.
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
+
+use host_core::files;
 
 use crate::clinic::{PIPELINE, STAGES};
 use crate::network::Network;
@@ -45,7 +48,7 @@ const DEALS: Columns = &[
 ///
 /// # Errors
 /// If the folder or a file cannot be written.
-pub fn write(network: &Network, folder: &Path) -> csv::Result<Vec<PathBuf>> {
+pub fn write(network: &Network, folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     std::fs::create_dir_all(folder)?;
     let files = [
         (ObjectType::Company, "import_companies.csv", COMPANIES),
@@ -55,7 +58,7 @@ pub fn write(network: &Network, folder: &Path) -> csv::Result<Vec<PathBuf>> {
     let mut written = Vec::new();
     for (object_type, name, columns) in files {
         let path = folder.join(name);
-        let mut writer = csv::Writer::from_path(&path)?;
+        let mut writer = csv::Writer::from_writer(Vec::new());
         let deal_only = |header: &'static str| (object_type == ObjectType::Deal).then_some(header);
         let headers = columns.iter().map(|(header, _)| *header);
         // The importer associates a deal by the company's name and the contact's e-mail address.
@@ -77,7 +80,8 @@ pub fn write(network: &Network, folder: &Path) -> csv::Result<Vec<PathBuf>> {
             }
             writer.write_record(row)?;
         }
-        writer.flush()?;
+        let bytes = writer.into_inner().map_err(|error| error.into_error())?;
+        files::replace(&path, bytes)?;
         written.push(path);
     }
     Ok(written)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use host_core::files;
 use sandbox::{GeneratorOptions, Network, RateLimits, SandboxServer, ServerOptions, TOKEN, import, spend};
 
 /// Serve a HubSpot portal on loopback, filled with a generated clinic network
@@ -97,9 +98,12 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let path = std::env::temp_dir().join(format!("marketing_spend_{}.csv", std::process::id()));
-    let path = arguments.spend.clone().unwrap_or(path);
-    spend::write(&spend::generate(&options), std::fs::File::create(&path)?)?;
+    let mut lines = Vec::new();
+    spend::write(&spend::generate(&options), &mut lines)?;
+    // A temporary file has a name that nobody can guess, and is removed at the end.
+    let temporary = tempfile::Builder::new().prefix("marketing_spend_").suffix(".csv").tempfile()?;
+    let path = arguments.spend.as_deref().unwrap_or(temporary.path());
+    files::replace(path, lines)?;
     let ten_secondly = Some(arguments.rate_limit).filter(|limit| *limit > 0);
     let limits = RateLimits { ten_secondly, search_secondly: ten_secondly.map(|_| 5), daily: None };
     let latency = std::time::Duration::from_millis(arguments.latency);
@@ -119,14 +123,11 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
                 .args(rest)
                 .env("HUBSPOT_BASE_URL", server.url())
                 .env("HUBSPOT_ACCESS_TOKEN", TOKEN)
-                .env("MARKETING_SPEND_CSV", &path)
+                .env("MARKETING_SPEND_CSV", path)
                 .status()
                 .map_err(|cause| format!("cannot run `{program}`: {cause}"))?;
             status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
         }
     };
-    if arguments.spend.is_none() {
-        std::fs::remove_file(&path)?;
-    }
     Ok(code)
 }

@@ -1,8 +1,9 @@
-//! Types that all crates of the host share: errors, schemas, progress, secrets, texts and the clock. Depends on no other
-//! crate of the workspace.
+//! Types that all crates of the host share: errors, schemas, files, progress, secrets, texts and the clock. Depends on no
+//! other crate of the workspace.
 
 pub mod clock;
 pub mod error;
+pub mod files;
 mod kill_point;
 pub mod progress;
 pub mod schema;

@@ -1,9 +1,11 @@
 //! `host init`: a project with the shipped pipeline and models.
 
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use host_core::error::{Error, Result};
+use host_core::files::NewFiles;
 use include_dir::{Dir, include_dir};
 
 static PIPELINES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../pipelines");
@@ -23,23 +25,19 @@ impl Init {
     pub(super) fn run(&self) -> Result<String> {
         let folder = &self.folder;
         let broken = |cause: std::io::Error| Error::config(format!("{}: {cause}", folder.display()));
-        std::fs::create_dir_all(folder).map_err(broken)?;
+        let mut new = NewFiles::default();
+        new.folder(folder)?;
         if std::fs::read_dir(folder).map_err(broken)?.next().is_some() {
             let error = Error::config(format!("{} is not empty", folder.display()));
             return Err(error.hint("give a new folder: `host init clinic`"));
         }
-        for (name, files) in [("pipelines", &PIPELINES), ("sql", &SQL)] {
-            let folder = folder.join(name);
-            std::fs::create_dir_all(&folder).and_then(|()| files.extract(&folder)).map_err(broken)?;
-        }
-        PROJECT.extract(folder).map_err(broken)?;
+        copy(&PIPELINES, &folder.join("pipelines"), &mut new)?;
+        copy(&SQL, &folder.join("sql"), &mut new)?;
+        copy(&PROJECT, folder, &mut new)?;
         // `cp` keeps the permissions, so that the copy with secrets is private.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let private = std::fs::Permissions::from_mode(0o600);
-            std::fs::set_permissions(folder.join(".env.example"), private).map_err(broken)?;
-        }
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(folder.join(".env.example"), private).map_err(broken)?;
+        let _ = new.keep();
         let pipeline =
             PIPELINES.files().map(|file| file.path().display().to_string()).find(|name| name.ends_with(".toml"));
         let pipeline = format!("pipelines/{}", pipeline.unwrap_or_default());
@@ -49,4 +47,10 @@ impl Init {
              host check {pipeline}\n  host run {pipeline}\n"
         ))
     }
+}
+
+/// Copies the files of a template into a folder.
+fn copy(template: &Dir<'_>, folder: &Path, new: &mut NewFiles) -> Result<()> {
+    template.files().try_for_each(|file| new.file(&folder.join(file.path()), file.contents()))?;
+    template.dirs().try_for_each(|inner| copy(inner, folder, new))
 }

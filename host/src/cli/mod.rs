@@ -25,6 +25,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use host_core::clock::Clock;
 use host_core::error::{Error, Kind, Result};
+use host_core::files::folder_of;
 use host_core::progress::Progress;
 use host_core::secret::redact;
 use host_core::text::escape_hidden;
@@ -32,7 +33,6 @@ use host_plugin::{Engine, PluginFolders};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::kit::folder_of;
 use crate::logs::{self, LogFormat};
 use crate::pipeline::{Environment, Pipeline};
 use crate::render::render_error;

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use host_core::error::{Error, Result, Subject, one_of};
+use host_core::files::{self, NewFiles, folder_of};
 use host_plugin::{Component, Description, Engine, NeedKind, PluginKind};
 use serde_json::Value;
 
-use super::atomic::replace_text;
 use super::entry::{Entry, EntryKeys};
-use super::folder_of;
 use super::inspect::describe;
 use crate::pipeline::{Environment, Pipeline};
 
@@ -18,7 +17,8 @@ pub struct AddRequest {
     pub component: PathBuf,
     /// The pipeline file that gets the entry, with the variables that it is read with.
     pub pipeline: Option<(PathBuf, Environment)>,
-    /// The folder of plugins. Without one it is the nearest `plugins` above the pipeline, or a new one beside it.
+    /// The folder of plugins. Without one it is `plugins` in the pipeline's folder or in the project's root, or a new one
+    /// beside the pipeline.
     pub folder: Option<PathBuf>,
     /// The streams that the rule cleans, or the source loads.
     pub streams: Vec<String>,
@@ -55,16 +55,14 @@ pub async fn add(engine: &Engine, request: &AddRequest) -> Result<AddedPlugin> {
         None => None,
     };
     let target = target(request, &component);
-    let is_new = copy(&request.component, &target)?;
-    if let Some((path, text)) = change
-        && let Err(error) = replace_text(path, &text)
-    {
-        if is_new {
-            // The first error matters more than a file that no pipeline names.
-            let _ = std::fs::remove_file(&target);
-        }
-        return Err(error);
+    let mut copied = NewFiles::default();
+    copy(&request.component, &target, &mut copied)?;
+    if let Some((path, text)) = change {
+        // A pipeline may be a link to a file elsewhere, which is replaced in its own folder.
+        let file = path.canonicalize().map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
+        files::replace(&file, text)?;
     }
+    let _ = copied.keep();
     Ok(AddedPlugin { entry: entry.text()?, component, description, path: target })
 }
 
@@ -115,21 +113,15 @@ fn target(request: &AddRequest, component: &Component) -> PathBuf {
     folder.join(format!("{}.wasm", component.name))
 }
 
-/// Copies the component, unless the target is the same. Returns whether it was copied.
-fn copy(component: &Path, target: &Path) -> Result<bool> {
-    let failed = |path: &Path, cause: std::io::Error| Error::config(format!("{}: {cause}", path.display()));
-    let bytes = std::fs::read(component).map_err(|cause| failed(component, cause))?;
+/// Copies the component, unless the target is the same.
+fn copy(component: &Path, target: &Path, copied: &mut NewFiles) -> Result<()> {
+    let bytes = std::fs::read(component).map_err(|cause| Error::config(format!("{}: {cause}", component.display())))?;
     match std::fs::read(target) {
-        Ok(existing) if existing == bytes => return Ok(false),
+        Ok(existing) if existing == bytes => Ok(()),
         Ok(_) => {
             let error = Error::config(format!("{} already exists and is a different component", target.display()));
-            return Err(error.hint("remove it if no pipeline needs it, or give your component another name"));
+            Err(error.hint("remove it if no pipeline needs it, or give your component another name"))
         }
-        Err(_) => {}
+        Err(_) => copied.file(target, bytes),
     }
-    if let Some(folder) = target.parent() {
-        std::fs::create_dir_all(folder).map_err(|cause| failed(folder, cause))?;
-    }
-    std::fs::write(target, bytes).map_err(|cause| failed(target, cause))?;
-    Ok(true)
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use host_core::error::{Error, Result, Subject, collect};
+use host_core::files;
 use host_plugin::PluginKind;
 use wasmparser::{Parser, Payload};
 
@@ -41,7 +42,7 @@ pub fn build(folders: &[PathBuf], profile: &str, output: &Path) -> Result<Vec<Pa
         let path = output.join(format!("{}.wasm", stem.display()));
         let component = componentize(module).and_then(|component| check_contract(&component).map(|()| component));
         let component = component.map_err(|error| error.about(&Subject::Plugin(name.clone())))?;
-        std::fs::write(&path, component).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
+        files::replace(&path, component)?;
         written.push(path);
     }
     Ok(written)

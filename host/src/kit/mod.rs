@@ -2,7 +2,6 @@
 //! the warehouse, and adds it to a pipeline. It prints nothing.
 
 pub mod add;
-mod atomic;
 pub mod build;
 pub mod conformance;
 pub mod dev;
@@ -18,10 +17,4 @@ use std::path::Path;
 #[must_use]
 pub fn plugin_name(plugin: &str) -> &str {
     Path::new(plugin).file_stem().and_then(|stem| stem.to_str()).unwrap_or(plugin)
-}
-
-/// The folder of a file.
-#[must_use]
-pub fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

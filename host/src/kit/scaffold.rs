@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use host_core::error::{Error, Result};
+use host_core::files::NewFiles;
 use host_plugin::PluginKind;
 
 /// Names that a crate cannot have: Rust's keywords, and the crates that every crate has.
@@ -32,7 +33,7 @@ pub fn scaffold(kind: PluginKind, folder: &Path, sdk: Option<&Path>) -> Result<V
             "use lowercase letters, digits, `-` and `_`, start with a letter, and use no Rust keyword: `my-rule`",
         ));
     }
-    if folder.exists() {
+    if folder.symlink_metadata().is_ok() {
         return Err(Error::config(format!("{} already exists", folder.display())).hint("pass the path of a new folder"));
     }
     let sdk = find_sdk(folder, sdk)?;
@@ -59,15 +60,11 @@ pub fn scaffold(kind: PluginKind, folder: &Path, sdk: Option<&Path>) -> Result<V
         ("rust-toolchain.toml", include_str!("../../../rust-toolchain.toml")),
         (".gitignore", "/target/\n*.wasm\n"),
     ];
-    let mut written = Vec::new();
+    let mut new = NewFiles::default();
     for (file, text) in files {
-        let path = folder.join(file);
-        let parent = path.parent().unwrap_or(folder);
-        let made = std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, text));
-        made.map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
-        written.push(path);
+        new.file(&folder.join(file), text)?;
     }
-    Ok(written)
+    Ok(new.keep())
 }
 
 /// The named SDK, or that of the repository that the new folder is in.

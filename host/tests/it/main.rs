@@ -46,3 +46,4 @@ mod tidy;
 mod warehouse_files;
 #[cfg(target_os = "linux")]
 mod wrong_clock;
+mod written_files;

@@ -36,6 +36,31 @@ const CRATES: &[(&str, &[&str])] = &[
     ("wasmtime", &["host/plugin/src/runtime"]),
 ];
 
+/// Who writes files, and why it may. Everything else goes through `host_core::files`.
+const WRITERS: &[(&str, &str)] = &[
+    ("host/core/src/files.rs", "writes files as a whole"),
+    ("host/warehouse/src/backup.rs", "gives a copy that DuckDB wrote and synced the name of the warehouse"),
+    ("host/warehouse/src/lock.rs", "locks the warehouse's file, which DuckDB creates"),
+    ("host/warehouse/src/private.rs", "creates the lock file, which contains no data, without following links"),
+    ("host/warehouse/src/recover.rs", "moves a damaged write-ahead log aside"),
+];
+
+/// Calls that create, write or rename a file.
+const WRITES: &[&str] = &[
+    "fs::write(",
+    "File::create",
+    "File::options(",
+    "OpenOptions",
+    "fs::copy(",
+    "fs::rename(",
+    "fs::hard_link(",
+    "fs::symlink(",
+    ".extract(",
+    ".persist",
+    "from_path(",
+    ".set_len(",
+];
+
 /// Files below a folder, without those that were built or installed.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -117,6 +142,44 @@ fn third_party_crates_are_named_only_where_the_table_allows() {
             assert!(is_owner, "{path}: only {owners:?} may name the crate `{name}`");
         }
     }
+}
+
+#[test]
+fn files_are_written_as_a_whole_in_one_place() {
+    let sources = host_sources().into_iter().chain([root().join("examples/sandbox/src")]);
+    for path in sources.flat_map(|source| files(&source, "rs")) {
+        let code = without_comments(&without_test_modules(&read(&path)));
+        let found: Vec<_> = WRITES.iter().filter(|call| code.contains(*call)).collect();
+        let shown = shown(&path);
+        let is_writer = WRITERS.iter().any(|(writer, _)| *writer == shown);
+        assert!(is_writer || found.is_empty(), "{shown}: only {WRITERS:?} may write files, it has {found:?}");
+    }
+}
+
+#[test]
+fn actions_of_ci_are_pinned_by_their_commits() {
+    for path in files(&root().join(".github/workflows"), "yml") {
+        for used in
+            read(&path).lines().filter_map(|line| line.trim_start().trim_start_matches("- ").strip_prefix("uses: "))
+        {
+            let commit = used.split_once('@').and_then(|(_, rest)| rest.split_whitespace().next()).unwrap_or_default();
+            let is_pinned = commit.len() == 40 && commit.chars().all(|digit| digit.is_ascii_hexdigit());
+            assert!(is_pinned, "{}: {used}", path.display());
+        }
+    }
+}
+
+#[path = "../../warehouse/build.rs"]
+#[expect(dead_code, reason = "cargo runs the rest of the build script")]
+mod build_script;
+
+#[test]
+fn a_release_binary_looks_for_libraries_in_its_own_folder_only() {
+    let folder = || Some("/home/somebody/host/.cache/duckdb".to_owned());
+    let release = build_script::search_path("release", folder());
+    assert_eq!(release.len(), 1);
+    assert!(release[0] == "$ORIGIN" || release[0] == "@executable_path", "{release:?}");
+    assert_eq!(build_script::search_path("debug", folder()), [release[0].clone(), folder().expect("a folder")]);
 }
 
 /// The first statement's part on a table of the ledger, outside of comments and test modules.

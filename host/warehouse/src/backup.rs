@@ -82,14 +82,14 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Removes a database file and its write-ahead log, if they exist.
+/// Removes a database file and its write-ahead log, if they exist. Of a symbolic link, the link itself is removed.
 ///
 /// # Errors
 /// A file that cannot be removed.
 pub fn remove_database(path: &Path) -> std::io::Result<()> {
     [path.to_path_buf(), with_suffix(path, ".wal")]
         .iter()
-        .filter(|file| file.exists())
+        .filter(|file| file.symlink_metadata().is_ok())
         .try_for_each(std::fs::remove_file)
 }
 

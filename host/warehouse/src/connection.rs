@@ -58,8 +58,8 @@ impl Warehouse {
     /// process creates from then on are readable by their owner only.
     ///
     /// # Errors
-    /// A path that cannot be written, a file that is not DuckDB's, a file that another process has open, and a memory limit
-    /// that does not parse or is too low.
+    /// A path that cannot be written or is a symbolic link that leads nowhere, a file that is not DuckDB's, a file that
+    /// another process has open, and a memory limit that does not parse or is too low.
     pub fn open(path: &Path, memory_limit: &str) -> Result<Self> {
         let on = |error: Error| error.on(format!("warehouse {}", path.display()));
         let config = configuration(memory_limit).map_err(on)?;
@@ -73,8 +73,10 @@ impl Warehouse {
         }
         let failed = |cause: std::io::Error| on(Error::config(cause.to_string()));
         std::fs::create_dir_all(private::folder_of(path)).map_err(failed)?;
+        refuse_links(path).map_err(on)?;
         private::create_private_files();
         let database = private::real_path(path).map_err(failed)?;
+        refuse_links(&database).map_err(on)?;
         let lock = FileLock::acquire(&database).map_err(on)?;
         Self::open_locked(path, memory_limit, lock)
     }
@@ -369,11 +371,41 @@ fn bytes(size: &str) -> Option<u64> {
     Some((number.parse::<f64>().ok()? * factor) as u64)
 }
 
+/// Refuses the links through which DuckDB would create a file elsewhere. A link to an existing warehouse is followed.
+fn refuse_links(path: &Path) -> Result<()> {
+    let mut log = path.as_os_str().to_owned();
+    log.push(".wal");
+    let log = PathBuf::from(log);
+    let refused = |link: &Path, why: &str| {
+        let error = Error::config(format!("{} is a symbolic link{why}", link.display()));
+        Err(error.hint("remove the link, or let it lead to the warehouse that you mean"))
+    };
+    if path.is_symlink() && !path.exists() {
+        return refused(path, " to a file that does not exist");
+    }
+    if log.is_symlink() { refused(&log, ", and a write-ahead log is a file") } else { Ok(()) }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use host_core::error::Kind;
 
-    use super::{bytes, check_memory_limit, configuration};
+    use super::{Warehouse, bytes, check_memory_limit, configuration};
+
+    #[test]
+    fn nothing_is_created_through_a_link() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        symlink(at("elsewhere"), at("w.duckdb")).expect("a link");
+        symlink(at("elsewhere"), at("v.duckdb.wal")).expect("a link");
+        for (name, why) in [("w.duckdb", "does not exist"), ("v.duckdb", "write-ahead log")] {
+            let error = Warehouse::open(&at(name), "256MB").err().expect("a refusal");
+            assert!(error.message().contains(why), "{error}");
+        }
+        assert!(!at("elsewhere").exists() && !at("v.duckdb").exists());
+    }
 
     #[test]
     fn a_memory_limit_that_is_invalid_or_too_low_is_an_error_of_the_pipeline() {

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use host_core::error::Result;
+use host_core::files::folder_of;
 
 use super::super::{Format, GlobalArguments, engine, json, runtime, variables};
 use super::{need_line, parse_config, parse_named_path, title_line};
 use crate::kit::add::{AddRequest, AddedPlugin, add};
-use crate::kit::folder_of;
 use crate::pipeline::Environment;
 
 /// Copies a component into the plugins folder.
