@@ -1,7 +1,7 @@
 //! The binary `host` as a library. Its modules are listed in the order in which data flows: each uses only modules above it.
 
 /// Crates of the workspace, under the names that the modules and the tests use.
-pub use host_core::{clock, error, progress, schema, secret, text};
+pub use host_core::{clock, error, progress, project, schema, secret, text};
 pub use host_ledger as ledger;
 pub use host_models as models;
 pub use host_plugin as plugin;

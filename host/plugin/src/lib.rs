@@ -18,6 +18,7 @@ pub use http::{
     RetryableResponses, install_crypto,
 };
 pub use runtime::{
-    Component, Description, Engine, Grants, Need, NeedKind, Note, Part, Patch, PluginFolders, PluginKind, RuleInput,
-    RulePlan, RulePlugin, RuleRun, RuleScope, SourcePage, SourcePlugin, SourceReader, SourceSelection, Sweep, Verdicts,
+    Component, Description, Engine, FoundComponent, Grants, Need, NeedKind, Note, Part, Patch, PluginFolders,
+    PluginKind, RuleInput, RulePlan, RulePlugin, RuleRun, RuleScope, SourcePage, SourcePlugin, SourceReader,
+    SourceSelection, Sweep, Verdicts, is_path,
 };

@@ -25,8 +25,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use host_core::clock::Clock;
 use host_core::error::{Error, Kind, Result};
-use host_core::files::folder_of;
 use host_core::progress::Progress;
+use host_core::project::Project;
 use host_core::secret::redact;
 use host_core::text::escape_hidden;
 use host_plugin::{Engine, PluginFolders};
@@ -294,11 +294,11 @@ fn with_session<T>(
 
 /// Loads a pipeline, with the engine and the folders of its plugins.
 fn load(path: &Path, global: &GlobalArguments, engine: &Engine) -> Result<(Pipeline, Engine, PluginFolders)> {
-    let folder = folder_of(path);
-    let environment = Environment::new(variables(), folder)?;
+    let project = Project::of_pipeline(path);
+    let environment = Environment::new(variables(), &project)?;
     let pipeline = Pipeline::load(path, &environment)?;
     let call_time = std::time::Duration::from_secs(pipeline.file.pipeline.plugin_seconds.into());
-    let folders = PluginFolders::new(global.plugins.clone(), folder);
+    let folders = PluginFolders::new(global.plugins.clone(), &project);
     Ok((pipeline, engine.clone().with_call_time(call_time), folders))
 }
 
@@ -354,10 +354,11 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     built.map_err(|cause| Error::internal(format!("cannot start the async runtime: {cause}")))
 }
 
-/// An engine that caches compiled plugins in the user's cache folder.
+/// An engine that caches compiled plugins in the user's cache folder. A relative path would lead into whatever folder the
+/// command runs in, such as a cloned repository, so it is ignored.
 fn engine() -> Result<Engine> {
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache = std::env::var_os("XDG_CACHE_HOME").filter(|cache| !cache.is_empty()).map(PathBuf::from).or_else(home);
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let cache = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
     Engine::new(cache.map(|cache| cache.join("host").join("plugins")))
 }
 

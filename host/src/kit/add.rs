@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use host_core::error::{Error, Result, Subject, one_of};
 use host_core::files::{self, NewFiles, folder_of};
+use host_core::project::{PLUGINS, Project};
 use host_plugin::{Component, Description, Engine, NeedKind, PluginKind};
 use serde_json::Value;
 
@@ -106,10 +107,13 @@ fn pipeline_with(
 
 /// The path of the copy.
 fn target(request: &AddRequest, component: &Component) -> PathBuf {
-    let beside = request.pipeline.as_ref().map_or(Path::new("."), |(path, _)| folder_of(path));
-    let absolute = beside.canonicalize().unwrap_or_else(|_| beside.to_path_buf());
-    let nearest = absolute.ancestors().map(|folder| folder.join("plugins")).find(|folder| folder.is_dir());
-    let folder = request.folder.clone().or(nearest).unwrap_or_else(|| beside.join("plugins"));
+    let of_pipeline = request.pipeline.as_ref().map(|(path, _)| (folder_of(path), Project::of_pipeline(path)));
+    let (beside, project) = of_pipeline.unwrap_or_else(|| {
+        let here = Path::new(".");
+        (here, Project::of_folder(here))
+    });
+    let nearest = project.folders().iter().map(|folder| folder.join(PLUGINS)).find(|folder| folder.is_dir());
+    let folder = request.folder.clone().or(nearest).unwrap_or_else(|| beside.join(PLUGINS));
     folder.join(format!("{}.wasm", component.name))
 }
 

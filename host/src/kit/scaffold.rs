@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use host_core::error::{Error, Result};
 use host_core::files::NewFiles;
+use host_core::project::Owners;
 use host_plugin::PluginKind;
 
 /// Names that a crate cannot have: Rust's keywords, and the crates that every crate has.
@@ -81,9 +82,14 @@ fn find_sdk(folder: &Path, named: Option<&Path>) -> Result<PathBuf> {
         };
     }
     let folder = absolute(folder)?;
-    let found = folder.ancestors().skip(1).map(|above| above.join(SDK)).find(|path| is_sdk(path));
-    found.ok_or_else(|| {
-        let error = Error::config("no SDK found at or above this folder");
-        error.hint(format!("pass it: `--sdk PATH/TO/{SDK}`"))
-    })
+    let above: Vec<_> = folder.ancestors().skip(1).collect();
+    let found = above.iter().find(|above| is_sdk(&above.join(SDK)));
+    let missing =
+        || Error::config("no SDK found at or above this folder").hint(format!("pass it: `--sdk PATH/TO/{SDK}`"));
+    let (root, sdk) = found.map(|root| (root, root.join(SDK))).ok_or_else(missing)?;
+    // The code of the SDK runs when the crate is built. Whoever owns the folder that the crate is made in may own it.
+    let beside = above.iter().find(|above| above.is_dir()).unwrap_or(root);
+    let owners = Owners::new().and_of(beside);
+    let opened = owners.open(&sdk.join("Cargo.toml"), root);
+    opened.map(|_| sdk).map_err(|error| error.hint("if you trust it, pass it with `--sdk`"))
 }

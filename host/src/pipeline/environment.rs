@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 
 use host_core::error::{Error, Place, Result};
+use host_core::project::Project;
 
 /// Variables by name. Those of the process take precedence over those of `.env`.
 #[derive(Clone, Default)]
@@ -20,15 +21,16 @@ impl fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// The variables of the process, and those of the nearest `.env` in a folder or above it.
+    /// The variables of the process, and those of the nearest `.env` of a project: in the pipeline's folder, else in the
+    /// project's root.
     ///
     /// # Errors
-    /// A `.env` that does not parse. The error never shows a line of the file.
-    pub fn new(process: impl IntoIterator<Item = (String, String)>, folder: &Path) -> Result<Self> {
+    /// A `.env` that others may have written, or that does not parse. The error never shows a line of the file.
+    pub fn new(process: impl IntoIterator<Item = (String, String)>, project: &Project) -> Result<Self> {
         let (mut variables, mut warnings) = (BTreeMap::new(), Vec::new());
-        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
-        let file = folder.ancestors().map(|folder| folder.join(".env")).find(|file| file.is_file());
-        if let Some(file) = file {
+        let files = project.folders().iter().map(|folder| (folder.join(".env"), folder));
+        if let Some((file, folder)) = files.into_iter().find(|(file, _)| file.is_file()) {
+            let text = project.owners().open(&file, folder)?;
             // The parser's message quotes the line, which may contain a secret.
             let invalid = |cause: dotenvy::Error| {
                 let why = match cause {
@@ -39,7 +41,7 @@ impl Environment {
                 };
                 Error::config(why).at(&Place::file(file.display().to_string()))
             };
-            for pair in dotenvy::from_path_iter(&file).map_err(invalid)? {
+            for pair in dotenvy::from_read_iter(text) {
                 let (name, value) = pair.map_err(invalid)?;
                 variables.insert(name, value);
             }
@@ -108,7 +110,7 @@ fn readable_by_others(file: &Path) -> Option<String> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::Environment;
+    use super::{Environment, Project};
 
     #[test]
     fn a_file_of_secrets_that_others_can_read_is_warned_of() {
@@ -117,7 +119,7 @@ mod tests {
         std::fs::write(&path, "TOKEN=x").expect("a file");
         for (mode, part) in [(0o600, None), (0o400, None), (0o644, Some("all users")), (0o640, Some("its group"))] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("permissions");
-            let environment = Environment::new([], folder.path()).expect("an environment");
+            let environment = Environment::new([], &Project::of_folder(folder.path())).expect("an environment");
             let warning = environment.warnings().first();
             assert_eq!(warning.is_some(), part.is_some(), "{mode:o}: {warning:?}");
             if let (Some(warning), Some(part)) = (warning, part) {

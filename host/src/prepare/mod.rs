@@ -184,7 +184,7 @@ fn load(
     pin: Option<&str>,
     kind: PluginKind,
 ) -> Result<Component> {
-    let component = engine.load(&folders.find(plugin, pipeline.folder())?, pin)?;
+    let component = engine.load_found(&folders.find(plugin, pipeline.folder())?, pin)?;
     if component.kind != kind {
         let (kind, section) = match component.kind {
             PluginKind::Source => ("source", "[[source]]"),

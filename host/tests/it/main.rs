@@ -40,6 +40,7 @@ mod serve_resume;
 mod serve_runs;
 mod serve_support;
 mod soak;
+mod strangers;
 mod support;
 mod tidy;
 #[cfg(target_os = "linux")]

@@ -1,6 +1,7 @@
 //! Pipeline files: every text is a pipeline or an error with a message.
 
 use host::pipeline::{Environment, Pipeline};
+use host::project::Project;
 
 const WORDS: [&str; 48] = [
     "[pipeline]\n",
@@ -57,7 +58,7 @@ const WORDS: [&str; 48] = [
 fn pipeline() {
     let folder = tempfile::tempdir().expect("a folder");
     let process = [("A".to_owned(), "a".to_owned()), ("S".to_owned(), "secret-value".to_owned())];
-    let environment = Environment::new(process, folder.path()).expect("an environment");
+    let environment = Environment::new(process, &Project::of_folder(folder.path())).expect("an environment");
     let folder = folder.path().to_owned();
     bolero::check!(name = "pipeline").for_each(|input: &[u8]| {
         let text = fuzz::text(input, &WORDS);

@@ -1,5 +1,7 @@
 //! The engine: loads components and instantiates them in stores with their limits.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use super::bindings::{rule_world, source_world};
 use super::cache::CompilationCache;
 use super::call::TICK;
 use super::component::{Component, PluginKind};
+use super::folders::FoundComponent;
 use super::grants::Grants;
 use super::guest::call_guest;
 use super::limits::CALL_BYTES;
@@ -71,20 +74,40 @@ impl Engine {
         Self { call_time, ..self }
     }
 
-    /// Reads, checks and compiles a component. With `pin`, a file with another SHA-256 is refused.
+    /// Reads, checks and compiles the component of a file that the user names. With `pin`, a file with another SHA-256 is
+    /// refused.
     ///
     /// # Errors
     /// A file that cannot be read or is not pinned, and a component that does not compile or does not implement the
     /// contract.
     pub fn load(&self, path: &Path, pin: Option<&str>) -> Result<Component> {
-        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("plugin").to_owned();
-        self.read(path, &name, pin).map_err(|error| error.about(&Subject::Plugin(name)))
+        self.load_opened(path, pin, || {
+            File::open(path).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))
+        })
     }
 
-    fn read(&self, path: &Path, name: &str, pin: Option<&str>) -> Result<Component> {
+    /// As [`Engine::load`], for a file that was searched for.
+    ///
+    /// # Errors
+    /// As [`Engine::load`], and a file that others may have written.
+    pub fn load_found(&self, found: &FoundComponent, pin: Option<&str>) -> Result<Component> {
+        self.load_opened(found.path(), pin, || found.open())
+    }
+
+    fn load_opened(&self, path: &Path, pin: Option<&str>, open: impl FnOnce() -> Result<File>) -> Result<Component> {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("plugin").to_owned();
+        let read = || {
+            let mut bytes = Vec::new();
+            let mut file = open()?;
+            file.read_to_end(&mut bytes).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
+            self.check(path, &name, &bytes, pin)
+        };
+        read().map_err(|error| error.about(&Subject::Plugin(name.clone())))
+    }
+
+    fn check(&self, path: &Path, name: &str, bytes: &[u8], pin: Option<&str>) -> Result<Component> {
         let shown = path.display();
-        let bytes = std::fs::read(path).map_err(|cause| Error::config(format!("{shown}: {cause}")))?;
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let sha256 = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         if let Some(pin) = pin.filter(|pin| !pin.eq_ignore_ascii_case(&sha256)) {
             let error = Error::plugin(format!("{shown} has SHA-256 {sha256}, but the pipeline pins {pin}"));
             return Err(error.hint(format!("if you trust the new file, set `sha256 = \"{sha256}\"`")));
@@ -94,8 +117,8 @@ impl Engine {
             return Err(error.hint("make one with `host plugin build FOLDER`"));
         }
         let compiled = match &self.cache {
-            Some(cache) => cache.compile(&self.engine, &bytes, &sha256),
-            None => wasmtime::component::Component::new(&self.engine, &bytes),
+            Some(cache) => cache.compile(&self.engine, bytes, &sha256),
+            None => wasmtime::component::Component::new(&self.engine, bytes),
         };
         let compiled = compiled.map_err(|cause| Error::plugin(format!("{shown} does not compile: {cause:#}")))?;
         let component_type = compiled.component_type();

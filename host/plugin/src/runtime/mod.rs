@@ -27,7 +27,7 @@ mod wasi;
 pub use component::{Component, PluginKind};
 pub use description::{Description, Need, NeedKind};
 pub use engine::Engine;
-pub use folders::PluginFolders;
+pub use folders::{FoundComponent, PluginFolders, is_path};
 #[cfg(feature = "fuzzing")]
 pub use fuzzing::{description, guest_error, schema};
 pub use grants::Grants;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use host_core::error::Result;
-use host_core::files::folder_of;
+use host_core::project::Project;
 
 use super::super::{Format, GlobalArguments, engine, json, runtime, variables};
 use super::{need_line, parse_config, parse_named_path, title_line};
@@ -35,7 +35,7 @@ pub(in crate::cli) struct Add {
 impl Add {
     pub(super) fn run(&self, global: &GlobalArguments) -> Result<String> {
         let pipeline = match &self.pipeline {
-            Some(path) => Some((path.clone(), Environment::new(variables(), folder_of(path))?)),
+            Some(path) => Some((path.clone(), Environment::new(variables(), &Project::of_pipeline(path))?)),
             None => None,
         };
         let request = AddRequest {

@@ -1,14 +1,11 @@
 //! `host plugin inspect`: shows what a component is, needs and imports.
 
-use std::path::Path;
-
 use clap::Args;
 use host_core::error::Result;
 use host_core::text::escape_line;
-use host_plugin::PluginFolders;
 
 use super::super::{Format, GlobalArguments, engine, json, runtime};
-use super::{need_line, title_line};
+use super::{load, need_line, title_line};
 use crate::kit::inspect::describe;
 
 /// Shows a component. A component of another version of the contract is refused.
@@ -20,10 +17,8 @@ pub(in crate::cli) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(&self, global: &GlobalArguments) -> Result<String> {
-        let here = Path::new(".");
         let engine = engine()?;
-        let path = PluginFolders::new(global.plugins.clone(), here).find(&self.plugin, here)?;
-        let component = engine.load(&path, None)?;
+        let (path, component) = load(&self.plugin, global, &engine)?;
         let description = runtime()?.block_on(describe(&engine, &component))?;
         let version = component.contract_version();
         if global.format == Format::Json {

@@ -6,12 +6,13 @@ mod inspect;
 mod new;
 mod test;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use host_core::error::{Error, Place, Result};
+use host_core::project::Project;
 use host_core::text::escape_line;
-use host_plugin::{Component, Description, Need};
+use host_plugin::{Component, Description, Engine, Need, PluginFolders, is_path};
 use serde_json::Value;
 
 use super::{Format, GlobalArguments, json, say};
@@ -67,6 +68,17 @@ impl Plugin {
 /// What a plugin says that it is, as a line of text.
 fn title_line(description: &Description, component: &Component) -> String {
     escape_line(&format!("{} {} ({})", description.name, description.version, component.kind.name()))
+}
+
+/// Loads a component: a path that the user names, or a name in a plugins folder.
+fn load(plugin: &str, global: &GlobalArguments, engine: &Engine) -> Result<(PathBuf, Component)> {
+    let here = Path::new(".");
+    if is_path(plugin) {
+        return Ok((here.join(plugin), engine.load(Path::new(plugin), None)?));
+    }
+    let folders = PluginFolders::new(global.plugins.clone(), &Project::of_folder(here));
+    let found = folders.find(plugin, here)?;
+    Ok((found.path().to_path_buf(), engine.load_found(&found, None)?))
 }
 
 /// A need as a line of text.

@@ -1,14 +1,13 @@
 //! `host plugin test`: runs the conformance suite on a component, one line per check.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use host_core::error::{Error, Result, Subject};
 use host_core::text::escape_line;
-use host_plugin::PluginFolders;
 
 use super::super::{Format, GlobalArguments, engine, json, on_pipeline, runtime};
-use super::{parse_config, parse_named_path, say};
+use super::{load, parse_config, parse_named_path, say};
 use crate::kit::conformance::{Suite, CheckOutcome, ConformanceCheck};
 use crate::kit::plugin_name;
 use crate::kit::test::TestRequest;
@@ -64,10 +63,8 @@ impl Test {
                 on_pipeline(pipeline, global, async |session| request.test_entry(session, &mut suite).await)?;
             }
             None => {
-                let here = Path::new(".");
                 let engine = engine()?;
-                let path = PluginFolders::new(global.plugins.clone(), here).find(&self.plugin, here)?;
-                let component = engine.load(&path, None)?;
+                let (_, component) = load(&self.plugin, global, &engine)?;
                 let config = parse_config(self.config.as_deref())?;
                 runtime()?.block_on(request.test_component(&engine, &component, &config, &self.files, &mut suite))?;
             }

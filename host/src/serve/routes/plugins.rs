@@ -122,8 +122,8 @@ async fn view_component(session: &Session<'_>, plugin: &str, pin: Option<&str>) 
 }
 
 async fn describe(session: &Session<'_>, plugin: &str, pin: Option<&str>) -> Result<(Component, Description)> {
-    let path = session.folders.find(plugin, session.pipeline.folder())?;
-    let component = session.engine.load(&path, pin)?;
+    let found = session.folders.find(plugin, session.pipeline.folder())?;
+    let component = session.engine.load_found(&found, pin)?;
     let (engine, config) = (session.engine, json!({}));
     let description = match component.kind {
         PluginKind::Source => SourcePlugin::new(engine, &component, Grants::default(), &config).describe().await?,
