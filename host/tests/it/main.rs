@@ -3,6 +3,7 @@
 mod bad_input;
 mod cleaning;
 mod commands;
+mod compiled_cache;
 mod contract;
 mod evil_guest;
 mod explain;
