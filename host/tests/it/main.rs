@@ -46,6 +46,6 @@ mod support;
 mod tidy;
 #[cfg(target_os = "linux")]
 mod warehouse_files;
+mod written_files;
 #[cfg(target_os = "linux")]
 mod wrong_clock;
-mod written_files;

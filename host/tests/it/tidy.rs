@@ -109,11 +109,19 @@ fn modules_are_listed_in_an_order_in_which_each_imports_only_earlier_ones() {
     let top = std::fs::read_dir(&source).expect("a folder").map(|entry| entry.expect("an entry").path());
     let found: BTreeSet<_> =
         top.filter(is_module).filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
-    assert_eq!(modules.iter().map(|module| (*module).to_owned()).collect::<BTreeSet<_>>(), found, "lib.rs lists other modules");
+    assert_eq!(
+        modules.iter().map(|module| (*module).to_owned()).collect::<BTreeSet<_>>(),
+        found,
+        "lib.rs lists other modules"
+    );
     let position = |module: &str| modules.iter().position(|other| *other == module).expect("a module");
     let graph = ModuleGraph::read(&source, files(&source, "rs"));
     for ((from, to), file) in graph.modules() {
-        assert!(position(&to) < position(&from), "host/src/{}: `{from}` imports the later module `{to}`", file.display());
+        assert!(
+            position(&to) < position(&from),
+            "host/src/{}: `{from}` imports the later module `{to}`",
+            file.display()
+        );
     }
 }
 

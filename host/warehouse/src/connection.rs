@@ -67,9 +67,16 @@ impl Warehouse {
             // Rows of a database in memory are few, and DuckDB would move them to the current folder.
             let config = config.with("temp_directory", "").map_err(|cause| on(convert_open(&cause)))?;
             let connection = Connection::open_with_flags(path, config).map_err(|cause| on(convert_open(&cause)))?;
-            return Self::new(connection, path.to_path_buf(), memory_limit.to_owned(), Arc::default(), Arc::default(), None)
-                .and_then(Self::restricted)
-                .map_err(on);
+            return Self::new(
+                connection,
+                path.to_path_buf(),
+                memory_limit.to_owned(),
+                Arc::default(),
+                Arc::default(),
+                None,
+            )
+            .and_then(Self::restricted)
+            .map_err(on);
         }
         let failed = |cause: std::io::Error| on(Error::config(cause.to_string()));
         std::fs::create_dir_all(private::folder_of(path)).map_err(failed)?;
@@ -112,7 +119,7 @@ impl Warehouse {
         let config = configuration(memory_limit)?.access_mode(duckdb::AccessMode::ReadOnly);
         let config = config.map_err(|cause| convert_open(&cause))?;
         let connection = Connection::open_with_flags(database, config).map_err(|cause| convert_open(&cause))?;
-        Self::new(connection, database.to_path_buf(), memory_limit.to_owned(), Arc::default(), None)
+        Self::new(connection, database.to_path_buf(), memory_limit.to_owned(), Arc::default(), Arc::default(), None)
             .and_then(Self::restricted)
     }
 
@@ -161,14 +168,7 @@ impl Warehouse {
 
     fn clone_connection(&self, stop: Arc<StopState>) -> Result<Self> {
         let connection = self.connection.try_clone().map_err(|cause| convert(&cause, ""))?;
-        Self::new(
-            connection,
-            self.path.clone(),
-            self.memory.clone(),
-            stop,
-            Arc::clone(&self.macros),
-            self.lock.clone(),
-        )
+        Self::new(connection, self.path.clone(), self.memory.clone(), stop, Arc::clone(&self.macros), self.lock.clone())
     }
 
     fn new(

@@ -8,7 +8,7 @@ use host_core::text::escape_line;
 
 use super::super::{Format, GlobalArguments, engine, json, on_pipeline, runtime};
 use super::{load, parse_config, parse_named_path, say};
-use crate::kit::conformance::{Suite, CheckOutcome, ConformanceCheck};
+use crate::kit::conformance::{CheckOutcome, ConformanceCheck, Suite};
 use crate::kit::plugin_name;
 use crate::kit::test::TestRequest;
 
