@@ -226,7 +226,8 @@ mod tests {
         let path = database(folder.path());
         let link = folder.path().join("link.duckdb");
         std::os::unix::fs::symlink("w.duckdb", &link).expect("a link");
-        let first = Warehouse::open(&link, "256MB").expect("a warehouse behind a link that leads nowhere yet");
+        drop(Warehouse::open(&path, "256MB").expect("a new warehouse"));
+        let first = Warehouse::open(&link, "256MB").expect("a warehouse behind a link");
         for path in [&path, &link] {
             let error = Warehouse::open(path, "256MB").err().expect("it is open");
             assert_eq!(error.kind, Kind::Unavailable, "{error}");
