@@ -90,7 +90,7 @@ fn a_failed_step_is_retried_and_a_run_ends_at_its_time_limit() {
     let serving = Serving::start(&project, &companies(&project, settings), &[]);
     let tried = serving.run_to_end("hubspot", "");
     assert_eq!(tried["run"]["status"], "ok", "{tried:#}");
-    assert!(tried["log"].to_string().contains("extract failed, retry in 1 s: "), "{tried:#}");
+    assert!(tried["log"].to_string().contains("extract failed, retrying in 1 s: "), "{tried:#}");
     drop(serving);
     answer_after(&project, NEVER);
     let serving = Serving::start(&project, &companies(&project, "timeout_seconds = 1"), &[]);
