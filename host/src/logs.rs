@@ -20,6 +20,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The number of lines of a run's log that are kept. After that, only errors are kept.
 const MAX_LINES: u64 = 5_000;
+/// The number of errors that are kept after that.
+const MAX_FURTHER_ERRORS: u64 = 5_000;
 
 /// How logs are written to standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -79,11 +81,15 @@ struct Capture {
 
 impl Capture {
     fn add(&self, level: LogLevel, message: &str) {
+        const END: u64 = MAX_LINES + MAX_FURTHER_ERRORS;
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let line = *next;
-        let message = match line.cmp(&MAX_LINES) {
-            std::cmp::Ordering::Greater if level != LogLevel::Error => return,
-            std::cmp::Ordering::Equal if level != LogLevel::Error => "further lines are left out".to_owned(),
+        let is_error = level == LogLevel::Error;
+        let message = match line {
+            MAX_LINES if !is_error => "further lines are left out".to_owned(),
+            END if is_error => "further errors are left out".to_owned(),
+            END.. => return,
+            MAX_LINES.. if !is_error => return,
             _ => redact(message),
         };
         *next += 1;
@@ -192,6 +198,21 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::{RunLog, RunLogs};
+
+    #[test]
+    fn a_log_has_an_end() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let captured = Arc::clone(&lines);
+        let log = RunLog::capture("R3", Clock::system(), move |line| captured.lock().expect("lines").push(line));
+        for level in [LogLevel::Info, LogLevel::Error, LogLevel::Error, LogLevel::Info] {
+            (0..8_000).for_each(|_| log.add(level, "a line"));
+        }
+        let lines = lines.lock().expect("lines");
+        let others: Vec<_> = lines.iter().filter(|line| line.message != "a line").collect();
+        let others: Vec<_> = others.iter().map(|line| (line.line, line.message.as_str())).collect();
+        assert_eq!(others, [(5_000, "further lines are left out"), (10_000, "further errors are left out")]);
+        assert_eq!(lines.len(), 10_001);
+    }
 
     #[test]
     fn events_inside_a_run_are_captured_without_secrets() {

@@ -23,6 +23,10 @@ use crate::pipeline::AlertEvent;
 const REQUEST_TIME: Duration = Duration::from_secs(10);
 /// Requests that are sent at the same time.
 const MAX_REQUESTS: usize = 16;
+/// Alerts that are sent or wait. Further ones are dropped.
+const MAX_ALERTS: usize = 256;
+/// The longest message of an alert, in characters.
+const MAX_MESSAGE_CHARS: usize = 4_000;
 /// Failed requests are retried after 1, 5 and 25 seconds.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const DELAY_FACTOR: f32 = 5.0;
@@ -33,6 +37,7 @@ pub(super) struct AlertSender {
     runtime: tokio::runtime::Handle,
     client: reqwest::Client,
     permits: Arc<Semaphore>,
+    places: Arc<Semaphore>,
     /// By pipeline.
     health: Mutex<BTreeMap<String, PipelineHealth>>,
 }
@@ -81,8 +86,9 @@ impl AlertSender {
             let notified_late = vec![false; served.webhooks.len()];
             health.insert(served.name().to_owned(), PipelineHealth { last_success, notified_late });
         }
-        let (runtime, permits) = (tokio::runtime::Handle::current(), Arc::new(Semaphore::new(MAX_REQUESTS)));
-        Ok(Self { runtime, client, permits, health: Mutex::new(health) })
+        let runtime = tokio::runtime::Handle::current();
+        let (permits, places) = (Arc::new(Semaphore::new(MAX_REQUESTS)), Arc::new(Semaphore::new(MAX_ALERTS)));
+        Ok(Self { runtime, client, permits, places, health: Mutex::new(health) })
     }
 
     /// Sends the alerts that the end of a run calls for.
@@ -162,6 +168,13 @@ impl AlertSender {
         now: Timestamp,
     ) {
         let pipeline = served.name().to_owned();
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            return tracing::warn!(pipeline, "alert not sent: {MAX_ALERTS} others wait");
+        };
+        let message = match message.char_indices().nth(MAX_MESSAGE_CHARS) {
+            Some((end, _)) => &format!("{}…", &message[..end]),
+            None => message,
+        };
         let body = AlertBody {
             alert: event,
             pipeline: &pipeline,
@@ -177,6 +190,7 @@ impl AlertSender {
         let (client, url, permits) = (self.client.clone(), hook.url().clone(), Arc::clone(&self.permits));
         let (warehouse, run) = (Arc::clone(&served.warehouse), run.to_owned());
         self.runtime.spawn(async move {
+            let _place = place;
             let Ok(_permit) = permits.acquire().await else { return };
             let delays = ExponentialBuilder::default()
                 .with_min_delay(FIRST_DELAY)
