@@ -119,7 +119,7 @@ impl Dashboard {
     /// Returns the drill query for an item, or for one row of the item if `key` has values of its `drill_key` columns.
     ///
     /// # Errors
-    /// The item or the drill does not exist.
+    /// The item or the drill does not exist, or `key` has another column.
     pub fn behind<'a>(
         &'a self,
         (graph, warehouse): (&'a Graph, &'a Warehouse),
@@ -129,6 +129,10 @@ impl Dashboard {
     ) -> Result<DrillQuery<'a>> {
         let item = self.item(item)?;
         let (view, model, drill) = self.drill(graph, item, drill)?;
+        if let Some(column) = key.keys().find(|column| !item.drill_key.contains(column)) {
+            let error = unknown("column", column, item.drill_key.iter().map(String::as_str));
+            return Err(error.on(format!("the key of a row of item `{}`", item.name)));
+        }
         let key_columns: Vec<_> = item.drill_key.iter().filter(|name| key.contains_key(*name)).cloned().collect();
         let columns = quote_all(drill.key.iter().map(String::as_str), "");
         let row = selection::row_condition(&key_columns);

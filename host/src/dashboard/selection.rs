@@ -38,11 +38,13 @@ impl FilterSelection {
     pub(super) fn read(filters: &[Filter], parameters: &[(String, String)], warehouse: &Warehouse) -> Result<Self> {
         let mut given: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let known: Vec<_> = filters.iter().flat_map(names).collect();
-        for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+        for (name, value) in parameters {
             if !known.contains(name) {
                 return Err(unknown("filter", name, known.iter().map(String::as_str)));
             }
-            given.entry(name).or_default().push(value);
+            if !value.is_empty() {
+                given.entry(name).or_default().push(value);
+            }
         }
         let mut selected = Map::new();
         for filter in filters {

@@ -130,6 +130,7 @@ fn bind_error(cause: &std::io::Error, port: u16) -> Error {
 /// Opens each warehouse once: DuckDB locks a file for the whole process.
 fn open(pipelines: Vec<LoadedPipeline>, webhooks: Vec<Vec<Webhook>>) -> Result<Vec<Arc<ServedPipeline>>> {
     let mut warehouses: BTreeMap<PathBuf, Arc<SharedWarehouse>> = BTreeMap::new();
+    let responses = Arc::new(ResponseCache::new());
     let mut served = Vec::new();
     for (loaded, webhooks) in pipelines.into_iter().zip(webhooks) {
         let path = loaded.pipeline.warehouse();
@@ -143,7 +144,7 @@ fn open(pipelines: Vec<LoadedPipeline>, webhooks: Vec<Vec<Webhook>>) -> Result<V
                 open
             }
         };
-        let (models, responses) = (ModelCache::default(), ResponseCache::new());
+        let (models, responses) = (ModelCache::default(), Arc::clone(&responses));
         served.push(Arc::new(ServedPipeline { loaded, schedule, webhooks, warehouse, models, responses }));
     }
     Ok(served)

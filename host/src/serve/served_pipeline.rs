@@ -40,8 +40,8 @@ pub(super) struct ServedPipeline {
     pub(super) warehouse: Arc<SharedWarehouse>,
     /// Its models and its dashboard.
     pub(super) models: ModelCache,
-    /// Its responses.
-    pub(super) responses: ResponseCache,
+    /// The responses of all pipelines.
+    pub(super) responses: Arc<ResponseCache>,
 }
 
 impl ServedPipeline {

@@ -37,6 +37,7 @@ mod same_inputs;
 mod serve_alerts;
 mod serve_bad_input;
 mod serve_dashboard;
+mod serve_limits;
 mod serve_resume;
 mod serve_runs;
 mod serve_support;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::Project;
+use crate::support::{Project, root};
 
 /// The longest time that a test waits for a response, an event or an alert.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -106,6 +106,27 @@ impl Drop for Serving {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The paths of the API with their methods, as the code declares them, with a name for each placeholder.
+pub(crate) fn routes() -> Vec<(String, String)> {
+    let mut routes = Vec::new();
+    for entry in std::fs::read_dir(root().join("host/src/serve/routes")).expect("a folder") {
+        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a file");
+        for declared in text.split(".route(\"").skip(1) {
+            let (path, rest) = declared.split_once("\", ").expect("a path");
+            let (method, _) = rest.split_once('(').expect("a method");
+            let path = path.replace("{name}", "people").replace("{item}", "people").replace("{drill}", "persons");
+            let path = path.replace("{stream}/{key}", "people.people/1").replace("{id}", "01NOSUCHRUN");
+            if path.contains('{') {
+                assert_eq!(path, "/api/{*rest}", "name the placeholders");
+                continue;
+            }
+            routes.push((method.to_uppercase(), path));
+        }
+    }
+    assert!(routes.len() > 15, "{routes:?}");
+    routes
 }
 
 /// A stream of events.

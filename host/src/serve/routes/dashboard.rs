@@ -15,7 +15,7 @@ use host_models::Graph;
 use host_warehouse::{ColumnType, Row, Warehouse};
 use serde_json::{Value, json};
 
-use super::{PipelineQuery, QueryParameters, cached, json_response, to_json};
+use super::{PipelineQuery, QueryParameters, cached, check_length, json_response, parameters, to_json};
 use crate::dashboard::{Dashboard, FilterSelection, ItemRows};
 use crate::explain::{DrillQuery, DrillRow, RowRange};
 use crate::serve::api_error::{ApiError, ApiResult};
@@ -46,7 +46,7 @@ async fn declaration(
     QueryParameters(query): QueryParameters<PipelineQuery>,
 ) -> ApiResult<Response> {
     let served = state.pipeline(query.pipeline.as_deref())?;
-    Ok(json_response(cached(served, "dashboard", read_declaration(&state, served)).await?))
+    Ok(json_response(cached(served, "dashboard".to_owned(), read_declaration(&state, served)).await?))
 }
 
 async fn read_declaration(state: &AppState, served: &Arc<ServedPipeline>) -> ApiResult<Bytes> {
@@ -64,29 +64,53 @@ fn declared(models: Option<&LoadedModels>) -> Option<(&Dashboard, &Graph)> {
 }
 
 /// The query of an item: the pipeline, the page, the key of a row, and the filters.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct ItemQuery {
     pipeline: Option<String>,
-    page: u64,
+    page: Option<u64>,
     row: Row,
+    /// Sorted, each once: queries that mean the same are equal.
     filters: Vec<(String, String)>,
 }
 
 impl ItemQuery {
-    fn parse(query: Option<&str>) -> Self {
-        let mut parsed = Self { page: 1, ..Self::default() };
-        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+    /// Reads the parameters. Those of filters and rows are checked against the dashboard later.
+    fn parse(query: Option<&str>) -> ApiResult<Self> {
+        let mut parsed = Self::default();
+        let twice = |name: &str| ApiError::bad_request(format!("parameter `{name}`: it is given twice"));
+        for (name, value) in parameters(query.unwrap_or_default()) {
+            check_length(&name, &value)?;
             match (name.as_ref(), name.strip_prefix(ROW_PREFIX)) {
+                ("pipeline", _) if parsed.pipeline.is_some() => return Err(twice(&name)),
                 ("pipeline", _) => parsed.pipeline = Some(value.into_owned()),
-                ("page", _) => parsed.page = value.parse().unwrap_or(1).clamp(1, MAX_PAGE),
+                ("page", _) if parsed.page.is_some() => return Err(twice(&name)),
+                ("page", _) => parsed.page = Some(parse_page(&value)?),
                 (_, Some(column)) => {
-                    parsed.row.insert(column.to_owned(), value.into_owned().into());
+                    if parsed.row.insert(column.to_owned(), value.into_owned().into()).is_some() {
+                        return Err(twice(&name));
+                    }
                 }
                 _ => parsed.filters.push((name.into_owned(), value.into_owned())),
             }
         }
-        parsed
+        parsed.row.sort_keys();
+        parsed.filters.sort();
+        parsed.filters.dedup();
+        Ok(parsed)
     }
+
+    /// Refuses parameters that only a page of the rows behind an item has.
+    fn without_page(&self) -> ApiResult<()> {
+        match self.page {
+            Some(_) => Err(ApiError::bad_request("unknown parameter `page`: all rows are sent at once")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn parse_page(value: &str) -> ApiResult<u64> {
+    let page = value.parse().ok().filter(|page| (1..=MAX_PAGE).contains(page));
+    page.ok_or_else(|| ApiError::bad_request(format!("parameter `page`: expected a number from 1 to {MAX_PAGE}")))
 }
 
 /// The dashboard, the models and the selection of a query.
@@ -117,10 +141,14 @@ async fn item(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    let key = format!("items/{name}?{}", query.as_deref().unwrap_or_default());
-    let query = ItemQuery::parse(query.as_deref());
+    let query = ItemQuery::parse(query.as_deref())?;
+    query.without_page()?;
+    if let Some(column) = query.row.keys().next() {
+        return Err(ApiError::bad_request(format!("unknown parameter `{ROW_PREFIX}{column}`: an item has no key")));
+    }
     let served = state.pipeline(query.pipeline.as_deref())?;
-    Ok(respond(&name, cached(served, &key, read_item(&state, served, query, &name)).await?))
+    let request = format!("items/{name}?{:?}", query.filters);
+    Ok(respond(&name, cached(served, request, read_item(&state, served, query, &name)).await?))
 }
 
 /// An item with the age of its data.
@@ -152,10 +180,14 @@ async fn drill(
     Path((item, name)): Path<(String, String)>,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    let key = format!("items/{item}/drills/{name}?{}", query.as_deref().unwrap_or_default());
-    let query = ItemQuery::parse(query.as_deref());
+    let query = ItemQuery::parse(query.as_deref())?;
+    if split_suffix(&name).1 {
+        query.without_page()?;
+    }
     let served = state.pipeline(query.pipeline.as_deref())?;
-    Ok(respond(&name, cached(served, &key, read_drill(&state, served, query, (item, &name))).await?))
+    let ItemQuery { page, row, filters, .. } = &query;
+    let request = format!("items/{item}/drills/{name}?{:?}", (page.unwrap_or(1), row, filters));
+    Ok(respond(&name, cached(served, request, read_drill(&state, served, query, (item, &name))).await?))
 }
 
 /// A page of the rows behind an item.
@@ -185,7 +217,7 @@ async fn read_drill(
     let bytes = state.with_models(served, move |models, warehouse| {
         let (dashboard, graph, selection) = select(models, warehouse, &query.filters)?;
         let drill = dashboard.behind((graph, warehouse), (&item, &drill), selection, query.row)?;
-        if is_file { drill_file(&drill) } else { drill_page(&drill, query.page) }
+        if is_file { drill_file(&drill) } else { drill_page(&drill, query.page.unwrap_or(1)) }
     });
     Ok(bytes.await?)
 }

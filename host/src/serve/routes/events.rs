@@ -14,6 +14,7 @@ use futures_util::stream::unfold;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::{NoParameters, QueryParameters};
 use crate::serve::app_state::AppState;
 use crate::serve::events::{ServerEvent, ServerEventKind};
 
@@ -32,7 +33,10 @@ struct Subscription {
     needs_snapshot: bool,
 }
 
-async fn events(State(state): State<Arc<AppState>>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+async fn events(
+    State(state): State<Arc<AppState>>,
+    _: QueryParameters<NoParameters>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let receiver = state.runs.events().subscribe();
     let subscription = Subscription { state, receiver, needs_snapshot: true };
     let stream = unfold(subscription, |mut subscription| async move {

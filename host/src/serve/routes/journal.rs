@@ -34,6 +34,7 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
 
 /// Which entries are listed.
 #[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct JournalQuery {
     pipeline: Option<String>,
     #[serde(default)]
@@ -119,7 +120,7 @@ async fn freshness(
 ) -> ApiResult<Response> {
     let served = state.pipeline(query.pipeline.as_deref())?;
     let response = async { Ok(to_json(&served.warehouse.read(read_freshness).await?)?) };
-    Ok(json_response(cached(served, "freshness", response).await?))
+    Ok(json_response(cached(served, "freshness".to_owned(), response).await?))
 }
 
 fn read_freshness(warehouse: &Warehouse) -> Result<Freshness> {

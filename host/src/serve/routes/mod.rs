@@ -9,6 +9,7 @@ mod plugins;
 mod preview;
 mod runs;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
@@ -24,11 +25,14 @@ use serde::Serialize;
 
 use super::api_error::{ApiError, ApiResult};
 use super::app_state::AppState;
+use super::response_cache::CacheKey;
 use super::served_pipeline::ServedPipeline;
 use super::{pages, request_log, security};
 
 /// The largest body of a request, in bytes.
 const MAX_BODY_BYTES: usize = 64 * 1024;
+/// The longest value of a parameter, in bytes.
+const MAX_VALUE_BYTES: usize = 1_024;
 
 /// All routes, behind the security checks.
 pub(super) fn router(state: Arc<AppState>) -> Router {
@@ -50,19 +54,19 @@ pub(super) fn router(state: Arc<AppState>) -> Router {
         .with_state(state)
 }
 
-/// A response from the pipeline's cache, or one that is computed and then cached. `key` tells it from the pipeline's
-/// other responses.
+/// A response from the cache, or one that is computed and then cached. `request` tells it from the pipeline's other
+/// responses.
 async fn cached(
     served: &Arc<ServedPipeline>,
-    key: &str,
+    request: String,
     response: impl Future<Output = ApiResult<Bytes>>,
 ) -> ApiResult<Bytes> {
-    let version = served.cache_version();
-    if let Some(bytes) = served.responses.get(version, key) {
+    let key = CacheKey { pipeline: served.name().to_owned(), version: served.cache_version(), request };
+    if let Some(bytes) = served.responses.get(&key) {
         return Ok(bytes);
     }
     let bytes = response.await?;
-    served.responses.insert(version, key, &bytes);
+    served.responses.insert(key, &bytes);
     Ok(bytes)
 }
 
@@ -87,21 +91,46 @@ async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
 
 /// The query parameter of the pipeline; the first pipeline if it is not given.
 #[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PipelineQuery {
     pipeline: Option<String>,
 }
 
-/// The query of a request. A query that does not parse is an error like any other.
+/// The query of a request that has no parameters.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoParameters {}
+
+/// The query of a request. Unknown parameters and long values are errors. Every type that is read has
+/// `deny_unknown_fields`.
 struct QueryParameters<T>(T);
 
 impl<T: serde::de::DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParameters<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        for (name, value) in parameters(parts.uri.query().unwrap_or_default()) {
+            check_length(&name, &value)?;
+        }
         let query: Result<Query<T>, QueryRejection> = Query::try_from_uri(&parts.uri);
         match query {
             Ok(Query(query)) => Ok(Self(query)),
             Err(cause) => Err(ApiError::bad_request(cause.body_text())),
         }
     }
+}
+
+/// The names and values of a query.
+fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    form_urlencoded::parse(query.as_bytes())
+}
+
+/// Refuses a long value of a parameter.
+fn check_length(name: &str, value: &str) -> ApiResult<()> {
+    if value.len() <= MAX_VALUE_BYTES {
+        return Ok(());
+    }
+    let (name, length) = (name.chars().take(64).collect::<String>(), value.len());
+    let message = format!("parameter `{name}`: a value of {length} bytes exceeds the limit of {MAX_VALUE_BYTES}");
+    Err(ApiError::bad_request(message))
 }

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
+use super::{NoParameters, QueryParameters};
 use crate::serve::api_error::ApiResult;
 use crate::serve::app_state::AppState;
 use crate::serve::graph::{PipelineGraph, pipeline_graph};
@@ -15,12 +16,16 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
     Router::new().route("/api/pipelines", get(pipelines)).route("/api/pipelines/{name}/graph", get(graph))
 }
 
-async fn pipelines(State(state): State<Arc<AppState>>) -> ApiResult<Response> {
+async fn pipelines(State(state): State<Arc<AppState>>, _: QueryParameters<NoParameters>) -> ApiResult<Response> {
     // The overview borrows from the state, so it is serialized here.
     Ok(Json(state.overview().await?).into_response())
 }
 
-async fn graph(State(state): State<Arc<AppState>>, Path(name): Path<String>) -> ApiResult<Json<PipelineGraph>> {
+async fn graph(
+    State(state): State<Arc<AppState>>,
+    Path(name): Path<String>,
+    _: QueryParameters<NoParameters>,
+) -> ApiResult<Json<PipelineGraph>> {
     let served = state.pipeline(Some(&name))?;
     let active = state.runs.active().get(&name).map(|run| run.nodes());
     let graph = state.with_session(served, move |session, warehouse| pipeline_graph(session, warehouse, active));

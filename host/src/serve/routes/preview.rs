@@ -26,6 +26,7 @@ pub(super) fn routes() -> Router<Arc<AppState>> {
 
 /// The rule and the stream.
 #[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PreviewQuery {
     pipeline: Option<String>,
     stream: String,

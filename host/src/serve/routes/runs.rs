@@ -15,7 +15,7 @@ use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::Error as StatusError;
 
-use super::QueryParameters;
+use super::{NoParameters, QueryParameters};
 use crate::run::parse_since;
 use crate::serve::active_run::{ActiveRun, ActiveRunView, RunRequest, StartAt, StopReason};
 use crate::serve::api_error::{ApiError, ApiResult};
@@ -44,7 +44,12 @@ struct RunId {
     run: String,
 }
 
-async fn start(State(state): State<Arc<AppState>>, Path(name): Path<String>, body: Bytes) -> ApiResult<Json<RunId>> {
+async fn start(
+    State(state): State<Arc<AppState>>,
+    Path(name): Path<String>,
+    _: QueryParameters<NoParameters>,
+    body: Bytes,
+) -> ApiResult<Json<RunId>> {
     let served = state.pipeline(Some(&name))?;
     let request: RunRequest = if body.is_empty() {
         RunRequest::default()
@@ -95,6 +100,7 @@ async fn retry_request(served: &Arc<ServedPipeline>) -> ApiResult<RunRequest> {
 
 /// Which runs are listed.
 #[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ListQuery {
     /// All pipelines if empty.
     #[serde(default)]
@@ -195,7 +201,11 @@ enum RunView {
     Queued(Box<ActiveRunView>),
 }
 
-async fn show(State(state): State<Arc<AppState>>, Path(id): Path<String>) -> ApiResult<Json<RunDetail>> {
+async fn show(
+    State(state): State<Arc<AppState>>,
+    Path(id): Path<String>,
+    _: QueryParameters<NoParameters>,
+) -> ApiResult<Json<RunDetail>> {
     if id.len() > MAX_ID_BYTES {
         return Err(ApiError::not_found(Error::config("not a run id: expected 26 letters and digits")));
     }
@@ -239,7 +249,11 @@ fn update(record: &mut RunRecord, active: ActiveRunView) -> Result<(), Error> {
     Ok(())
 }
 
-async fn cancel(State(state): State<Arc<AppState>>, Path(id): Path<String>) -> ApiResult<Json<RunId>> {
+async fn cancel(
+    State(state): State<Arc<AppState>>,
+    Path(id): Path<String>,
+    _: QueryParameters<NoParameters>,
+) -> ApiResult<Json<RunId>> {
     let run = state.runs.find(&id).ok_or_else(|| {
         ApiError::not_found(Error::config(format!("run `{id}` is not active")))
             .hint("a run that ended cannot be cancelled")
