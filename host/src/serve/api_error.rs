@@ -60,6 +60,16 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "forbidden", Error::config(message))
     }
 
+    /// The body of the request is larger than any that the server reads.
+    pub(super) fn body_too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", Error::config(message))
+    }
+
+    /// The body of the request did not arrive in time.
+    pub(super) fn body_too_slow(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", Error::config(message))
+    }
+
     /// The URL is longer than any that the server has.
     pub(super) fn uri_too_long(message: impl Into<String>) -> Self {
         Self::new(StatusCode::URI_TOO_LONG, "too_long", Error::config(message))

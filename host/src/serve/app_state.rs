@@ -9,10 +9,12 @@ use host_core::error::{Error, Result, unknown};
 use host_core::progress::Progress;
 use host_ledger::runs::{self, RunStatus, RunSummary};
 use host_warehouse::Warehouse;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::active_run::ActiveRunView;
 use super::api_error::{ApiError, ApiResult};
+use super::connections::Limits;
 use super::model_cache::LoadedModels;
 use super::run_queue::RunQueue;
 use super::served_pipeline::ServedPipeline;
@@ -27,6 +29,10 @@ pub(super) struct AppState {
     pub(super) runs: RunQueue,
     /// The address that the server listens on.
     pub(super) address: SocketAddr,
+    /// What connections may use.
+    pub(super) limits: Limits,
+    /// Free streams of events.
+    pub(super) event_streams: Arc<Semaphore>,
     /// The source of time and ids.
     pub(super) clock: Clock,
     /// Cancelled when the server shuts down.

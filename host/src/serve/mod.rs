@@ -1,17 +1,19 @@
 //! `host serve`: one process that owns the warehouses, runs pipelines, and serves pages and an API on loopback.
 //!
-//! Files import only those above them in this list: `api_error`, `events`, `shared_warehouse`, `response_cache`,
-//! `model_cache`, `webhook`, `graph`, `pages` → `active_run`, `served_pipeline` → `alerts` → `run_board` → `worker` →
-//! `run_queue` → `app_state` → `schedule`, `security`, `request_log`, `routes`.
+//! Files import only those above them in this list: `api_error`, `connections`, `events`, `shared_warehouse`,
+//! `response_cache`, `model_cache`, `webhook`, `graph`, `pages` → `active_run`, `request_body`, `served_pipeline` →
+//! `alerts` → `run_board` → `worker` → `run_queue` → `app_state` → `schedule`, `security`, `request_log`, `routes`.
 
 mod active_run;
 mod alerts;
 mod api_error;
 mod app_state;
+mod connections;
 mod events;
 mod graph;
 mod model_cache;
 mod pages;
+mod request_body;
 mod request_log;
 mod response_cache;
 mod routes;
@@ -34,10 +36,12 @@ use std::time::Duration;
 use host_core::clock::Clock;
 use host_core::error::{Error, Kind, Result};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use alerts::AlertSender;
 use app_state::AppState;
+use connections::Limits;
 use events::EventBroadcast;
 use model_cache::ModelCache;
 use response_cache::ResponseCache;
@@ -75,7 +79,10 @@ pub async fn serve(
     let alerts = AlertSender::new(&pipelines, clock.now())?;
     let runs = RunQueue::new(&pipelines, clock, EventBroadcast::new(), alerts)?;
     runs.resume(&pipelines)?;
-    let state = Arc::new(AppState { pipelines, runs, address, clock, shutdown: shutdown.clone() });
+    let limits = Limits::of_process();
+    let event_streams = Arc::new(Semaphore::new(limits.event_streams));
+    let shared = shutdown.clone();
+    let state = Arc::new(AppState { pipelines, runs, address, limits, event_streams, clock, shutdown: shared });
     for served in &state.pipelines {
         // Problems of models and dashboards are reported before the first request.
         state.with_models(served, |_, _| Ok(())).await?;
@@ -83,14 +90,13 @@ pub async fn serve(
     let schedules = tokio::spawn(schedule::run_schedules(Arc::clone(&state)));
     tracing::info!(%address, pipelines = state.pipelines.len(), "server started");
     listening(address);
-    let server = axum::serve(listener, routes::router(Arc::clone(&state)))
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let mut server = tokio::spawn(server.into_future());
+    let app = routes::router(Arc::clone(&state));
+    let mut server = tokio::spawn(connections::accept(listener, app, limits, shutdown.clone()));
     let failed = |cause: String| Error::internal(format!("the server ended: {cause}"));
     let ended = tokio::select! {
         () = end => Ok(()),
         ended = &mut server => {
-            Err(failed(ended.map_or_else(|cause| cause.to_string(), |_| "it accepts no more requests".to_owned())))
+            Err(failed(ended.map_or_else(|cause| cause.to_string(), |()| "it accepts no more requests".to_owned())))
         }
     };
     shutdown.cancel();

@@ -7,9 +7,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use host_core::error::Error;
 
 use super::api_error::ApiError;
 use super::app_state::AppState;
+use super::connections::Connection;
 
 /// The longest path and query together, in bytes.
 const MAX_URI_BYTES: usize = 8_192;
@@ -24,7 +26,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data: 
 /// Refuses a request that is not of the server's pages, and sets the security headers of every response.
 pub(super) async fn guard(State(state): State<Arc<AppState>>, request: Request, next: Next) -> Response {
     let is_api = request.uri().path().starts_with("/api/");
-    let mut response = match check(&request, state.address.port()) {
+    let mut response = match check(&request, state.address.port()).and_then(|()| admit(&request)) {
         Err(error) => error.into_response(),
         Ok(()) => next.run(request).await,
     };
@@ -64,6 +66,16 @@ fn check(request: &Request, port: u16) -> Result<(), ApiError> {
     if is_change && text(headers, REQUESTED_WITH) != Some("host") {
         let error = ApiError::forbidden("a request that changes something needs the header `X-Requested-With: host`");
         return Err(error.hint("send it from a script: `curl -H 'X-Requested-With: host'`"));
+    }
+    Ok(())
+}
+
+/// Keeps the connection of a valid request open if there are too many others.
+fn admit(request: &Request) -> Result<(), ApiError> {
+    let connection = request.extensions().get::<Connection>();
+    if connection.is_some_and(|connection| !connection.admit()) {
+        let error = Error::unavailable("the server has too many connections");
+        return Err(error.hint("close other pages of this server").into());
     }
     Ok(())
 }

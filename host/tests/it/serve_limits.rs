@@ -1,4 +1,4 @@
-//! What `host serve` limits: parameters.
+//! What `host serve` limits: parameters and bodies.
 
 use crate::serve_support::{Serving, routes};
 use crate::support::{Project, people, stderr};
@@ -84,4 +84,17 @@ fn unknown_parameters_are_refused_on_every_path() {
     assert_eq!(serving.get(&format!("{drill}?row.part=a&part=a&page=1"))["total"], 2);
     assert_eq!(serving.get(&format!("{drill}?row.part=none"))["total"], 0);
     assert_eq!(serving.get("/api/items/people?part=a&part=a&part=")["rows"][0][1], 2);
+}
+
+#[test]
+fn bodies_that_are_too_large_are_refused() {
+    let project = Project::new(1);
+    let serving = with_dashboard(&project);
+    let headers = [("host", serving.address.as_str()), ("x-requested-with", "host")];
+    let big = "a".repeat(100_000);
+    for (method, path) in routes() {
+        let (status, answer) = serving.request(&method, &path, &headers, &big);
+        assert_eq!(status, 413, "{method} {path}: {answer}");
+        assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains("65536 bytes")), "{answer}");
+    }
 }

@@ -26,6 +26,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("comfy_table", &["host/src/render"]),
     ("croner", &["host/src/pipeline"]),
     ("duckdb", &["host/warehouse/src"]),
+    ("hyper", &["host/src/serve"]),
+    ("hyper_util", &["host/src/serve"]),
     ("indicatif", &["host/src/cli"]),
     ("jsonschema", &["host/document/src"]),
     ("moka", &["host/src/serve"]),

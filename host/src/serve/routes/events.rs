@@ -11,10 +11,13 @@ use axum::response::sse::{Event, KeepAlive};
 use axum::routing::get;
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use host_core::error::Error;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{NoParameters, QueryParameters};
+use crate::serve::api_error::{ApiError, ApiResult};
 use crate::serve::app_state::AppState;
 use crate::serve::events::{ServerEvent, ServerEventKind};
 
@@ -31,20 +34,27 @@ struct Subscription {
     receiver: Receiver<ServerEvent>,
     /// Whether the subscriber needs a snapshot: it is new, or it fell behind.
     needs_snapshot: bool,
+    /// Its place among the streams that may be open.
+    _permit: OwnedSemaphorePermit,
 }
 
 async fn events(
     State(state): State<Arc<AppState>>,
     _: QueryParameters<NoParameters>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+) -> ApiResult<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    let permit = Arc::clone(&state.event_streams).try_acquire_owned().map_err(|_| {
+        let most = state.limits.event_streams;
+        let error = Error::unavailable(format!("{most} pages receive events, which is the limit"));
+        ApiError::from(error.hint("close other pages of this server"))
+    })?;
     let receiver = state.runs.events().subscribe();
-    let subscription = Subscription { state, receiver, needs_snapshot: true };
+    let subscription = Subscription { state, receiver, needs_snapshot: true, _permit: permit };
     let stream = unfold(subscription, |mut subscription| async move {
         let event = subscription.next().await?;
         let event = Event::default().id(event.id.to_string()).event(event.kind.name()).data(&*event.data);
         Some((Ok(event), subscription))
     });
-    Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
 impl Subscription {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Query};
+use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
 use axum::http::{Method, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -25,12 +25,11 @@ use serde::Serialize;
 
 use super::api_error::{ApiError, ApiResult};
 use super::app_state::AppState;
+use super::request_body::read_body;
 use super::response_cache::CacheKey;
 use super::served_pipeline::ServedPipeline;
 use super::{pages, request_log, security};
 
-/// The largest body of a request, in bytes.
-const MAX_BODY_BYTES: usize = 64 * 1024;
 /// The longest value of a parameter, in bytes.
 const MAX_VALUE_BYTES: usize = 1_024;
 
@@ -48,7 +47,7 @@ pub(super) fn router(state: Arc<AppState>) -> Router {
         .route("/api/{*rest}", axum::routing::any(unknown_path))
         .fallback(pages::page)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn_with_state(state.limits, read_body))
         .layer(from_fn_with_state(Arc::clone(&state), security::guard))
         .layer(from_fn(request_log::log_request))
         .with_state(state)
