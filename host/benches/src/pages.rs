@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use host::warehouse::Warehouse;
 use reqwest::Client;
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use sandbox::{ServerOptions, TOKEN};
 use serde_json::Value;
 
@@ -28,9 +29,13 @@ pub(crate) fn run(patients: usize) -> Result<()> {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (_process, url) = serve(&bench)?;
+    let (url, token) = url.split_once("/?token=").ok_or("the URL has no token")?;
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, format!("Bearer {token}").parse()?);
+    let client = Client::builder().default_headers(headers).build()?;
     runtime.block_on(async {
-        let (client, items) = measure_items(&url, deals).await?;
-        measure_during_run(&client, &url, items).await
+        let items = measure_items(&client, url, deals).await?;
+        measure_during_run(&client, url, items).await
     })
 }
 
@@ -63,9 +68,8 @@ fn serve(bench: &Bench) -> Result<(HostProcess, String)> {
     Ok((process, url.to_owned()))
 }
 
-/// Requests every item on its own; returns the client and the paths of the items.
-async fn measure_items(url: &str, deals: u64) -> Result<(Client, Vec<String>)> {
-    let client = Client::new();
+/// Requests every item on its own; returns the paths of the items.
+async fn measure_items(client: &Client, url: &str, deals: u64) -> Result<Vec<String>> {
     let dashboard: Value =
         serde_json::from_str(&client.get(format!("{url}/api/dashboard")).send().await?.text().await?)?;
     let sections = dashboard["sections"].as_array().into_iter().flatten();
@@ -81,12 +85,12 @@ async fn measure_items(url: &str, deals: u64) -> Result<(Client, Vec<String>)> {
         let mut times = Vec::new();
         for round in 0..9 {
             let filter = if page.contains("items") { FILTERS[round % FILTERS.len()] } else { "" };
-            times.push(get(&client, &format!("{url}/api/{page}?{filter}")).await?.as_secs_f64() * 1e3);
+            times.push(get(client, &format!("{url}/api/{page}?{filter}")).await?.as_secs_f64() * 1e3);
         }
         times.sort_by(f64::total_cmp);
         println!("  {page:<40}{:>8.1}{:>8.1}", times[4], times[8]);
     }
-    Ok((client, items))
+    Ok(items)
 }
 
 /// The time of a successful GET request.

@@ -46,6 +46,8 @@ async function request<T>(path: string, init: RequestInit): Promise<T> {
     throw new ApiError(response.status, "answer", `${path}: ${text.slice(0, 200)}`);
   }
   if (response.ok) return body as T;
+  // The server was restarted, and its address has a new token.
+  if (response.status === 401) window.dispatchEvent(new CustomEvent("access-ended"));
   const error = (body as { error?: { kind?: string; message?: string; hint?: string | null } } | null)?.error;
   throw new ApiError(
     response.status,

@@ -1,4 +1,5 @@
 // The server's events: one connection for the whole document, which reconnects after it breaks.
+import { get } from "./api.ts";
 
 export type EventKind = "run" | "progress" | "log";
 type Listener = (data: unknown) => void;
@@ -39,6 +40,8 @@ function connect(): void {
     // The browser does not retry a connection that was refused.
     if (opened.readyState !== EventSource.CLOSED) return;
     attempts = Math.min(attempts + 1, 5);
+    // An event source does not say why it was refused. This request shows it on the page.
+    get("/api/pipelines").catch(() => {});
     setTimeout(() => {
       if (opened === source && !document.hidden) connect();
     }, 1000 * attempts);

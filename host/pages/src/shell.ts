@@ -1,5 +1,5 @@
 // The frame of every page: header, navigation, language and theme buttons, banner, announcements.
-import { button, fill, h, link, svg } from "./dom.ts";
+import { button, fill, h, link, prose, svg } from "./dom.ts";
 import { language, setLanguage, t } from "./i18n.ts";
 import { onTheme, theme, toggleTheme } from "./theme.ts";
 
@@ -79,6 +79,10 @@ function banner(): HTMLElement {
   const element = h("div", { class: "banner", role: "alert", hidden: true });
   window.addEventListener("connection-lost", () => {
     fill(element, h("strong", {}, t("unreachable")), " ", t("reconnecting"));
+    element.hidden = false;
+  });
+  window.addEventListener("access-ended", () => {
+    fill(element, h("strong", {}, t("access_ended")), " ", prose(t("access_ended_hint")));
     element.hidden = false;
   });
   window.addEventListener("connection-restored", () => {

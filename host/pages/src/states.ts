@@ -5,9 +5,10 @@ import { t } from "./i18n.ts";
 
 /** An error: what failed, what to do, and a button that tries again. */
 export function problem(error: unknown, retry?: () => void): HTMLElement {
-  const isUnreachable = error instanceof ApiError && error.status === 0;
-  const message = isUnreachable ? t("unreachable") : error instanceof Error ? error.message : String(error);
-  const hint = isUnreachable ? t("unreachable_hint") : error instanceof ApiError ? error.hint : null;
+  const status = error instanceof ApiError ? error.status : null;
+  const known = status === 0 ? "unreachable" : status === 401 ? "access_ended" : null;
+  const message = known ? t(known) : error instanceof Error ? error.message : String(error);
+  const hint = known ? t(`${known}_hint`) : error instanceof ApiError ? error.hint : null;
   return h(
     "div",
     { class: "problem", role: "alert" },

@@ -12,13 +12,32 @@ interface WorkerFixtures {
   server: Server;
 }
 
+/** A server that runs already, by the address that it printed. */
+function givenServer(address: string): Server {
+  return { url: new URL(address).origin, address, stop: async () => {}, output: () => "" };
+}
+
+/** The state of a browser that opened the address of the server. */
+export function admitted({ address }: Server) {
+  const { hostname, port, searchParams } = new URL(address);
+  const cookie = {
+    name: `host-${port}`,
+    value: searchParams.get("token") ?? "",
+    domain: hostname,
+    path: "/",
+    expires: -1,
+    httpOnly: true,
+    secure: false,
+    sameSite: "Strict" as const,
+  };
+  return { cookies: [cookie], origins: [] };
+}
+
 export const test = base.extend<TestFixtures, WorkerFixtures>({
   options: [{}, { scope: "worker", option: true }],
   server: [
     async ({ options }, use) => {
-      const server = process.env.PAGES_URL
-        ? { url: process.env.PAGES_URL, stop: async () => {}, output: () => "" }
-        : await startServer(options);
+      const server = process.env.PAGES_URL ? givenServer(process.env.PAGES_URL) : await startServer(options);
       await use(server);
       await server.stop();
     },
@@ -26,6 +45,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
   ],
   expectedErrors: [[], { option: true }],
   baseURL: async ({ server }, use) => use(server.url),
+  storageState: async ({ server }, use) => use(admitted(server)),
   page: async ({ page, expectedErrors }, use) => {
     const errors: string[] = [];
     page.on("pageerror", (error) => errors.push(error.stack || String(error)));

@@ -5,7 +5,10 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
 export interface Server {
+  /** The origin. */
   url: string;
+  /** The address that opens the pages, with its token. */
+  address: string;
   stop: () => Promise<void>;
   /** The output of both processes so far. */
   output: () => string;
@@ -39,7 +42,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     { cwd: root, detached: true, env: { ...process.env, WAREHOUSE: join(folder, "warehouse.duckdb") } },
   );
   let output = "";
-  const url = await new Promise<string>((found, failed) => {
+  const address = await new Promise<string>((found, failed) => {
     const timeout = setTimeout(
       () => failed(new Error(`host serve printed no address within 120 s:\n${output}`)),
       120_000,
@@ -47,17 +50,19 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     const read = (chunk: Buffer): void => {
       output += chunk.toString();
       // The sandbox prints an address, too, on lines that start with its name.
-      const address = /http:\/\/(?:127\.0\.0\.1|localhost|\[::1\]):\d+/.exec(output.replace(/^sandbox .*$/gm, ""))?.[0];
-      if (!address) return;
+      const lines = output.replace(/^sandbox .*$/gm, "");
+      const printed = /http:\/\/(?:127\.0\.0\.1|localhost|\[::1\]):\d+\/\?token=\S+(?=\s)/.exec(lines);
+      if (!printed) return;
       clearTimeout(timeout);
-      found(address);
+      found(printed[0]);
     };
     child.stdout.on("data", read);
     child.stderr.on("data", read);
     child.on("exit", (code) => failed(new Error(`host serve exited with code ${code}:\n${output}`)));
   });
   return {
-    url,
+    url: new URL(address).origin,
+    address,
     output: () => output,
     stop: async () => {
       await stop(child);

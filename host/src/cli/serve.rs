@@ -1,19 +1,27 @@
 //! `host serve`: pages and schedules on this machine.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use clap::Args;
 use host_core::clock::Clock;
 use host_core::error::{Kind, Result, collect};
+use tempfile::NamedTempFile;
 
 use super::{Format, GlobalArguments, engine, json, load, runtime, signal};
-use crate::serve::{LoadedPipeline, serve};
+use crate::kit::folder_of;
+use crate::serve::{AccessToken, LoadedPipeline, serve};
+
+/// How long the file that hands the address to the browser exists.
+const OPEN_TIME: Duration = Duration::from_secs(60);
 
 /// Serves pages, and runs pipelines on their schedules.
 #[derive(Args)]
 #[command(after_help = "Example: host serve pipelines/hubspot.toml --open\n\n\
-It listens on 127.0.0.1 only. The first Ctrl-C stops active runs as in `host run`; a second one ends the process.")]
+It listens on 127.0.0.1 only, and prints an address with a token. Anyone who opens it can read the pages and start runs.\n\
+The first Ctrl-C stops active runs as in `host run`; a second one ends the process.")]
 pub(super) struct Serve {
     /// The pipeline files.
     #[arg(required = true)]
@@ -24,6 +32,10 @@ pub(super) struct Serve {
     /// Open the first page in the browser.
     #[arg(long)]
     open: bool,
+    /// Read the token from this file, which no other user may be able to read. It is created if it does not exist.
+    /// Without a file, each start has a new token.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 impl Serve {
@@ -34,8 +46,10 @@ impl Serve {
             Ok(LoadedPipeline { path: path.clone(), pipeline, engine, folders })
         };
         let loaded = collect(self.pipelines.iter().map(load))?;
-        let listening = |address: SocketAddr| {
-            let url = format!("http://{address}");
+        let token = self.token_file.as_deref().map_or_else(AccessToken::generate, AccessToken::from_file)?;
+        // It is removed after a time, or when the server ends.
+        let opened = Arc::new(Mutex::new(None));
+        let listening = |url: &str| {
             if !global.quiet {
                 let line = match global.format {
                     Format::Json => json(&serde_json::json!({ "url": url })).unwrap_or_default(),
@@ -45,10 +59,10 @@ impl Serve {
                 let _ = super::say(&line);
             }
             if self.open {
-                open(&url);
+                open(url, self.pipelines.first().map_or(Path::new("."), |path| folder_of(path)), &opened);
             }
         };
-        runtime()?.block_on(async {
+        let served = runtime()?.block_on(async {
             let end = async {
                 signal().await;
                 tokio::spawn(async {
@@ -56,17 +70,37 @@ impl Serve {
                     std::process::exit(i32::from(Kind::Interrupted.exit_code()));
                 });
             };
-            serve(loaded, self.port, Clock::system(), listening, end).await
-        })?;
-        Ok(String::new())
+            serve(loaded, self.port, Clock::system(), token, listening, end).await
+        });
+        opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+        served.map(|()| String::new())
     }
 }
 
-/// Opens a page in the default browser.
-fn open(url: &str) {
+/// Opens an address in the default browser. Other users see the arguments of programs, so the address is in a private
+/// file. It is beside the pipeline, because some browsers can read files of the home folder only.
+fn open(url: &str, folder: &Path, opened: &Arc<Mutex<Option<NamedTempFile>>>) {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-    let command = std::process::Command::new(program).arg(url).stderr(std::process::Stdio::null()).spawn();
-    if command.is_err() {
-        super::complain(&format!("`{program}` was not found: open {url} in a browser\n"));
+    let page =
+        format!("<!doctype html><meta http-equiv=\"refresh\" content=\"0; url={url}\"><a href=\"{url}\">host</a>\n");
+    let write = || {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("open-").suffix(".html");
+        let mut file = builder.tempfile_in(folder).or_else(|_| builder.tempfile())?;
+        file.write_all(page.as_bytes())?;
+        let path = file.path().canonicalize()?;
+        std::process::Command::new(program).arg(path).stderr(std::process::Stdio::null()).spawn()?;
+        std::io::Result::Ok(file)
+    };
+    match write() {
+        Ok(file) => {
+            *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+            let opened = Arc::clone(opened);
+            std::thread::spawn(move || {
+                std::thread::sleep(OPEN_TIME);
+                opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+            });
+        }
+        Err(cause) => super::complain(&format!("the browser was not opened: `{program}`: {cause}\n")),
     }
 }

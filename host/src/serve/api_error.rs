@@ -60,6 +60,11 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "forbidden", Error::config(message))
     }
 
+    /// The request has no valid token.
+    pub(super) fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", Error::config(message))
+    }
+
     /// The body of the request is larger than any that the server reads.
     pub(super) fn body_too_large(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_long", Error::config(message))

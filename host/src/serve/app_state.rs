@@ -12,6 +12,7 @@ use host_warehouse::Warehouse;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::access::AccessToken;
 use super::active_run::ActiveRunView;
 use super::api_error::{ApiError, ApiResult};
 use super::connections::Limits;
@@ -29,6 +30,8 @@ pub(super) struct AppState {
     pub(super) runs: RunQueue,
     /// The address that the server listens on.
     pub(super) address: SocketAddr,
+    /// The token that requests need.
+    pub(super) token: AccessToken,
     /// What connections may use.
     pub(super) limits: Limits,
     /// Free streams of events.

@@ -1,9 +1,10 @@
 //! `host serve`: one process that owns the warehouses, runs pipelines, and serves pages and an API on loopback.
 //!
-//! Files import only those above them in this list: `api_error`, `connections`, `events`, `shared_warehouse`,
-//! `response_cache`, `model_cache`, `webhook`, `graph`, `pages` → `active_run`, `request_body`, `served_pipeline` →
+//! Files import only those above them in this list: `access`, `api_error`, `connections`, `events`, `shared_warehouse`,
+//! `response_cache`, `model_cache`, `webhook`, `graph` → `active_run`, `pages`, `request_body`, `served_pipeline` →
 //! `alerts` → `run_board` → `worker` → `run_queue` → `app_state` → `schedule`, `security`, `request_log`, `routes`.
 
+mod access;
 mod active_run;
 mod alerts;
 mod api_error;
@@ -28,7 +29,7 @@ mod worker;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,13 +51,14 @@ use served_pipeline::ServedPipeline;
 use shared_warehouse::SharedWarehouse;
 use webhook::Webhook;
 
+pub use access::AccessToken;
 pub use served_pipeline::LoadedPipeline;
 
 /// How long responses in progress may take when the server shuts down.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
 
-/// Serves pipelines until `end` completes. Calls `listening` with the address once the server accepts requests. Port 0
-/// takes any free port.
+/// Serves pipelines until `end` completes, to clients with the token. Calls `listening` with the address of the pages
+/// once the server accepts requests. Port 0 takes any free port.
 ///
 /// # Errors
 /// Every problem of the pipelines, their models and their dashboards, before the first request; a warehouse or a port
@@ -65,7 +67,8 @@ pub async fn serve(
     pipelines: Vec<LoadedPipeline>,
     port: u16,
     clock: Clock,
-    listening: impl FnOnce(SocketAddr),
+    token: AccessToken,
+    listening: impl FnOnce(&str),
     end: impl Future<Output = ()>,
 ) -> Result<()> {
     check_names(&pipelines)?;
@@ -79,17 +82,18 @@ pub async fn serve(
     let alerts = AlertSender::new(&pipelines, clock.now())?;
     let runs = RunQueue::new(&pipelines, clock, EventBroadcast::new(), alerts)?;
     runs.resume(&pipelines)?;
-    let limits = Limits::of_process();
+    let (url, limits) = (token.url(address), Limits::of_process());
     let event_streams = Arc::new(Semaphore::new(limits.event_streams));
     let shared = shutdown.clone();
-    let state = Arc::new(AppState { pipelines, runs, address, limits, event_streams, clock, shutdown: shared });
+    let state = AppState { pipelines, runs, address, token, limits, event_streams, clock, shutdown: shared };
+    let state = Arc::new(state);
     for served in &state.pipelines {
         // Problems of models and dashboards are reported before the first request.
         state.with_models(served, |_, _| Ok(())).await?;
     }
     let schedules = tokio::spawn(schedule::run_schedules(Arc::clone(&state)));
     tracing::info!(%address, pipelines = state.pipelines.len(), "server started");
-    listening(address);
+    listening(&url);
     let app = routes::router(Arc::clone(&state));
     let mut server = tokio::spawn(connections::accept(listener, app, limits, shutdown.clone()));
     let failed = |cause: String| Error::internal(format!("the server ended: {cause}"));

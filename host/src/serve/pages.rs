@@ -1,9 +1,12 @@
 //! The pages, as `make pages` built them into this binary: each file at its path, and `index.html` at every other path.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Response, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
+use axum::response::IntoResponse as _;
 use include_dir::{Dir, File, include_dir};
 use sha2::{Digest as _, Sha256};
+
+use super::api_error::ApiError;
 
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/pages/dist");
 const INDEX: &str = "index.html";
@@ -14,7 +17,10 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
     The API works without them: <a href=\"/api/dashboard\">/api/dashboard</a>.</p></html>";
 
 /// Responds to a path outside of the API with its file, or with `index.html`, whose script shows the page of the path.
-pub(super) async fn page(uri: Uri, headers: HeaderMap) -> Response<Body> {
+pub(super) async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    if ![Method::GET, Method::HEAD].contains(&method) {
+        return ([(header::ALLOW, "GET, HEAD")], method_not_allowed(method, uri).await).into_response();
+    }
     let path = uri.path().trim_start_matches('/');
     let file = PAGES.get_file(path);
     // An asset that an update removed is not a page: the browser would run `index.html` as a script.
@@ -34,6 +40,18 @@ pub(super) async fn page(uri: Uri, headers: HeaderMap) -> Response<Body> {
     let is_known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let (status, body) = if is_known { (StatusCode::NOT_MODIFIED, &[][..]) } else { (StatusCode::OK, file.contents()) };
     respond(status, content_type(file), cache_control(file), Some(&tag), body)
+}
+
+/// Whether a path is that of a script, a style or an image of the pages, which have no data.
+pub(super) fn is_asset(path: &str) -> bool {
+    let path = path.trim_start_matches('/');
+    path.starts_with("assets/") || (path != INDEX && PAGES.get_file(path).is_some())
+}
+
+/// Responds to a method that a path does not have.
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
+    let error = ApiError::method_not_allowed(format!("method not allowed: `{}` does not accept {method}", uri.path()));
+    error.hint("the header `Allow` of this response lists the methods")
 }
 
 /// The entity tag: a hash of the file.

@@ -34,6 +34,7 @@ mod recompute;
 mod recovery;
 mod reference;
 mod same_inputs;
+mod serve_access;
 mod serve_alerts;
 mod serve_bad_input;
 mod serve_dashboard;

@@ -1,4 +1,7 @@
-//! What `host serve` limits: parameters and bodies.
+//! What `host serve` limits: connections, streams of events, parameters, bodies.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
 use crate::serve_support::{Serving, routes};
 use crate::support::{Project, people, stderr};
@@ -96,5 +99,70 @@ fn bodies_that_are_too_large_are_refused() {
         let (status, answer) = serving.request(&method, &path, &headers, &big);
         assert_eq!(status, 413, "{method} {path}: {answer}");
         assert!(answer["error"]["message"].as_str().is_some_and(|text| text.contains("65536 bytes")), "{answer}");
+    }
+}
+
+/// Whether the server closed a connection. It sends nothing on it.
+fn is_closed(mut stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).expect("a mode");
+    match stream.read(&mut [0; 64]) {
+        Ok(length) => length == 0,
+        Err(cause) => cause.kind() != std::io::ErrorKind::WouldBlock,
+    }
+}
+
+#[test]
+fn slow_connections_do_not_keep_others_out() {
+    let project = Project::new(1);
+    let serving = with_dashboard(&project);
+    let mut events = serving.listen();
+    let begun = format!("GET /api/runs HTTP/1.1\r\nhost: {}\r\nx-slow: ", serving.address);
+    // More than may be open without a request that was admitted. Some wait with a token, some for their body.
+    let slow: Vec<_> = (0..400)
+        .map(|number| {
+            let mut stream = serving.connect();
+            let text = match number % 4 {
+                0 => String::new(),
+                1 => begun.clone(),
+                2 => format!("{begun}\r\nauthorization: {}\r\n", serving.bearer()),
+                _ => begun.replace("GET", "POST").replace("x-slow: ", "content-length: 10\r\n\r\nab"),
+            };
+            // It may be closed already.
+            let _ = stream.write_all(text.as_bytes());
+            stream
+        })
+        .collect();
+    assert_eq!(serving.get("/api/runs")["total"], 1);
+    let begin = std::time::Instant::now();
+    while slow.iter().filter(|stream| is_closed(stream)).count() < 200 {
+        assert!(begin.elapsed().as_secs() < 60, "the connections stay open");
+    }
+    // The events of an open page go on.
+    let run = serving.run("people", "");
+    assert_eq!(events.end_of(&run), "ok");
+}
+
+#[test]
+fn streams_of_events_leave_room_for_other_requests() {
+    let project = Project::new(1);
+    let serving = with_dashboard(&project);
+    let mut open = Vec::new();
+    let own = ("host", serving.address.as_str());
+    let bearer = serving.bearer();
+    let refused = loop {
+        let (status, text) = serving.first_bytes("/api/events", &[own, ("authorization", &bearer)], &mut open);
+        if status != 200 {
+            break text;
+        }
+        assert!(open.len() < 1_000, "there is no limit");
+    };
+    assert!(refused.contains("503") && refused.contains("pages receive events, which is the limit"), "{refused}");
+    assert!(open.len() >= 16);
+    assert_eq!(serving.get("/api/runs")["total"], 1);
+    drop(open);
+    // Places are free again once the server notices.
+    let begin = std::time::Instant::now();
+    while serving.first_bytes("/api/events", &[own, ("authorization", &bearer)], &mut Vec::new()).0 != 200 {
+        assert!(begin.elapsed().as_secs() < 60, "the places stay taken");
     }
 }

@@ -19,28 +19,46 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct Serving {
     pub(crate) child: Child,
     pub(crate) address: String,
+    pub(crate) token: String,
 }
 
 impl Serving {
     /// Serves a pipeline on a free port, with further environment variables.
     pub(crate) fn start(project: &Project, pipeline: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::start_with(project, pipeline, &[], variables)
+    }
+
+    /// As [`Serving::start`], with further arguments.
+    pub(crate) fn start_with(
+        project: &Project,
+        pipeline: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let mut command = project.command(&["serve", pipeline.to_str().expect("a path in UTF-8"), "--port", "0"]);
-        command.envs(variables.iter().copied()).stdout(Stdio::piped());
+        command.args(arguments).envs(variables.iter().copied()).stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary runs");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        let Some(address) = line.trim().strip_prefix("http://") else {
+        let Some((address, token)) = line.trim().strip_prefix("http://").and_then(|url| url.split_once("/?token="))
+        else {
             let mut error = String::new();
             child.stderr.take().expect("a pipe").read_to_string(&mut error).expect("UTF-8");
             unreachable!("host serve printed `{line}` and {error}");
         };
-        Self { address: address.to_owned(), child }
+        Self { address: address.to_owned(), token: token.to_owned(), child }
+    }
+
+    /// Connects to the server.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).expect("a connection");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a time");
+        stream
     }
 
     /// Sends a request in HTTP/1.0, so that the response is not chunked.
     fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.address).expect("a connection");
-        stream.set_read_timeout(Some(TIMEOUT)).expect("a time");
+        let mut stream = self.connect();
         let mut request = format!("{method} {path} HTTP/1.0\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
@@ -49,13 +67,38 @@ impl Serving {
         stream
     }
 
-    /// Sends a request with these headers alone; returns the status and the body of the response.
-    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+    /// Sends a GET request with these headers alone; returns the status and the begin of the response, and keeps the
+    /// connection if the status is 200.
+    pub(crate) fn first_bytes(&self, path: &str, headers: &[(&str, &str)], open: &mut Vec<TcpStream>) -> (u16, String) {
+        let mut stream = self.send("GET", path, headers, "");
+        let mut begin = vec![0; 4_096];
+        let length = stream.read(&mut begin).expect("a response");
+        let begin = String::from_utf8_lossy(&begin[..length]).into_owned();
+        let status = begin.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        if status == 200 {
+            open.push(stream);
+        }
+        (status, begin)
+    }
+
+    /// Sends a request with these headers alone; returns the whole response.
+    pub(crate) fn response(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
         let mut answer = String::new();
         self.send(method, path, headers, body).read_to_string(&mut answer).expect("an answer");
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status"), answer)
+    }
+
+    /// Sends a request with the token and these headers; returns the status and the body of the response.
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+        let bearer = self.bearer();
+        let (status, answer) = self.response(method, path, &[headers, &[("authorization", &bearer)]].concat(), body);
         let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
         (status, serde_json::from_str(body).unwrap_or_else(|_| Value::from(body)))
+    }
+
+    /// The value of the header `Authorization`.
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
     }
 
     /// Sends a GET request as a page does; the response must have the status 200.
@@ -79,7 +122,8 @@ impl Serving {
 
     /// Subscribes to events.
     pub(crate) fn listen(&self) -> Events {
-        let stream = self.send("GET", "/api/events", &[("host", &self.address)], "");
+        let (host, bearer) = (("host", self.address.as_str()), self.bearer());
+        let stream = self.send("GET", "/api/events", &[host, ("authorization", &bearer)], "");
         let mut events = Events { lines: BufReader::new(stream), heard: Vec::new() };
         assert_eq!(events.next().0, "snapshot", "the first event is a snapshot");
         events

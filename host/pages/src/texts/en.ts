@@ -19,6 +19,9 @@ export const en = {
   unreachable_hint: "Check that `host serve` is running, then try again.",
   reconnecting: "Reconnecting. Showing the last data received.",
   reconnected: "The server responds again.",
+  access_ended: "The server no longer accepts this page.",
+  access_ended_hint:
+    "It was restarted, and its address changed. Open the new address that `host serve` shows, with everything after `token=`.",
   page_not_found: "Page not found: {path}",
   page_not_found_hint: "Choose a page from the menu at the top.",
   close: "Close",

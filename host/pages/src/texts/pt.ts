@@ -21,6 +21,9 @@ export const pt: Record<keyof typeof en, string> = {
   unreachable_hint: "Verifique se o `host serve` está em execução e tente novamente.",
   reconnecting: "Reconectando. A página mostra os últimos dados recebidos.",
   reconnected: "O servidor voltou a responder.",
+  access_ended: "O servidor não aceita mais esta página.",
+  access_ended_hint:
+    "Ele foi reiniciado e o endereço mudou. Abra o novo endereço que o `host serve` mostra, com tudo o que vem depois de `token=`.",
   page_not_found: "Página não encontrada: {path}",
   page_not_found_hint: "Escolha uma página no menu acima.",
   close: "Fechar",

@@ -17,7 +17,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use axum::http::{Method, Uri, header};
+use axum::http::{Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use host_core::error::{Error, Result};
@@ -46,7 +46,7 @@ pub(super) fn router(state: Arc<AppState>) -> Router {
         .merge(runs::routes())
         .route("/api/{*rest}", axum::routing::any(unknown_path))
         .fallback(pages::page)
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(pages::method_not_allowed)
         .layer(from_fn_with_state(state.limits, read_body))
         .layer(from_fn_with_state(Arc::clone(&state), security::guard))
         .layer(from_fn(request_log::log_request))
@@ -81,11 +81,6 @@ fn json_response(bytes: Bytes) -> Response {
 
 async fn unknown_path(uri: Uri) -> ApiError {
     ApiError::not_found(Error::config(format!("unknown path `{}`", uri.path())))
-}
-
-async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {
-    let error = ApiError::method_not_allowed(format!("method not allowed: `{}` does not accept {method}", uri.path()));
-    error.hint("the header `Allow` of this response lists the methods")
 }
 
 /// The query parameter of the pipeline; the first pipeline if it is not given.
