@@ -8,10 +8,10 @@ use std::time::Duration;
 use clap::Args;
 use host_core::clock::Clock;
 use host_core::error::{Kind, Result, collect};
+use host_core::files::folder_of;
 use tempfile::NamedTempFile;
 
 use super::{Format, GlobalArguments, engine, json, load, runtime, signal};
-use crate::kit::folder_of;
 use crate::serve::{AccessToken, LoadedPipeline, serve};
 
 /// How long the file that hands the address to the browser exists.

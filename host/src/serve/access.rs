@@ -1,13 +1,14 @@
 //! The token that every request for data needs. It is part of the address that the server prints; the first request
 //! with it gets a cookie, so that the address of the pages does not keep it.
 
-use std::io::Write as _;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use host_core::error::{Error, Result};
+use host_core::files;
 use host_core::secret::Secret;
 use subtle::ConstantTimeEq as _;
 
@@ -38,31 +39,16 @@ impl AccessToken {
     /// # Errors
     /// A file that cannot be read or written, that others can read, or that is not a token.
     pub fn from_file(path: &Path) -> Result<Self> {
-        let failed = |what: &str, cause: &dyn std::fmt::Display| {
-            Error::config(format!("the token file {} cannot be {what}: {cause}", path.display()))
-        };
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        match options.open(path) {
-            Ok(mut file) => {
-                let token = Self::generate()?;
-                let written =
-                    file.write_all(format!("{}\n", token.0.expose()).as_bytes()).and_then(|()| file.sync_all());
-                if let Err(cause) = written {
-                    // Half a token must not be read by the next start.
-                    let _ = std::fs::remove_file(path);
-                    return Err(failed("written", &cause));
-                }
-                Ok(token)
-            }
-            Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {
-                let text = read_private(path).map_err(|cause| failed("used", &cause).hint(FILE_HINT))?;
-                Self::parse(&text).map_err(|cause| failed("used", &cause).hint(FILE_HINT))
-            }
-            Err(cause) => Err(failed("written", &cause)),
+        if std::fs::symlink_metadata(path).is_err_and(|cause| cause.kind() == ErrorKind::NotFound) {
+            let token = Self::generate()?;
+            files::create_private(path, format!("{}\n", token.0.expose()))?;
+            return Ok(token);
         }
+        let token = read_private(path).and_then(|text| Self::parse(&text).map_err(str::to_owned));
+        token.map_err(|cause| {
+            let error = Error::config(format!("the token file {} cannot be used: {cause}", path.display()));
+            error.hint("delete it: the server creates a new one that only you can read")
+        })
     }
 
     fn parse(text: &str) -> Result<Self, &'static str> {
@@ -126,9 +112,6 @@ impl AccessToken {
         self.0.expose().as_bytes().ct_eq(given.as_bytes()).into()
     }
 }
-
-/// What to do about a file that cannot be the token's.
-const FILE_HINT: &str = "delete it: the server creates a new one that only you can read";
 
 /// Reads a file that belongs to this user, or to root, and that nobody else can read.
 fn read_private(path: &Path) -> std::result::Result<String, String> {
