@@ -28,6 +28,7 @@ mod models_grow;
 mod models_support;
 mod models_tests;
 mod pipeline_run;
+#[cfg(target_os = "linux")]
 mod power_loss;
 mod raw_truth;
 mod recompute;
