@@ -43,6 +43,7 @@ const STEPS: &[Step] = &[
     step(&["compare", "pipeline.toml"], &["warehouse.without-rules.duckdb"]),
     step(&["explain", "pipeline.toml", "core.emails"], &[]),
     step(&["forget", "pipeline.toml", "people/1"], &[WAREHOUSE]),
+    step(&["recover", "pipeline.toml"], &[]),
 ];
 
 /// A project with a file of people, a model, and a pipeline with comments.
