@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::depth;
+
 /// One step of the path to a value: a key or an index.
 #[derive(Debug, Clone)]
 pub enum PathStep {
@@ -55,6 +57,10 @@ impl SourceMap {
     /// Every syntax error, at its place and without the text of its line.
     pub fn parse_with_secrets(text: &str, name: &str, is_secret: fn(&[PathStep]) -> bool) -> Result<Self> {
         let map = Self { name: name.to_owned(), text: text.to_owned(), is_secret };
+        if let Some(byte) = depth::first_too_deep(text) {
+            let place = map.position(byte);
+            return Err(depth::too_deep().at(&Place { excerpt: None, ..place }));
+        }
         let (_, errors) = DeTable::parse_recoverable(text);
         let problem = |error: toml::de::Error| {
             // The line may contain a secret without its quotes.

@@ -5,15 +5,18 @@ use jsonschema::error::{TypeKind, ValidationErrorKind as Violated};
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
+use crate::bounds::{self, MAX_PATTERN_BYTES};
 use crate::source_map::{PathStep, SourceMap};
 
-/// Compiles a JSON Schema. Patterns use the `regex` crate, which never backtracks: a pattern of an untrusted plugin takes time
-/// linear in the length of the text.
+/// Compiles a JSON Schema, which may be a plugin's: its size is bounded. Patterns use the `regex` crate, which never
+/// backtracks: a pattern of an untrusted plugin takes time linear in the length of the text.
 ///
 /// # Errors
 /// A schema that is not valid, as an error of the plugin that declares it.
 pub fn validator(schema: &Value) -> Result<Validator> {
-    let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
+    bounds::check(schema)?;
+    let patterns = PatternOptions::regex().size_limit(MAX_PATTERN_BYTES);
+    let options = jsonschema::options().with_pattern_options(patterns);
     options.build(schema).map_err(|cause| Error::plugin(format!("invalid config schema: {cause}")))
 }
 

@@ -252,6 +252,29 @@ pub fn interrupt(warehouse: &Warehouse, active: Option<&str>) -> Result<Vec<RunR
     Ok(running)
 }
 
+/// How many of a pipeline's last runs, in a row, ended with their process. An erasure does not count: later runs complete
+/// it.
+///
+/// # Errors
+/// As [`Warehouse::count`].
+pub fn deaths_in_a_row(warehouse: &Warehouse, pipeline: &str) -> Result<u64> {
+    let sql = "WITH runs AS (SELECT load_id, status = 'interrupted' AND finished_at IS NULL AS is_dead FROM _host.runs \
+               WHERE pipeline = ? AND command <> 'forget') \
+               SELECT count(*) FROM runs WHERE load_id > coalesce((SELECT max(load_id) FROM runs WHERE NOT is_dead), '')";
+    warehouse.count(sql, [pipeline])
+}
+
+/// Records why an interrupted run is not resumed, and what to do about it.
+///
+/// # Errors
+/// As [`Warehouse::execute`].
+pub fn give_up(warehouse: &Warehouse, load_id: &str, message: &str, hint: &str) -> Result<()> {
+    // Its process died at an unknown time: the end has none.
+    let sql = "INSERT INTO _host.run_ends (load_id, number, status, message, hint) \
+               SELECT ?1, count(*), 'interrupted', ?2, ?3 FROM _host.run_ends WHERE load_id = ?1";
+    warehouse.change(sql, [load_id, message, hint]).map(drop)
+}
+
 /// A filter for a list of runs.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter<'a> {

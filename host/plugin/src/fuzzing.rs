@@ -1,11 +1,12 @@
 //! Entries for the fuzzers in `host/fuzz`, which reach what is private otherwise. The feature `fuzzing` adds them.
 
 use arrow_array::RecordBatch;
-use host_core::error::Result;
+use host_core::error::{Error, Result};
 use host_core::schema::{Field, Schema};
 
 use crate::codec::{self, BatchBuffers, ColumnBuffers};
 use crate::decode::csv::CsvReader;
+use crate::decode::depth::JsonText;
 use crate::decode::json::{self, JsonColumn};
 
 pub use crate::runtime::{description, guest_error, schema};
@@ -27,6 +28,7 @@ pub struct Buffers {
 /// As for a response that does not decode.
 pub fn json(levels: &[String], columns: Vec<(Field, usize, String)>, body: &[u8]) -> Result<RecordBatch> {
     let column = |(field, level, path)| JsonColumn { field, level, path };
+    let body = JsonText::new(body).map_err(|cause| Error::data(cause.to_string()))?;
     json::decode(body, levels, &columns.into_iter().map(column).collect::<Vec<_>>())
 }
 

@@ -89,6 +89,7 @@ impl Entry {
     /// Whether a pipeline has this entry already.
     pub(super) fn is_in(&self, pipeline: &str) -> Result<bool> {
         let tables = |text: &str| -> Result<Vec<toml::Value>> {
+            host_document::check_depth(text)?;
             let document: toml::Table = text.parse().map_err(|cause| invalid(&cause))?;
             Ok(document.get(self.kind.name()).and_then(toml::Value::as_array).cloned().unwrap_or_default())
         };
@@ -118,6 +119,7 @@ impl Entry {
 }
 
 fn parse(text: &str) -> Result<DocumentMut> {
+    host_document::check_depth(text)?;
     text.parse().map_err(|cause: toml_edit::TomlError| invalid(&cause))
 }
 

@@ -7,7 +7,8 @@ use std::thread::JoinHandle;
 
 use host_core::clock::Clock;
 use host_core::error::{Error, Result};
-use host_ledger::runs::{self, RunFilter, RunStatus, RunSummary, Trigger};
+use host_ledger::runs::{self, RunSummary, Trigger};
+use host_warehouse::Warehouse;
 
 use super::active_run::{ActiveRun, NewRun, RunRequest, StopReason};
 use super::alerts::AlertSender;
@@ -18,9 +19,9 @@ use super::served_pipeline::ServedPipeline;
 use super::worker::{Job, work};
 use crate::pipeline::InterruptedPolicy;
 
-/// How many resumed runs of a pipeline in a row may be interrupted. A run that crashes the server would otherwise crash it on every
-/// start.
-const MAX_RESUMED: u32 = 2;
+/// How many runs of a pipeline in a row may end with their process. A run that crashes the server would otherwise crash it
+/// on every start.
+const MAX_DEATHS: u64 = 3;
 
 /// The runs of all pipelines.
 pub(super) struct RunQueue {
@@ -131,16 +132,17 @@ impl RunQueue {
                 let is_its = |served: &&Arc<ServedPipeline>| served.name() == record.summary.pipeline;
                 let Some(served) = pipelines.iter().find(is_its) else { continue };
                 let may_resume = served.loaded.pipeline.file.pipeline.interrupted == InterruptedPolicy::Resume;
-                let last = RunFilter { pipeline: served.name(), status: "" };
-                let last = runs::list(&warehouse, &last, MAX_RESUMED)?;
-                let was_in_vain =
-                    |run: &RunSummary| run.status == RunStatus::Interrupted && run.trigger == Some(Trigger::Resume);
-                let gives_up = last.len() == MAX_RESUMED as usize && last.iter().all(was_in_vain);
                 // An erasure that was interrupted is completed by the next run.
-                if may_resume && !gives_up && record.summary.command != "forget" {
-                    // A run that is active by now does the same.
-                    let _ = self.start(served, Trigger::Resume, RunRequest::of_record(&record));
+                if !may_resume || record.summary.command == "forget" {
+                    continue;
                 }
+                let deaths = runs::deaths_in_a_row(&warehouse, served.name())?;
+                if deaths >= MAX_DEATHS {
+                    give_up(&warehouse, &record.summary, deaths)?;
+                    continue;
+                }
+                // A run that is active by now does the same.
+                let _ = self.start(served, Trigger::Resume, RunRequest::of_record(&record));
             }
         }
         Ok(())
@@ -156,4 +158,16 @@ impl RunQueue {
             let _ = thread.join();
         }
     }
+}
+
+/// Leaves a run interrupted, and says so in its record and in the log.
+fn give_up(warehouse: &Warehouse, run: &RunSummary, deaths: u64) -> Result<()> {
+    let RunSummary { run, pipeline, .. } = run;
+    let message = format!("the process ended during the run, as in {deaths} runs in a row: it is not resumed");
+    let hint = format!(
+        "the log of the server may say why it ended; a lack of memory is one reason. Then start a run of pipeline \
+         `{pipeline}` by hand"
+    );
+    tracing::error!(pipeline, run, "run {run} of pipeline `{pipeline}`: {message}\nhint: {hint}");
+    runs::give_up(warehouse, run, &message, &hint)
 }

@@ -88,6 +88,7 @@ const SOURCES: &[(&str, &str, i32, &str)] = &[
         "plugin `evil-source`: `next` failed: took more than 256 MiB of values from a response in one call",
     ),
     ("deep_path", "/deep", 4, "a JSON path has more than 100 steps"),
+    ("decode", "/deep", 5, "the response to `GET /crm/deep` is nested deeper than 256 levels"),
     ("big_state", "", 4, "plugin `evil-source`: its state has 104857600 bytes: the limit is 16 MiB"),
     ("endless", "", 4, "plugin `evil-source`: 10001 empty pages in a row"),
     ("other_stream", "", 4, "sent rows of `others`, which was not requested"),
@@ -232,8 +233,12 @@ fn a_source_that_breaks_the_contract_changes_nothing() {
     let before = kept(&project);
     for &(mode, path, code, part) in SOURCES {
         let what = format!("{mode} {path}");
-        let body = if mode == "greedy" { format!("{{\"x\":\"{}\"}}", "x".repeat(1 << 20)) } else { "{}".to_owned() };
-        let asks = ["greedy", "deep_path"].contains(&mode);
+        let body = match mode {
+            "greedy" => format!("{{\"x\":\"{}\"}}", "x".repeat(1 << 20)),
+            "decode" => format!("{{\"rows\":[],\"x\":{}{}}}", "{\"x\":[".repeat(50_000), "]}".repeat(50_000)),
+            _ => "{}".to_owned(),
+        };
+        let asks = ["greedy", "deep_path", "decode"].contains(&mode);
         project.server.configure(|options| options.faults = vec![Fault::response(path, 200, &body)]);
         let _ = project.server.take_log();
         let output = run(mode, path);

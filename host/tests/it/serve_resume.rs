@@ -1,8 +1,9 @@
 //! Runs of `host serve` that continue: after a kill, and from failed models.
 
+use std::io::Read as _;
 use std::time::Duration;
 
-use sandbox::ServerOptions;
+use sandbox::{Fault, ServerOptions};
 use sandbox::object_types::ObjectType;
 use serde_json::json;
 
@@ -69,4 +70,63 @@ fn a_run_from_failed_models_reads_no_source() {
     let resumed = serving.run_to_end("people", r#"{"from": "failed"}"#);
     assert_eq!(resumed["run"]["status"], "ok", "{resumed:#}");
     assert_eq!(serving.get("/api/models")["models"][0]["rows"], 1);
+}
+
+#[test]
+fn a_run_whose_process_died_three_times_is_left_to_a_person() {
+    let project = Project::with(20, ServerOptions { latency: Duration::from_secs(3_600), ..ServerOptions::default() });
+    let pipeline = project.hubspot(&["companies"], "");
+    let kill = |mut serving: Serving| {
+        assert!(project.server.wait_for_requests(1));
+        serving.kill();
+        let _ = project.server.take_log();
+    };
+    let serving = Serving::start(&project, &pipeline, &[]);
+    serving.run("hubspot", "");
+    kill(serving);
+    for _ in 0..2 {
+        let serving = Serving::start(&project, &pipeline, &[]);
+        assert_eq!(serving.get("/api/runs")["runs"][0]["cause"], "resume");
+        kill(serving);
+    }
+    let mut serving = Serving::start(&project, &pipeline, &[]);
+    let entry = serving.get("/api/pipelines")["pipelines"][0].clone();
+    assert_eq!((&entry["live"], &entry["status"]), (&json!(null), &json!("interrupted")), "{entry:#}");
+    let last = serving.get("/api/runs")["runs"][0].clone();
+    let run = serving.get(&format!("/api/runs/{}", last["run"].as_str().expect("an id")))["run"].clone();
+    let message = "the process ended during the run, as in 3 runs in a row: it is not resumed";
+    assert_eq!((&run["message"], &run["finished_at"]), (&json!(message), &json!(null)), "{run:#}");
+    assert!(run["hint"].as_str().is_some_and(|hint| hint.contains("by hand")), "{run:#}");
+    assert_eq!(serving.get("/api/runs")["total"], 3);
+    serving.kill();
+    let mut log = String::new();
+    serving.child.stderr.take().expect("a pipe").read_to_string(&mut log).expect("UTF-8");
+    assert!(log.contains(message) && log.contains("hint: "), "{log}");
+
+    // A person starts it, and the count begins anew.
+    project.server.configure(|options| options.latency = Duration::ZERO);
+    let serving = Serving::start(&project, &pipeline, &[]);
+    assert_eq!(serving.run_to_end("hubspot", "")["run"]["status"], "ok");
+    project.server.configure(|options| options.latency = Duration::from_secs(3_600));
+    let _ = project.server.take_log();
+    serving.run("hubspot", r#"{"full_refresh": true}"#);
+    kill(serving);
+    let serving = Serving::start(&project, &pipeline, &[]);
+    assert_eq!(serving.get("/api/runs")["runs"][0]["cause"], "resume");
+}
+
+#[test]
+fn a_server_survives_a_response_that_is_nested_too_deeply() {
+    let project = Project::new(20);
+    let pipeline = project.hubspot(&["companies"], "");
+    let body = format!("{{\"results\":[],\"z\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let path = "/crm/objects/2026-03/companies";
+    project.server.configure(|options| options.faults = vec![Fault::response(path, 200, &body)]);
+    let serving = Serving::start(&project, &pipeline, &[]);
+    let failed = serving.run_to_end("hubspot", "")["run"].clone();
+    assert_eq!(failed["status"], "failed", "{failed:#}");
+    let message = failed["message"].as_str().expect("a message");
+    let request = format!("the response to `GET {path}` is nested deeper than 256 levels");
+    assert!(message.contains("stream `hubspot.companies`") && message.contains(&request), "{message}");
+    assert_eq!(serving.run_to_end("hubspot", "")["run"]["status"], "ok");
 }

@@ -1,5 +1,7 @@
 //! Sends one request and receives its response, within a limit for the body.
 
+use std::sync::OnceLock;
+
 use super::connection::Connection;
 use super::error::{RequestError, RequestErrorKind};
 use super::response::HttpResponse;
@@ -40,7 +42,7 @@ pub(super) async fn exchange(
         body.extend_from_slice(&chunk);
     }
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Ok(HttpResponse { status, headers, body, _reservation: reservation })
+    Ok(HttpResponse { status, headers, body, depth: OnceLock::new(), _reservation: reservation })
 }
 
 /// The error of a request without a response. It names the innermost cause: outer ones repeat the URL.

@@ -13,6 +13,7 @@ use super::exchange::exchange;
 use super::request::HttpRequest;
 use super::response::HttpResponse;
 use super::retry::RetryableResponses;
+use crate::decode::depth::TooDeep;
 use crate::memory::HostMemory;
 
 /// Retries while the server has never responded: its address is probably wrong.
@@ -99,10 +100,17 @@ impl Exchange<'_> {
         }
         match result {
             Ok(response) if self.retryable.is_retryable(&response) => Err(Failure::Response(response)),
+            Ok(response) if response.is_too_deep() => Err(Failure::Final(self.too_deep())),
             Ok(response) => Ok(response),
             Err(error) if error.kind == RequestErrorKind::Transient => Err(Failure::NoResponse(error)),
             Err(error) => Err(Failure::Final(error)),
         }
+    }
+
+    fn too_deep(&self) -> RequestError {
+        let (method, path) = (self.prepared.method(), self.prepared.url().path());
+        let message = format!("the response to `{method} {path}` is {TooDeep}");
+        RequestError::new(RequestErrorKind::Data, "too_deep", message)
     }
 
     async fn send_with(&self, token: &AccessToken) -> Result<HttpResponse, RequestError> {
@@ -227,6 +235,28 @@ mod tests {
         check(&retryable, vec![response(429, "", daily)], (429, daily));
         let responses = vec![response(429, "", r#"{"policy":"SECONDLY"}"#), response(200, "", "done")];
         check(&retryable, responses, (200, "done"));
+    }
+
+    #[test]
+    fn a_deep_body_is_refused_and_names_its_request() {
+        let retryable = RetryableResponses::default();
+        let deep = |before: &str| format!("{before}{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        for body in [deep(""), deep(" \n{\"results\":[],\"x\":") + "}"] {
+            let (result, requests) = send(Credential::None, &retryable, vec![response(200, "", &body)]);
+            let error = result.expect_err("a deep body");
+            let expect = "the response to `GET /` is nested deeper than 256 levels";
+            assert_eq!((error.kind, error.message.as_str(), requests.len()), (RequestErrorKind::Data, expect, 1));
+        }
+        // The bodies of errors and texts that are not JSON are left to the plugin.
+        let text = deep("text: ");
+        check(&retryable, vec![response(404, "", &deep(""))], (404, &deep("")));
+        check(&retryable, vec![response(200, "", &text)], (200, &text));
+        // A value in the body decides whether this one is retried.
+        let value = Some(("/policy".to_owned(), "DAILY".to_owned()));
+        let final_responses = vec![FinalResponse { status: 429, value }];
+        let retryable = RetryableResponses { final_responses, ..RetryableResponses::default() };
+        let body = deep("{\"x\":") + ",\"policy\":\"DAILY\"}";
+        check(&retryable, vec![response(429, "", &body), response(200, "", "done")], (200, "done"));
     }
 
     #[test]

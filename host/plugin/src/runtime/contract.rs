@@ -8,6 +8,7 @@ use host_core::secret::redact;
 
 use super::bindings::types as wit;
 use super::description::{Description, Need, NeedKind};
+use super::limits::{CONFIG_SCHEMA_BYTES, DETAILS_BYTES, MAX_COLUMNS};
 use super::names;
 use super::text::sanitize;
 use crate::codec::{self, BatchBuffers, ColumnBuffers};
@@ -57,27 +58,39 @@ pub(super) fn lift_error(error: wit::Error) -> Error {
         wit::ErrorKind::Data => Kind::Data,
         wit::ErrorKind::Internal => Kind::Plugin,
     };
-    let details = error.details_json.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    let details = error.details_json.filter(|text| text.len() <= DETAILS_BYTES);
+    let details = details.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
     let hint = details.and_then(|details| Some(sanitize(details.get("hint")?.as_str()?, MESSAGE_CHARS)));
     Error::new(kind, sanitize(error.message, MESSAGE_CHARS)).maybe_hint(hint)
 }
 
 /// Lifts a plugin's description.
 pub(super) fn lift_description(spec: wit::Spec) -> Result<Description> {
-    let json = |text: &str, what: &str| {
+    let json = |text: &str, most: usize, what: &str| {
+        if text.len() > most {
+            return Err(Error::plugin(format!("its {what} has {} bytes: the limit is {most}", text.len())));
+        }
         serde_json::from_str(text).map_err(|cause| Error::plugin(format!("its {what} is not valid JSON: {cause}")))
     };
-    let config_schema = json(&spec.config_schema, "config schema")?;
+    let config_schema = json(&spec.config_schema, CONFIG_SCHEMA_BYTES, "config schema")?;
     host_document::validator(&config_schema)
         .map_err(|error| error.map_messages(|message| sanitize(message, MESSAGE_CHARS)))?;
     let need = |need: wit::Need| {
-        let details = json(&need.details_json, &format!("details of need `{}`", names::shown(&need.name)))?;
         let (kind, name) = (names::shown(&need.kind), names::shown(&need.name));
+        let details = json(&need.details_json, DETAILS_BYTES, &format!("details of need `{name}`"))?;
         Ok(Need { kind: NeedKind::parse(kind), name, details })
     };
     let needs = spec.needs.into_iter().map(need).collect::<Result<_>>()?;
     let (name, version) = (names::shown(&spec.name), names::shown(&spec.version));
     Ok(Description { name, version, config_schema, needs })
+}
+
+/// Checks the number of columns of a table.
+pub(super) fn check_columns(count: usize) -> Result<()> {
+    if count <= MAX_COLUMNS {
+        return Ok(());
+    }
+    Err(Error::plugin(format!("a table of {count} columns: the limit is {MAX_COLUMNS}")))
 }
 
 /// Lifts a field.
@@ -90,6 +103,7 @@ pub(super) fn lift_field(field: wit::Field) -> Result<Field> {
 
 /// Lifts the schema of a stream.
 pub(super) fn lift_schema(schema: wit::Schema) -> Result<Schema> {
+    check_columns(schema.fields.len())?;
     let fields = schema.fields.into_iter().map(lift_field).collect::<Result<Vec<_>>>()?;
     if let Some(reserved) = fields.iter().find(|field| names::is_reserved(&field.name)) {
         let error = Error::plugin(format!("column `{}` is reserved for the host", reserved.name));

@@ -13,6 +13,13 @@ pub(super) const CALL_VALUES: usize = 256 << 20;
 /// Log lines in one call.
 pub(super) const CALL_LOG_LINES: u32 = 100_000;
 
+/// Bytes of a plugin's config schema.
+pub(super) const CONFIG_SCHEMA_BYTES: usize = 1 << 20;
+/// Bytes of other JSON that a plugin passes to the host, such as the details of a need.
+pub(super) const DETAILS_BYTES: usize = 1 << 16;
+/// Columns of a table.
+pub(super) const MAX_COLUMNS: usize = 10_000;
+
 /// A limit that a plugin exceeded.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum LimitExceeded {

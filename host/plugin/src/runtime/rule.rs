@@ -12,7 +12,9 @@ use wasmtime::component::ResourceAny;
 use super::bindings::rule_world;
 use super::bindings::rule_world::exports::elt::plugin::rule as wit_rule;
 use super::component::Component;
-use super::contract::{lift_batch, lift_column, lift_description, lift_error, lift_field, lower_batch, lower_schema};
+use super::contract::{
+    check_columns, lift_batch, lift_column, lift_description, lift_error, lift_field, lower_batch, lower_schema,
+};
 use super::description::Description;
 use super::engine::Engine;
 use super::grants::Grants;
@@ -167,6 +169,7 @@ fn lift_plan(plan: wit_rule::Plan, inputs: &[RuleInput]) -> Result<RulePlan> {
             _ => input_columns.push((input, columns)),
         }
     }
+    check_columns(plan.sets.len())?;
     let sets = plan.sets.into_iter().map(lift_field).collect::<Result<Vec<_>>>()?;
     check_sets(&sets, &inputs[0])?;
     Ok(RulePlan { scope, reads, input_columns, sets })

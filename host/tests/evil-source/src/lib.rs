@@ -85,6 +85,8 @@ enum Mode {
     Hoard,
     /// Decodes a column with a JSON path of a million steps.
     DeepPath,
+    /// Decodes the rows of a response.
+    Decode,
     /// Returns a state of 100 MiB.
     BigState,
     /// Returns empty pages without end.
@@ -235,7 +237,8 @@ impl Reader {
             Mode::Greedy => requests::greedy(path),
             Mode::ManyRequests => Ok(requests::many()),
             Mode::Hoard => requests::hoard(path),
-            Mode::DeepPath => requests::deep(path),
+            Mode::DeepPath => requests::decode(path, &"/x".repeat(1_000_000)),
+            Mode::Decode => requests::decode(path, "/x"),
             Mode::BigState => {
                 let state = Some("x".repeat(100 << 20));
                 Ok(wit::Page { state, ..pages::last(Vec::new()) })

@@ -62,13 +62,13 @@ pub(crate) fn hoard(path: &str) -> Result<Page, Error> {
     Err(failure(ErrorKind::Data, format!("the host keeps {} responses", responses.len())))
 }
 
-/// Sends a request and decodes columns of the response with a path of a million steps.
-pub(crate) fn deep(path: &str) -> Result<Page, Error> {
+/// Sends a request and decodes the rows of the response into the columns of the stream, all from one pointer.
+pub(crate) fn decode(path: &str, pointer: &str) -> Result<Page, Error> {
     let response = http::fetch(CONNECTION, &get(path))?;
     let columns: Vec<_> = pages::schema()
         .fields
         .into_iter()
-        .map(|field| JsonColumn { field, level: 0, path: "/x".repeat(1_000_000) })
+        .map(|field| JsonColumn { field, level: 0, path: pointer.to_owned() })
         .collect();
     let table = decode::json_table(&response, &["/rows".to_owned()], &columns)?;
     Err(failure(ErrorKind::Data, format!("the host decoded {} rows", table.rows())))

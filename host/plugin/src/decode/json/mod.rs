@@ -13,9 +13,12 @@ pub(crate) use paths::JsonColumn;
 use columns::TableBuilder;
 use paths::ColumnLayout;
 
+use super::depth::JsonText;
+
 /// Decodes a body: `levels` are nested arrays, one row for each innermost element. The whole body is read: a body that
 /// is cut off behind the array would look like one without a next page.
-pub(crate) fn decode(body: &[u8], levels: &[String], columns: &[JsonColumn]) -> Result<RecordBatch> {
+pub(crate) fn decode(body: JsonText<'_>, levels: &[String], columns: &[JsonColumn]) -> Result<RecordBatch> {
+    let body = body.bytes();
     let text = std::str::from_utf8(body).map_err(|cause| not_json(body, &cause.to_string()))?;
     let layout = ColumnLayout::new(levels, columns)?;
     let mut table = TableBuilder::new(columns);
@@ -43,11 +46,15 @@ fn start(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{JsonColumn, decode};
+    use super::{JsonColumn, JsonText, Result};
     use arrow_array::RecordBatch;
     use arrow_array::cast::AsArray;
     use arrow_array::types::{Decimal128Type, TimestampMicrosecondType};
     use host_core::schema::{Field, Type};
+
+    fn decode(body: &[u8], levels: &[String], columns: &[JsonColumn]) -> Result<RecordBatch> {
+        super::decode(JsonText::new(body).expect("a shallow text"), levels, columns)
+    }
 
     fn column(name: &str, data_type: Type, level: usize, path: &str) -> JsonColumn {
         let metadata = [("accept".to_owned(), "text,epoch-ms,empty-null".to_owned())].into();

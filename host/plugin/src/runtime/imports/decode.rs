@@ -12,7 +12,8 @@ use crate::decode::json::{self, JsonColumn};
 use crate::http::response::HttpResponse;
 use crate::runtime::bindings::source_world::elt::plugin::decode;
 use crate::runtime::bindings::types as wit;
-use crate::runtime::contract::{lift_field, lift_schema, lower_column};
+use crate::runtime::contract::{check_columns, lift_field, lift_schema, lower_column};
+use crate::runtime::limits::DETAILS_BYTES;
 use crate::runtime::resources::{DecodedTable, GrantedFile};
 use crate::runtime::state::State;
 
@@ -30,7 +31,8 @@ fn lift_column(column: decode::JsonColumn) -> Result<JsonColumn> {
 }
 
 fn open_csv(source: &GrantedFile, fields: wit::Schema, options_json: &str) -> Result<CsvReader> {
-    let options: serde_json::Value = serde_json::from_str(options_json).unwrap_or_default();
+    let options = Some(options_json).filter(|options| options.len() <= DETAILS_BYTES);
+    let options = options.and_then(|options| serde_json::from_str::<serde_json::Value>(options).ok()).unwrap_or_default();
     let delimiter = options.get("delimiter").and_then(|delimiter| delimiter.as_str()).unwrap_or(",");
     let delimiter = delimiter.bytes().next().unwrap_or(b',');
     let path = source.path.display().to_string();
@@ -45,9 +47,12 @@ impl decode::Host for State {
         levels: Vec<String>,
         columns: Vec<decode::JsonColumn>,
     ) -> Answer<Resource<DecodedTable>> {
-        let columns: Result<Vec<_>> = columns.into_iter().map(lift_column).collect();
-        let body = &self.handles.get(&body)?.body;
-        Ok(match columns.and_then(|columns| json::decode(body, &levels, &columns)) {
+        let count = check_columns(columns.len());
+        let columns = count.and_then(|()| columns.into_iter().map(lift_column).collect::<Result<Vec<_>>>());
+        let response = self.handles.get(&body)?;
+        let body = response.json().map_err(|cause| Error::data(format!("the response is {cause}")));
+        let decoded = columns.and_then(|columns| json::decode(body?, &levels, &columns));
+        Ok(match decoded {
             Ok(batch) => Ok(self.keep(batch)?),
             Err(error) => Err(error.into()),
         })
