@@ -8,6 +8,7 @@ use crate::codec::{self, BatchBuffers, ColumnBuffers};
 use crate::decode::csv::CsvReader;
 use crate::decode::depth::JsonText;
 use crate::decode::json::{self, JsonColumn};
+use crate::memory::{HostMemory, MemoryBudget};
 
 pub use crate::runtime::{description, guest_error, schema};
 
@@ -29,7 +30,8 @@ pub struct Buffers {
 pub fn json(levels: &[String], columns: Vec<(Field, usize, String)>, body: &[u8]) -> Result<RecordBatch> {
     let column = |(field, level, path)| JsonColumn { field, level, path };
     let body = JsonText::new(body).map_err(|cause| Error::data(cause.to_string()))?;
-    json::decode(body, levels, &columns.into_iter().map(column).collect::<Vec<_>>())
+    let columns = columns.into_iter().map(column).collect::<Vec<_>>();
+    Ok(json::decode(body, levels, &columns, &memory()).map(|(batch, _)| batch)?)
 }
 
 /// Reads a CSV file to its end.
@@ -37,8 +39,12 @@ pub fn json(levels: &[String], columns: Vec<(Field, usize, String)>, body: &[u8]
 /// # Errors
 /// As for a file that does not decode.
 pub fn csv(file: std::fs::File, schema: Schema, delimiter: u8) -> Result<Vec<RecordBatch>> {
-    let mut reader = CsvReader::open("file.csv".to_owned(), file, schema, delimiter)?;
-    std::iter::from_fn(|| reader.next().transpose()).collect()
+    let mut reader = CsvReader::open("file.csv".to_owned(), file, schema, delimiter, &memory())?;
+    std::iter::from_fn(|| reader.next().transpose()).map(|table| Ok(table?.0)).collect()
+}
+
+fn memory() -> HostMemory {
+    HostMemory::new(MemoryBudget::default())
 }
 
 /// Decodes a guest's batch.

@@ -17,6 +17,7 @@ pub use http::{
     Connection, ConnectionLimits, Credential, FinalResponse, OAuthClient, RateBucket, RateLimitHeaders, RetryPolicy,
     RetryableResponses, install_crypto,
 };
+pub use memory::RowMemory;
 pub use runtime::{
     Component, Description, Engine, FoundComponent, Grants, Need, NeedKind, Note, Part, Patch, PluginFolders,
     PluginKind, RuleInput, RulePlan, RulePlugin, RuleRun, RuleScope, SourcePage, SourcePlugin, SourceReader,

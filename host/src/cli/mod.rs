@@ -298,6 +298,7 @@ fn load(path: &Path, global: &GlobalArguments, engine: &Engine) -> Result<(Pipel
     let environment = Environment::new(variables(), &project)?;
     let pipeline = Pipeline::load(path, &environment)?;
     let call_time = std::time::Duration::from_secs(pipeline.file.pipeline.plugin_seconds.into());
+    engine.limit_memory(pipeline.plugin_memory());
     let folders = PluginFolders::new(global.plugins.clone(), &project);
     Ok((pipeline, engine.clone().with_call_time(call_time), folders))
 }

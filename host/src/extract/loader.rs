@@ -12,6 +12,7 @@ use host_ledger::cursors::{self, Cursor};
 use host_ledger::streams::LoadedStream;
 use host_ledger::sweeps::SeenKeys;
 use host_ledger::{identities, versions};
+use host_plugin::RowMemory;
 use host_warehouse::{MergeColumns, Table, Warehouse, fit, key_text, literal, quote, quote_all, row_texts, same_key};
 
 use crate::erasure::ForgottenFilter;
@@ -42,12 +43,19 @@ struct SweepPages {
 /// it allocates.
 const BATCH_ROWS: usize = 4096;
 
+/// Bytes of a prefix beside its text.
+const PREFIX_BYTES: usize = 64;
+
 /// Rows of one stream that wait for the next checkpoint.
 struct PendingRows {
     schema: Schema,
     rows: Vec<RecordBatch>,
     /// The last pages, of one schema, fewer than [`BATCH_ROWS`] rows in all.
     pages: Vec<RecordBatch>,
+    /// The memory of the pages.
+    page_memory: RowMemory,
+    /// The memory of everything else.
+    memory: RowMemory,
     replace: Vec<RecordBatch>,
     /// The prefixes in `replace`, as text.
     prefixes: HashSet<String>,
@@ -55,25 +63,42 @@ struct PendingRows {
 
 impl PendingRows {
     fn new(schema: Schema) -> Self {
-        Self { schema, rows: Vec::new(), pages: Vec::new(), replace: Vec::new(), prefixes: HashSet::new() }
+        Self {
+            schema,
+            rows: Vec::new(),
+            pages: Vec::new(),
+            page_memory: RowMemory::default(),
+            memory: RowMemory::default(),
+            replace: Vec::new(),
+            prefixes: HashSet::new(),
+        }
     }
 
-    fn push(&mut self, page: RecordBatch) -> Result<()> {
+    fn push(&mut self, page: RecordBatch, memory: RowMemory) -> Result<()> {
         if self.pages.last().is_some_and(|last| last.schema() != page.schema()) {
             self.join()?;
         }
         self.pages.push(page);
+        self.page_memory.join(memory);
         if self.pages.iter().map(RecordBatch::num_rows).sum::<usize>() >= BATCH_ROWS { self.join() } else { Ok(()) }
     }
 
     /// Joins the last pages into one batch.
     fn join(&mut self) -> Result<()> {
         let Some(first) = self.pages.first() else { return Ok(()) };
+        // A page that was cut from a table keeps the whole table: the copy is often smaller.
+        self.memory.join(self.page_memory.for_copy(self.pages.iter().map(slice_bytes).sum())?);
         let joined = arrow_select::concat::concat_batches(&first.schema(), &self.pages);
         self.rows.push(joined.map_err(Error::internal)?);
         self.pages.clear();
+        self.page_memory = RowMemory::default();
         Ok(())
     }
+}
+
+/// The bytes of a batch, which may be a slice of a larger one.
+fn slice_bytes(batch: &RecordBatch) -> usize {
+    batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_default()).sum()
 }
 
 /// How much waits for the next checkpoint.
@@ -200,6 +225,7 @@ impl StreamLoader {
         schema: &Schema,
         rows: Option<RecordBatch>,
         replace: Option<RecordBatch>,
+        memory: RowMemory,
     ) -> Result<()> {
         let pending = self.pending.entry(stream.to_owned()).or_insert_with(|| PendingRows::new(schema.clone()));
         // A later page may bring columns that an earlier one did not have, or wider ones.
@@ -209,15 +235,17 @@ impl StreamLoader {
                 None => pending.schema.fields.push(field.clone()),
             }
         }
-        if !self.is_fresh {
-            pending.prefixes.extend(replace.iter().flat_map(row_texts));
-            pending.replace.extend(replace);
+        if let Some(replace) = replace.filter(|_| !self.is_fresh) {
+            // The prefixes are kept as texts too.
+            let bytes = slice_bytes(&replace) + PREFIX_BYTES * replace.num_rows();
+            self.size.bytes += bytes;
+            pending.memory.join(memory.for_copy(bytes)?);
+            pending.prefixes.extend(row_texts(&replace));
+            pending.replace.push(replace);
         }
         let Some(page) = rows else { return Ok(()) };
-        // A page may be a slice of a larger one.
-        let bytes = page.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_default());
-        self.size.bytes += bytes.sum::<usize>();
-        pending.push(page)?;
+        self.size.bytes += slice_bytes(&page);
+        pending.push(page, memory)?;
         let rows = pending.rows.iter().chain(&pending.pages).map(RecordBatch::num_rows).sum();
         self.size.rows = self.size.rows.max(rows);
         Ok(())
@@ -255,7 +283,7 @@ impl StreamLoader {
     pub(super) fn checkpoint(&mut self, state: Option<String>, done: bool) -> Result<BTreeMap<String, LoadCounts>> {
         if let Some(schema) = self.schemas.get(&self.stream).filter(|_| done && !self.is_incremental()).cloned() {
             // A replaced stream without rows becomes empty.
-            self.add(&self.stream.clone(), &schema, None, None)?;
+            self.add(&self.stream.clone(), &schema, None, None, RowMemory::default())?;
         }
         let mut pending = std::mem::take(&mut self.pending);
         self.size = PendingSize::default();

@@ -94,7 +94,7 @@ impl Writer {
             self.checkpoint(false)?;
         }
         for part in page.parts {
-            self.loader.add(&part.stream, &part.schema, part.rows, part.replace)?;
+            self.loader.add(&part.stream, &part.schema, part.rows, part.replace, part.memory)?;
         }
         if let Some(sweep) = page.sweep {
             self.loader.mark_sweep(sweep == Sweep::First, sweep == Sweep::Last);

@@ -82,6 +82,11 @@ pub struct PipelineSettings {
     #[serde(default = "memory_limit")]
     #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)? ?([KMG]i?B|[kmg]i?b)$"))]
     pub memory_limit: String,
+    /// Memory that all plugins may use together, such as `4GiB`, with the responses and rows that they keep. A run that needs
+    /// more fails. At least 64MiB.
+    #[serde(default = "plugin_memory")]
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)? ?([KMG]i?B|[kmg]i?b)$"))]
+    pub plugin_memory: String,
     /// The share of a stream's rows, from 0 to 1, above which rejected rows fail the run.
     #[serde(default = "max_rejected")]
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -136,6 +141,10 @@ fn utc() -> String {
 
 fn usd() -> String {
     "USD".to_owned()
+}
+
+fn plugin_memory() -> String {
+    "2GiB".to_owned()
 }
 
 fn memory_limit() -> String {

@@ -3,6 +3,7 @@
 mod environment;
 mod file;
 mod schedule;
+mod size;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,9 @@ use host_core::error::{Error, Place, Result};
 use host_core::secret::Secret;
 use host_document::{PathStep, SourceMap};
 use host_warehouse::check_memory_limit;
+
+/// The least memory of all plugins together: the first instances of some plugins.
+const MIN_PLUGIN_MEMORY: usize = 64 << 20;
 
 /// A pipeline as its file declares it, with environment variables filled in.
 #[derive(Debug, Clone)]
@@ -92,6 +96,12 @@ impl Pipeline {
         self.path(&self.file.pipeline.warehouse)
     }
 
+    /// The memory that all plugins may use together, in bytes.
+    #[must_use]
+    pub fn plugin_memory(&self) -> usize {
+        size::parse_bytes(&self.file.pipeline.plugin_memory)
+    }
+
     /// The problems that the JSON Schema cannot express.
     fn problems(&self) -> Vec<Error> {
         let mut problems = Vec::new();
@@ -142,6 +152,12 @@ impl Pipeline {
         }
         if let Err(error) = check_memory_limit(&self.file.pipeline.memory_limit) {
             problems.push(error.at(&self.source_map.at(&["pipeline".into(), "memory_limit".into()])));
+        }
+        if self.plugin_memory() < MIN_PLUGIN_MEMORY {
+            let error =
+                Error::config(format!("`{}` is too little memory for plugins", self.file.pipeline.plugin_memory));
+            let place = self.source_map.at(&["pipeline".into(), "plugin_memory".into()]);
+            problems.push(error.hint("set at least `plugin_memory = \"64MiB\"`").at(&place));
         }
         for (index, alert) in self.file.alert.iter().enumerate() {
             let at = |key: &str| self.source_map.at(&["alert".into(), index.into(), key.into()]);

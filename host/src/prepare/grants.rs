@@ -128,12 +128,12 @@ fn text(details: &serde_json::Value, key: &str) -> Option<String> {
 
 fn buckets(description: &Description) -> BTreeMap<String, RateBucket> {
     let bucket = |need: &Need| {
-        let requests = u32::try_from(number(&need.details, "requests")?).ok()?;
+        let requests = u32::try_from(number(&need.details, "requests")?).unwrap_or(u32::MAX);
         let window = Duration::from_millis(number(&need.details, "per-ms")?);
         let header = |key| text(&need.details, key);
         let headers = header("max-header").zip(header("interval-ms-header")).zip(header("remaining-header"));
         let headers = headers.map(|((max, interval_ms), remaining)| RateLimitHeaders { max, interval_ms, remaining });
-        Some((need.name.clone(), RateBucket { requests, window, headers }))
+        Some((need.name.clone(), RateBucket { requests, window, headers, is_of_pipeline: false }))
     };
     description.needs_of(&NeedKind::RateBucket).filter_map(bucket).collect()
 }
@@ -190,7 +190,7 @@ fn connection(
     for (name, limit) in &spec.rate_limits {
         if let Some(bucket) = limits.get_mut(name) {
             let window = Duration::from_secs(limit.per_seconds.into());
-            *bucket = RateBucket { requests: limit.requests, window, headers: None };
+            *bucket = RateBucket { requests: limit.requests, window, headers: None, is_of_pipeline: true };
         }
     }
     let milliseconds = |number: u32| Duration::from_millis(number.into());
@@ -227,8 +227,13 @@ fn file(pipeline: &Pipeline, files: &BTreeMap<String, String>, need: &Need) -> R
     match files.get(&need.name).filter(|path| !path.is_empty()) {
         Some(path) => {
             let path = pipeline.path(path);
-            let opened = std::fs::File::open(&path);
-            opened.map_err(|cause| Error::config(format!("file `{}`: {}: {cause}", need.name, path.display())))?;
+            let failed = |cause: &str| Error::config(format!("file `{}`: {}: {cause}", need.name, path.display()));
+            let kind = std::fs::metadata(&path).map_err(|cause| failed(&cause.to_string()))?;
+            if !kind.is_file() {
+                // A pipe or a device may block for ever, and has no end.
+                return Err(failed("not a regular file").hint("write its contents into a file"));
+            }
+            std::fs::File::open(&path).map_err(|cause| failed(&cause.to_string()))?;
             Ok(Some(path))
         }
         None if need.is_optional() => Ok(None),

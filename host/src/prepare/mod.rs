@@ -10,6 +10,8 @@ use host_core::schema::Stream;
 use host_document::PathStep;
 use host_plugin::{Component, Description, Engine, Grants, PluginFolders, PluginKind, RulePlugin, SourcePlugin};
 
+use sha2::Digest as _;
+
 use crate::pipeline::{InputName, Pipeline};
 use grants::{ConnectionPool, GrantRequest, Granted};
 
@@ -157,8 +159,8 @@ async fn rule(
     let mut fingerprint =
         format!("{} {} {}", component.sha256, sha256(config.to_string().as_bytes()), inputs.join(" "));
     for (name, path) in &grants.files {
-        match std::fs::read(path) {
-            Ok(bytes) => fingerprint.push_str(&format!(" {name}={}", sha256(&bytes))),
+        match sha256_of_file(path) {
+            Ok(hash) => fingerprint.push_str(&format!(" {name}={hash}")),
             Err(cause) => problems.push(on(Error::config(format!("file `{name}`: {}: {cause}", path.display())))),
         }
     }
@@ -172,8 +174,18 @@ async fn rule(
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&sha2::Sha256::digest(bytes))
+}
+
+/// The hash of a file, which may be larger than the memory.
+fn sha256_of_file(path: &std::path::Path) -> std::io::Result<String> {
+    let mut hash = sha2::Sha256::new();
+    std::io::copy(&mut std::fs::File::open(path)?, &mut hash)?;
+    Ok(hex(&hash.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn load(

@@ -6,6 +6,7 @@ mod commands;
 mod compiled_cache;
 mod contract;
 mod evil_guest;
+mod evil_memory;
 mod explain;
 mod forgetting;
 mod frozen;

@@ -3,8 +3,8 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use sandbox::{Fault, ServerOptions};
 use sandbox::object_types::ObjectType;
+use sandbox::{Fault, ServerOptions};
 use serde_json::json;
 
 use crate::serve_support::Serving;
@@ -86,7 +86,7 @@ fn a_run_whose_process_died_three_times_is_left_to_a_person() {
     kill(serving);
     for _ in 0..2 {
         let serving = Serving::start(&project, &pipeline, &[]);
-        assert_eq!(serving.get("/api/runs")["runs"][0]["cause"], "resume");
+        assert_eq!(serving.get("/api/pipelines")["pipelines"][0]["live"]["cause"], "resume");
         kill(serving);
     }
     let mut serving = Serving::start(&project, &pipeline, &[]);
@@ -112,7 +112,7 @@ fn a_run_whose_process_died_three_times_is_left_to_a_person() {
     serving.run("hubspot", r#"{"full_refresh": true}"#);
     kill(serving);
     let serving = Serving::start(&project, &pipeline, &[]);
-    assert_eq!(serving.get("/api/runs")["runs"][0]["cause"], "resume");
+    assert_eq!(serving.get("/api/pipelines")["pipelines"][0]["live"]["cause"], "resume");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::address::{is_public, leads_to_public};
 use super::credential::Credential;
+use super::error::{RequestError, RequestErrorKind};
 use super::rate_limit::{RateBucket, RollingWindow};
 use super::retry::RetryPolicy;
 
@@ -119,13 +120,20 @@ impl Connection {
         self.windows.get(bucket?)
     }
 
-    /// Waits until the limits allow another request. The request is in flight until the slot is dropped.
-    pub(super) async fn slot(&self, bucket: Option<&str>) -> Option<SemaphorePermit<'_>> {
+    /// Waits until the limits allow another request. The request is in flight until the slot is dropped. A wait that is
+    /// too long is an error.
+    pub(super) async fn slot(&self, bucket: Option<&str>) -> Result<Option<SemaphorePermit<'_>>, RequestError> {
         loop {
             // The semaphore is never closed.
             let slot = self.slots.acquire().await.ok();
-            let wait = self.window(bucket).and_then(|window| window.take(Instant::now()));
-            let Some(wait) = wait else { return slot };
+            let (window, now) = (self.window(bucket), Instant::now());
+            let wait = window.and_then(|window| window.take(now));
+            let Some(wait) = wait else { return Ok(slot) };
+            if window.is_some_and(|window| window.is_too_long(now, wait)) {
+                let (bucket, wait) = (bucket.unwrap_or_default(), wait.as_secs());
+                let message = format!("the rate limit `{bucket}` allows the next request in {wait} s");
+                return Err(RequestError::new(RequestErrorKind::RateLimited, "rate_limit", message));
+            }
             // Requests of other buckets may use the slot meanwhile.
             drop(slot);
             tokio::time::sleep(wait).await;
@@ -308,8 +316,8 @@ mod tests {
     fn clones_of_a_connection_share_its_slots() {
         let one = connect("http://127.0.0.1:4000", 2).expect("a connection");
         let other = one.clone();
-        let first = one.slot(None).now_or_never().flatten().expect("a slot");
-        let _second = other.slot(None).now_or_never().flatten().expect("another slot");
+        let first = one.slot(None).now_or_never().expect("a slot").expect("no limit");
+        let _second = other.slot(None).now_or_never().expect("another slot").expect("no limit");
         assert!(one.slot(None).now_or_never().is_none());
         drop(first);
         assert!(other.slot(None).now_or_never().is_some());

@@ -6,6 +6,11 @@ use host_core::secret::Secret;
 use reqwest::header::{HeaderValue, InvalidHeaderValue};
 use tokio::sync::Mutex;
 
+/// The largest token response, in bytes.
+const MAX_TOKEN_BODY: usize = 64 << 10;
+/// The most replaced tokens that are kept.
+const MAX_REPLACED: usize = 1000;
+
 /// The credential of a connection.
 #[derive(Clone)]
 pub enum Credential {
@@ -30,7 +35,7 @@ struct Tokens {
     access: Option<Secret>,
     /// How many access tokens were fetched.
     fetched: u64,
-    /// Tokens that were replaced: a text that repeats one is redacted as long as the connection exists.
+    /// The last tokens that were replaced: a text that repeats one is redacted as long as it is kept.
     replaced: Vec<Secret>,
 }
 
@@ -97,6 +102,8 @@ impl Credential {
                 let replaced = std::mem::replace(&mut tokens.refresh, refresh);
                 tokens.replaced.push(replaced);
             }
+            let surplus = tokens.replaced.len().saturating_sub(MAX_REPLACED);
+            tokens.replaced.drain(..surplus);
             tokens.fetched += 1;
         }
         Ok(AccessToken { token: tokens.access.clone(), number: tokens.fetched })
@@ -120,7 +127,7 @@ impl OAuthClient {
         ];
         let transient = |message: String| TokenError { is_transient: true, message };
         let response = client.post(url).form(&form).send().await;
-        let response =
+        let mut response =
             response.map_err(|cause| transient(format!("the token request failed: {}", cause.without_url())))?;
         let status = response.status();
         if !status.is_success() {
@@ -129,8 +136,16 @@ impl OAuthClient {
             // The body is left out: it may echo the secrets that were sent.
             return Err(TokenError { is_transient, message: format!("{what}: status {}", status.as_u16()) });
         }
-        let body = response.bytes().await;
-        let body = body.map_err(|cause| transient(format!("the token response broke off: {}", cause.without_url())))?;
+        let mut body = Vec::new();
+        let broke_off =
+            |cause: reqwest::Error| transient(format!("the token response broke off: {}", cause.without_url()));
+        while let Some(chunk) = response.chunk().await.map_err(broke_off)? {
+            if body.len() + chunk.len() > MAX_TOKEN_BODY {
+                let message = format!("the token response is larger than {} KiB", MAX_TOKEN_BODY >> 10);
+                return Err(TokenError { is_transient: false, message });
+            }
+            body.extend_from_slice(&chunk);
+        }
         let body: serde_json::Value =
             serde_json::from_slice(&body).map_err(|_| transient("the token response is not valid JSON".to_owned()))?;
         let secret =

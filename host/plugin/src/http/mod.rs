@@ -18,7 +18,7 @@ pub use retry::{FinalResponse, RetryPolicy, RetryableResponses};
 
 pub(crate) use error::{RequestError, RequestErrorKind};
 pub(crate) use request::HttpRequest;
-pub(crate) use send::send;
+pub(crate) use send::{RequestLimits, send};
 
 /// Installs the TLS provider of the process. Later calls do nothing.
 pub fn install_crypto() {

@@ -15,6 +15,8 @@ pub struct RateBucket {
     pub window: Duration,
     /// Response headers that adapt the limit. None if the pipeline sets the limit.
     pub headers: Option<RateLimitHeaders>,
+    /// Whether the pipeline sets the limit. If not, a plugin or a server does, and may not make requests wait for long.
+    pub is_of_pipeline: bool,
 }
 
 /// Names of the response headers that report a server's limit.
@@ -32,11 +34,18 @@ pub struct RateLimitHeaders {
 const JITTER: Duration = Duration::from_millis(100);
 /// How long to wait while other clients use up the same limit.
 const SHARED_LIMIT_PAUSE: Duration = Duration::from_secs(1);
+/// The shortest window.
+const SHORTEST_WINDOW: Duration = Duration::from_millis(1);
+/// The longest wait for a limit that the pipeline does not set. A longer one is left to the next run.
+const MAX_WAIT: Duration = Duration::from_secs(600);
+/// The longest window that a plugin or a server may set. A request is remembered until its window ends.
+const MAX_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
 /// A rolling window over the requests of a bucket. A leaky bucket would exceed such a limit in bursts or leave a good part
 /// of it unused.
 pub(super) struct RollingWindow {
     headers: Option<RateLimitHeaders>,
+    max_wait: Duration,
     state: Mutex<WindowState>,
 }
 
@@ -50,9 +59,11 @@ struct WindowState {
 impl RollingWindow {
     pub(super) fn new(bucket: &RateBucket) -> Self {
         let requests = bucket.requests.max(1) as usize;
-        let length = padded(bucket.window);
+        let longest = if bucket.is_of_pipeline { Duration::MAX } else { MAX_WINDOW };
+        let max_wait = if bucket.is_of_pipeline { Duration::MAX } else { MAX_WAIT };
+        let length = padded(bucket.window.clamp(SHORTEST_WINDOW, longest));
         let state = WindowState { requests, length, sent: VecDeque::new(), paused_until: None };
-        Self { headers: bucket.headers.clone(), state: Mutex::new(state) }
+        Self { headers: bucket.headers.clone(), max_wait, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, WindowState> {
@@ -76,6 +87,11 @@ impl RollingWindow {
         state.sent.front().map(|then| length.saturating_sub(now.duration_since(*then)))
     }
 
+    /// Whether the wait for a full window is too long for this run. A pause has limits of its own.
+    pub(super) fn is_too_long(&self, now: Instant, wait: Duration) -> bool {
+        wait > self.max_wait && self.state().paused_until.is_none_or(|until| until <= now)
+    }
+
     /// Blocks all requests for a while.
     pub(super) fn pause(&self, now: Instant, wait: Duration) {
         let mut state = self.state();
@@ -91,7 +107,7 @@ impl RollingWindow {
             state.requests = max as usize;
         }
         if let Some(interval) = number(&names.interval_ms).filter(|interval| *interval > 0) {
-            state.length = padded(Duration::from_millis(interval.into()));
+            state.length = padded(Duration::from_millis(interval.into()).min(MAX_WINDOW));
         }
         // None are left although few were sent: other clients share the limit.
         if number(&names.remaining) == Some(0) && state.sent.len() < state.requests - state.requests / 10 {
@@ -123,7 +139,8 @@ mod tests {
         let name = |name: &str| name.to_owned();
         let headers =
             RateLimitHeaders { max: name("x-max"), interval_ms: name("x-interval"), remaining: name("x-left") };
-        RollingWindow::new(&RateBucket { requests, window: Duration::from_secs(10), headers: Some(headers) })
+        let (window, headers) = (Duration::from_secs(10), Some(headers));
+        RollingWindow::new(&RateBucket { requests, window, headers, is_of_pipeline: false })
     }
 
     fn allowed(window: &RollingWindow, now: Instant) -> usize {
@@ -154,6 +171,21 @@ mod tests {
         shared.adapt(start, &headers(&[("x-left", "0")]));
         assert_eq!(allowed(&shared, start), 0);
         assert!(shared.take(start + Duration::from_secs(2)).is_none());
+    }
+
+    #[test]
+    fn a_window_that_the_pipeline_does_not_set_is_bounded() {
+        let window = |window: Duration, is_of_pipeline: bool| {
+            let window = RollingWindow::new(&RateBucket { requests: 1, window, headers: None, is_of_pipeline });
+            let start = Instant::now();
+            assert!(window.take(start).is_none());
+            let wait = window.take(start).expect("the window is full");
+            (wait, window.is_too_long(start, wait))
+        };
+        let (year, minute) = (Duration::from_secs(365 * 24 * 3600), Duration::from_secs(60));
+        assert!(!window(minute, false).1 && window(year, false).1 && !window(year, true).1);
+        assert!(window(Duration::from_millis(u64::MAX), false).0 < year);
+        assert!(!window(Duration::ZERO, false).1);
     }
 
     #[test]

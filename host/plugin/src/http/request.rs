@@ -40,9 +40,27 @@ fn refused(why: impl Into<String>) -> RequestError {
     RequestError::new(RequestErrorKind::Config, "request_refused", why)
 }
 
+/// The most bytes of a request beside its body.
+const MAX_TEXTS: usize = 256 << 10;
+/// Bytes of a request, and of a pair of texts, beside their texts.
+const OVERHEAD: usize = 512;
+/// How often the texts of a request exist at once: as the plugin gave them, and in the request that is sent.
+const COPIES: usize = 3;
+
 impl HttpRequest {
-    /// Checks and builds the request, without its credential.
-    pub(super) fn build(&self, connection: &Connection) -> Result<reqwest::Request, RequestError> {
+    /// The memory that the request needs until it is answered.
+    pub(crate) fn bytes(&self) -> usize {
+        let pair = |(name, value): &(String, String)| OVERHEAD + COPIES * (name.len() + value.len());
+        let pairs: usize = self.query.iter().chain(&self.headers).map(pair).sum();
+        OVERHEAD + COPIES * self.path.len() + pairs + self.body.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Checks and builds the request, without its credential. Takes the body.
+    pub(super) fn build(&mut self, connection: &Connection) -> Result<reqwest::Request, RequestError> {
+        let pairs = self.query.iter().chain(&self.headers).map(|(name, value)| name.len() + value.len());
+        if self.path.len() + pairs.sum::<usize>() > MAX_TEXTS {
+            return Err(refused(format!("its path, query and headers are larger than {} KiB", MAX_TEXTS >> 10)));
+        }
         if !self.path.starts_with('/') || self.path.starts_with("//") {
             return Err(refused(format!("path `{}` does not start with exactly one `/`", self.path)));
         }
@@ -71,8 +89,8 @@ impl HttpRequest {
                 value.parse().map_err(|_| refused(format!("the value of header `{name}` is not valid")))?;
             builder = builder.header(name, value);
         }
-        if let Some(body) = &self.body {
-            builder = builder.body(body.clone());
+        if let Some(body) = self.body.take() {
+            builder = builder.body(body);
         }
         builder.build().map_err(|cause| refused(cause.without_url().to_string()))
     }

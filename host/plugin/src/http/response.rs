@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use sonic_rs::JsonValueTrait as _;
 
-use crate::decode::depth::{JsonText, TooDeep};
+use crate::decode::depth::{JsonText, MAX_DEPTH, TooDeep};
 use crate::memory::Reservation;
 
 /// A response to a plugin's request.
@@ -30,13 +30,18 @@ impl HttpResponse {
 
     /// Whether the request succeeded and the body begins as JSON that a plugin decodes, but is nested too deeply.
     pub(super) fn is_too_deep(&self) -> bool {
-        let is_json = self.body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| b"[{".contains(byte));
+        let is_json =
+            self.body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|byte| b"[{".contains(byte));
         (200..300).contains(&self.status) && is_json && self.json().is_err()
     }
 
     /// The value at a JSON pointer: strings unquoted, other values as JSON text. None if absent, null, not JSON, or in a
     /// body that is nested too deeply.
     pub(crate) fn get(&self, pointer: &str) -> Option<String> {
+        // No value is deeper. A pointer of a plugin may be as long as a call allows.
+        if pointer.matches('/').count() > MAX_DEPTH as usize {
+            return None;
+        }
         let path: Vec<&str> = pointer.split('/').skip(1).collect();
         let steps = path.iter().map(|step| match step.parse::<usize>() {
             Ok(index) => sonic_rs::PointerNode::Index(index),

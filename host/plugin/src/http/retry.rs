@@ -29,7 +29,7 @@ impl RetryPolicy {
 /// Which responses are retried: status 429, 5xx and the listed ones, except for final responses.
 #[derive(Debug, Clone, Default)]
 pub struct RetryableResponses {
-    /// Further statuses, each with its shortest delay.
+    /// Further statuses, each with the shortest delay that the plugin asks for.
     pub statuses: BTreeMap<u16, Duration>,
     /// Responses that are never retried.
     pub final_responses: Vec<FinalResponse>,

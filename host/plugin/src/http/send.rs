@@ -21,19 +21,38 @@ const MAX_RETRIES_WITHOUT_RESPONSE: usize = 3;
 /// The longest delay that a server may ask for. A longer one is left to the next run.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(120);
 
+/// What limits a plugin's requests.
+#[derive(Clone)]
+pub(crate) struct RequestLimits {
+    /// What the host holds for the plugin.
+    pub(crate) memory: HostMemory,
+    /// The most time that the plugin may ask to wait before the retries of one request.
+    pub(crate) plugin_delay: Duration,
+}
+
+/// Why a request is not retried again.
+enum TooLong {
+    /// The server asks to wait so long.
+    Server(Duration),
+    /// The plugin asks to wait so long, for all retries together.
+    Plugin(Duration),
+}
+
 /// Sends a request until it succeeds, fails for good, or was retried often enough.
 pub(crate) async fn send(
     connection: &Connection,
-    request: HttpRequest,
+    mut request: HttpRequest,
     retryable: &RetryableResponses,
-    memory: &HostMemory,
+    limits: &RequestLimits,
 ) -> Result<HttpResponse, RequestError> {
-    let bucket = request.bucket.as_deref();
+    let RequestLimits { memory, plugin_delay } = limits;
     let prepared = request.build(connection)?;
+    let bucket = request.bucket.as_deref();
     let has_refreshed = AtomicBool::new(false);
     let exchange = Exchange { connection, bucket, prepared: &prepared, retryable, memory, has_refreshed };
     let mut attempts = 0;
     let mut too_long = None;
+    let mut asked_by_plugin = Duration::ZERO;
     let result = (|| exchange.attempt())
         .retry(connection.retry.backoff())
         .when(|failure| {
@@ -46,10 +65,16 @@ pub(crate) async fn send(
             let Failure::Response(response) = failure else { return Some(delay) };
             let requested = response.retry_after();
             if let Some(requested) = requested.filter(|requested| *requested > MAX_RETRY_AFTER) {
-                too_long = Some(requested);
+                too_long = Some(TooLong::Server(requested));
                 return None;
             }
-            let delay = requested.unwrap_or_default().max(retryable.min_delay(response)).max(delay);
+            let min_delay = retryable.min_delay(response);
+            asked_by_plugin = asked_by_plugin.saturating_add(min_delay);
+            if asked_by_plugin > *plugin_delay {
+                too_long = Some(TooLong::Plugin(asked_by_plugin));
+                return None;
+            }
+            let delay = requested.unwrap_or_default().max(min_delay).max(delay);
             // After a 429 the server would refuse the bucket's other requests too: the whole bucket waits, this one
             // with it.
             let waits_in_bucket = response.status == 429 && connection.pause(bucket, delay);
@@ -58,9 +83,15 @@ pub(crate) async fn send(
         .await;
     match (result, too_long) {
         (Ok(response), _) => Ok(response),
-        (Err(Failure::Response(_)), Some(requested)) => {
-            let message = format!("the server asks to wait {} s before the next request", requested.as_secs());
+        (Err(Failure::Response(_)), Some(TooLong::Server(delay))) => {
+            let message = format!("the server asks to wait {} s before the next request", delay.as_secs());
             Err(RequestError::new(RequestErrorKind::RateLimited, "retry_after", message))
+        }
+        (Err(Failure::Response(response)), Some(TooLong::Plugin(delay))) => {
+            let (status, delay, most) = (response.status, delay.as_secs(), plugin_delay.as_secs());
+            let message =
+                format!("the plugin asks to wait {delay} s for retries after status {status}: the limit is {most} s");
+            Err(RequestError::new(RequestErrorKind::Internal, "retry_wait", message))
         }
         (Err(Failure::Response(response)), None) => Ok(response),
         (Err(Failure::NoResponse(error) | Failure::Final(error)), _) => Err(error),
@@ -120,7 +151,7 @@ impl Exchange<'_> {
             .header()
             .map_err(|_| RequestError::new(RequestErrorKind::Auth, "token", "the token is not a valid header value"))?;
         header.map(|header| request.headers_mut().insert(AUTHORIZATION, header));
-        let slot = self.connection.slot(self.bucket).await;
+        let slot = self.connection.slot(self.bucket).await?;
         let result = exchange(self.connection, request, self.memory).await;
         drop(slot);
         if let Ok(response) = &result {
@@ -142,11 +173,11 @@ async fn access_token(connection: &Connection, rejected: Option<&AccessToken>) -
 
 #[cfg(test)]
 mod tests {
-    use super::{HttpRequest, RequestError, RequestErrorKind, RetryableResponses};
+    use super::{HttpRequest, RequestError, RequestErrorKind, RequestLimits, RetryableResponses};
     use crate::http::{
         Connection, ConnectionLimits, Credential, FinalResponse, OAuthClient, RetryPolicy, install_crypto,
     };
-    use crate::memory::HostMemory;
+    use crate::memory::{HostMemory, MemoryBudget};
     use host_core::secret::Secret;
     use std::collections::BTreeMap;
     use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -198,8 +229,9 @@ mod tests {
         let (method, path) = ("GET".to_owned(), "/".to_owned());
         let request = HttpRequest { method, path, query: Vec::new(), headers: Vec::new(), body: None, bucket: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let memory = HostMemory::new();
-        let result = runtime.block_on(super::send(&connection, request, retryable, &memory));
+        let memory = HostMemory::new(MemoryBudget::default());
+        let limits = RequestLimits { memory, plugin_delay: Duration::from_secs(1) };
+        let result = runtime.block_on(super::send(&connection, request, retryable, &limits));
         let result = result.map(|response| (response.status, String::from_utf8_lossy(&response.body).into_owned()));
         (result, requests.join().expect("the requests"))
     }
@@ -265,6 +297,32 @@ mod tests {
         let (result, _) = send(Credential::None, &RetryableResponses::default(), responses);
         let error = result.expect_err("a long delay");
         assert_eq!((error.kind, error.code), (RequestErrorKind::RateLimited, "retry_after"));
+    }
+
+    #[test]
+    fn a_delay_that_the_plugin_asks_for_has_a_limit() {
+        for delay in [Duration::from_secs(2), Duration::from_millis(1_000_000_000_000_000), Duration::MAX] {
+            let retryable = RetryableResponses { statuses: [(423, delay)].into(), ..RetryableResponses::default() };
+            let (result, requests) = send(Credential::None, &retryable, vec![response(423, "", "")]);
+            let error = result.expect_err("a long delay");
+            assert_eq!((error.kind, error.code, requests.len()), (RequestErrorKind::Internal, "retry_wait", 1));
+            let part = "s for retries after status 423: the limit is 1 s";
+            assert!(error.message.contains(part), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn headers_and_token_responses_have_a_largest_size() {
+        let long = format!("x-long: {}\r\n", "x".repeat(70_000));
+        let (result, _) = send(Credential::None, &RetryableResponses::default(), vec![response(200, &long, "")]);
+        assert_eq!(result.expect_err("long headers").code, "header_limit");
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let client = OAuthClient::new("/token".to_owned(), secret("id"), secret("secret"), secret("refresh"));
+        let token = format!(r#"{{"access_token":"{}"}}"#, "x".repeat(70_000));
+        let credential = Credential::OAuth(Arc::new(client));
+        let (result, requests) = send(credential, &RetryableResponses::default(), vec![response(200, "", &token)]);
+        let error = result.expect_err("a long token");
+        assert_eq!((error.message.as_str(), requests.len()), ("the token response is larger than 64 KiB", 1));
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub mod source_world {
             "elt:plugin/http.sent": crate::runtime::resources::SentRequests,
             "elt:plugin/files.file": crate::runtime::resources::GrantedFile,
             "elt:plugin/decode.table": crate::runtime::resources::DecodedTable,
-            "elt:plugin/decode.csv-reader": crate::decode::csv::CsvReader,
+            "elt:plugin/decode.csv-reader": crate::runtime::resources::OpenCsv,
         },
     });
 }

@@ -66,7 +66,7 @@ pub(super) fn lift_error(error: wit::Error) -> Error {
 
 /// Lifts a plugin's description.
 pub(super) fn lift_description(spec: wit::Spec) -> Result<Description> {
-    let json = |text: &str, most: usize, what: &str| {
+    let json = |text: &str, most: usize, what: &str| -> Result<serde_json::Value> {
         if text.len() > most {
             return Err(Error::plugin(format!("its {what} has {} bytes: the limit is {most}", text.len())));
         }

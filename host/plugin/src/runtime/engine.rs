@@ -21,9 +21,12 @@ use super::grants::Grants;
 use super::guest::call_guest;
 use super::limits::CALL_BYTES;
 use super::state::State;
+use crate::memory::MemoryBudget;
 
 /// The time limit of a call, unless the pipeline sets another.
 const DEFAULT_CALL_TIME: Duration = Duration::from_secs(600);
+/// The largest file of a component, in bytes. A Python component with its interpreter has about 40 MB.
+const MAX_COMPONENT: u64 = 256 << 20;
 /// The first bytes of a component: the magic number of WebAssembly, then the version and layer of the component model.
 const COMPONENT_HEADER: &[u8] = b"\0asm\x0d\0\x01\0";
 
@@ -35,6 +38,7 @@ pub struct Engine {
     rules: Arc<Linker<State>>,
     cache: Option<CompilationCache>,
     call_time: Duration,
+    budget: MemoryBudget,
 }
 
 impl Engine {
@@ -65,13 +69,19 @@ impl Engine {
         });
         let (sources, rules) = (Arc::new(sources), Arc::new(rules));
         let cache = cache.map(CompilationCache::new);
-        Ok(Self { engine, sources, rules, cache, call_time: DEFAULT_CALL_TIME })
+        Ok(Self { engine, sources, rules, cache, call_time: DEFAULT_CALL_TIME, budget: MemoryBudget::default() })
     }
 
     /// The same engine with another time limit of calls. The time in which a guest waits for requests does not count.
     #[must_use]
     pub fn with_call_time(self, call_time: Duration) -> Self {
         Self { call_time, ..self }
+    }
+
+    /// Sets the memory that all plugins may use together, with what the host holds for them: 2 GiB unless it is set. An
+    /// engine and its clones have one limit, the largest that was set.
+    pub fn limit_memory(&self, bytes: usize) {
+        self.budget.set_limit(bytes);
     }
 
     /// Reads, checks and compiles the component of a file that the user names. With `pin`, a file with another SHA-256 is
@@ -98,8 +108,13 @@ impl Engine {
         let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("plugin").to_owned();
         let read = || {
             let mut bytes = Vec::new();
-            let mut file = open()?;
+            // A file that is larger, or has no end, is not read to its end.
+            let mut file = open()?.take(MAX_COMPONENT + 1);
             file.read_to_end(&mut bytes).map_err(|cause| Error::config(format!("{}: {cause}", path.display())))?;
+            if bytes.len() as u64 > MAX_COMPONENT {
+                let (shown, limit) = (path.display(), MAX_COMPONENT >> 20);
+                return Err(Error::plugin(format!("{shown} is larger than {limit} MiB")));
+            }
             self.check(path, &name, &bytes, pin)
         };
         read().map_err(|error| error.about(&Subject::Plugin(name.clone())))
@@ -134,7 +149,8 @@ impl Engine {
 
     /// A store with the limits of a plugin.
     pub(super) fn store(&self, component: &Component, grants: Grants) -> Store<State> {
-        let mut store = Store::new(&self.engine, State::new(component.name.clone(), grants, self.call_time));
+        let state = State::new(component.name.clone(), grants, self.call_time, &self.budget);
+        let mut store = Store::new(&self.engine, state);
         store.limiter(|state| &mut state.limits);
         store.set_hostcall_fuel(CALL_BYTES);
         // A guest that computes yields, so that its time can run out and other tasks get theirs.

@@ -6,6 +6,7 @@ use wasmtime::Store;
 use super::call::CallTimer;
 use super::limits::CALL_BYTES;
 use super::state::State;
+use crate::memory::MemoryExceeded;
 
 /// Calls a guest's function within its limits. The call is an expression of a future that borrows the store mutably.
 ///
@@ -23,6 +24,7 @@ pub(super) use call_guest;
 pub(super) fn start_call(store: &mut Store<State>) -> CallTimer {
     let state = store.data_mut();
     state.log_lines = 0;
+    state.free_copy();
     state.call_requests = state.requests_in_flight;
     state.timer.clone()
 }
@@ -35,7 +37,8 @@ pub(super) fn trap_error(store: &Store<State>, function: &str, cause: &wasmtime:
         message.push_str("\n         ");
         message.push_str(line);
     }
-    Error::plugin(message).about(&Subject::Plugin(state.plugin.clone()))
+    let hint = cause.downcast_ref::<MemoryExceeded>().map(|exceeded| exceeded.hint().to_owned());
+    Error::plugin(message).maybe_hint(hint).about(&Subject::Plugin(state.plugin.clone()))
 }
 
 /// The limit that a guest exceeded, or how else it trapped.

@@ -10,6 +10,12 @@ pub(super) const CALL_BYTES: usize = 128 << 20;
 pub(super) const CALL_REQUESTS: u64 = 10_000;
 /// Bytes of values that one call takes out of a response. A guest may ask for the same value many times.
 pub(super) const CALL_VALUES: usize = 256 << 20;
+/// Files that are open at a time.
+pub(super) const OPEN_FILES: usize = 32;
+/// Bytes of a handle beside what it holds.
+pub(super) const HANDLE_BYTES: usize = 256;
+/// Bytes of one column of a table, beside its values.
+pub(super) const COLUMN_BYTES: usize = 256;
 /// Log lines in one call.
 pub(super) const CALL_LOG_LINES: u32 = 100_000;
 
@@ -29,6 +35,8 @@ pub(super) enum LimitExceeded {
     Requests,
     /// [`CALL_VALUES`].
     Values,
+    /// [`OPEN_FILES`].
+    Files,
     /// [`CALL_LOG_LINES`].
     LogLines,
 }
@@ -39,6 +47,7 @@ impl fmt::Display for LimitExceeded {
             Self::GuestMemory => write!(f, "exceeded its memory limit of {} MiB", GUEST_MEMORY >> 20),
             Self::Requests => write!(f, "sent more than {CALL_REQUESTS} requests in one call"),
             Self::Values => write!(f, "took more than {} MiB of values from a response in one call", CALL_VALUES >> 20),
+            Self::Files => write!(f, "opened more than {OPEN_FILES} files at a time"),
             Self::LogLines => write!(f, "logged more than {CALL_LOG_LINES} lines in one call"),
         }
     }

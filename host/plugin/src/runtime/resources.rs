@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use tokio::task::JoinSet;
 
+use crate::decode::csv::CsvReader;
 use crate::http::RequestError;
 use crate::http::response::HttpResponse;
 use crate::memory::Reservation;
@@ -19,6 +20,14 @@ pub struct SentRequests {
     pub(crate) responses: JoinSet<Responses>,
     /// The number of requests; 0 once the guest took the responses.
     pub(crate) count: u64,
+    /// Counts the handle as held.
+    pub(crate) _handle: Reservation,
+}
+
+/// A file that counts as open until this is dropped. Clones are the same file.
+#[derive(Clone)]
+pub(crate) struct OpenFile {
+    pub(crate) _count: Arc<()>,
 }
 
 /// A file that the pipeline grants.
@@ -26,6 +35,14 @@ pub struct SentRequests {
 pub struct GrantedFile {
     pub(crate) path: PathBuf,
     pub(crate) file: std::fs::File,
+    pub(crate) _open: OpenFile,
+}
+
+/// A granted CSV file that is being read.
+#[expect(unreachable_pub, reason = "the generated bindings name it")]
+pub struct OpenCsv {
+    pub(crate) reader: CsvReader,
+    pub(crate) _open: OpenFile,
 }
 
 /// Decoded rows.
@@ -34,4 +51,6 @@ pub struct DecodedTable {
     pub(crate) batch: RecordBatch,
     /// Counts the rows as held. Slices share it, as they share the rows.
     pub(crate) reservation: Arc<Reservation>,
+    /// Counts the handle and the columns' headers as held.
+    pub(crate) _handle: Reservation,
 }

@@ -223,10 +223,13 @@ impl RuleRun {
     /// # Errors
     /// A trap, the plugin's error, or a patch that is not valid.
     pub async fn apply_input(&mut self, input: &str, rows: &RecordBatch) -> Result<Patch> {
+        let budget = self.store.data().memory.budget();
+        let copy = budget.share(rows.get_array_memory_size()).map_err(|exceeded| self.on(exceeded.into()))?;
         let lowered = lower_batch(rows)?;
         let cleaner = self.plugin.elt_plugin_rule().cleaner();
         let patch =
             call_guest!(&mut self.store, "apply", cleaner.call_apply(&mut self.store, self.cleaner, input, &lowered))?;
+        drop((lowered, copy));
         let patch = patch.map_err(|error| self.on(lift_error(error)))?;
         self.lift_patch(patch, rows.num_rows()).map_err(|error| self.on(error))
     }

@@ -16,9 +16,11 @@ use super::engine::Engine;
 use super::grants::Grants;
 use super::guest::call_guest;
 use super::keys;
+use super::limits::COLUMN_BYTES;
 use super::names;
 use super::state::State;
 use crate::http::Connection;
+use crate::memory::RowMemory;
 
 /// The largest state, in bytes. It is written with each checkpoint.
 const MAX_STATE: usize = 16 << 20;
@@ -98,6 +100,8 @@ pub struct Part {
     pub rows: Option<RecordBatch>,
     /// Prefixes of the primary key. Existing rows with these prefixes are replaced.
     pub replace: Option<RecordBatch>,
+    /// The memory of both.
+    pub memory: RowMemory,
 }
 
 macro_rules! call_source {
@@ -222,6 +226,14 @@ fn lift_free_text(schema: &Schema, hint: String) -> FreeText {
     }
 }
 
+/// The bytes of a guest's batch.
+fn batch_bytes(batch: &wit::Batch) -> usize {
+    let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+    let column =
+        |column: &wit::Column| COLUMN_BYTES + length(&column.validity) + length(&column.offsets) + column.values.len();
+    batch.columns.iter().map(column).sum()
+}
+
 /// A stream being read, in an instance of its own.
 pub struct SourceReader {
     plugin: source_world::SourcePlugin,
@@ -281,12 +293,20 @@ impl SourceReader {
         let name = self.name.clone();
         let on = |error: Error| error.on(format!("stream `{stream}`")).about(&Subject::Plugin(name.clone()));
         let schema = lift_schema(schema).map_err(on)?;
+        let mut memory = None;
+        // Rows of a guest are in the host by now; what the host makes of them is as large.
+        let mut guest_bytes = replace.as_ref().map_or(0, batch_bytes);
         let rows = match rows {
             None => None,
-            Some(wit_source::Rows::Guest(batch)) => Some(lift_batch(batch, &schema.fields).map_err(on)?),
+            Some(wit_source::Rows::Guest(batch)) => {
+                guest_bytes += batch_bytes(&batch);
+                Some(lift_batch(batch, &schema.fields).map_err(on)?)
+            }
             Some(wit_source::Rows::Host(table)) => {
                 let table = self.store.data_mut().handles.delete(table);
-                Some(table.map_err(|cause| on(Error::plugin(cause.to_string())))?.batch)
+                let table = table.map_err(|cause| on(Error::plugin(cause.to_string())))?;
+                memory = Some(table.reservation);
+                Some(table.batch)
             }
         };
         let prefixes = |batch: wit::Batch| {
@@ -296,7 +316,11 @@ impl SourceReader {
         };
         let replace = replace.map(prefixes).transpose().map_err(on)?;
         rows.as_ref().map_or(Ok(()), |rows| keys::check(rows, &schema.primary_key)).map_err(on)?;
-        Ok(Part { stream, schema, rows, replace })
+        let mut memory = RowMemory::new(memory);
+        if guest_bytes > 0 {
+            memory.add(self.store.data().memory.reserve(guest_bytes).map_err(|exceeded| on(exceeded.into()))?);
+        }
+        Ok(Part { stream, schema, rows, replace, memory })
     }
 
     fn on(&self, error: Error) -> Error {

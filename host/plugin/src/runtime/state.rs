@@ -1,6 +1,7 @@
 //! The state of one store: the plugin's grants, handles and limits, and the last lines that it logged.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
@@ -9,15 +10,18 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::call::CallTimer;
 use super::grants::Grants;
-use super::limits::{CALL_LOG_LINES, GUEST_MEMORY, LimitExceeded};
+use super::limits::{CALL_LOG_LINES, GUEST_MEMORY, LimitExceeded, OPEN_FILES};
+use super::resources::OpenFile;
 use super::text::sanitize_line;
 use super::wasi;
-use crate::memory::HostMemory;
+use crate::memory::{HostMemory, MemoryBudget, MemoryExceeded, Share};
 
 /// Characters of a log line.
 const LINE_CHARS: usize = 1000;
 /// Log lines kept for the error of a plugin that traps.
 const KEPT_LOG_LINES: usize = 20;
+/// Bytes of an element of a table.
+const ELEMENT_BYTES: usize = 16;
 /// Warnings kept for the report.
 const KEPT_WARNINGS: usize = 20;
 
@@ -51,28 +55,52 @@ pub(super) struct State {
     pub(super) requests_in_flight: u64,
     /// What the plugin holds in the host.
     pub(super) memory: HostMemory,
+    /// The copy that an import returns: it exists until the guest has it. The next copy, or the next call, frees it.
+    copy: Option<Share>,
+    /// One clone for each open file.
+    files: Arc<()>,
     pub(super) timer: CallTimer,
     /// What components of other languages import.
     wasi: WasiCtx,
 }
 
 impl State {
-    pub(super) fn new(plugin: String, grants: Grants, call_time: Duration) -> Self {
+    pub(super) fn new(plugin: String, grants: Grants, call_time: Duration, budget: &MemoryBudget) -> Self {
         Self {
             plugin,
             grants,
             handles: ResourceTable::new(),
-            limits: GuestLimits::new(),
+            limits: GuestLimits::new(budget.clone()),
             log: VecDeque::new(),
             warnings: Vec::new(),
             log_lines: 0,
             requests: 0,
             call_requests: 0,
             requests_in_flight: 0,
-            memory: HostMemory::new(),
+            memory: HostMemory::new(budget.clone()),
+            copy: None,
+            files: Arc::new(()),
             timer: CallTimer::new(call_time),
             wasi: wasi::isolated(),
         }
+    }
+
+    /// Keeps the memory of a copy that an import returns.
+    pub(super) fn keep_copy(&mut self, copy: Share) {
+        self.copy = Some(copy);
+    }
+
+    /// Frees the last copy, which the guest has by now.
+    pub(super) fn free_copy(&mut self) {
+        self.copy = None;
+    }
+
+    /// Counts a file as open.
+    pub(super) fn open_file(&self) -> Result<OpenFile, LimitExceeded> {
+        if Arc::strong_count(&self.files) > OPEN_FILES {
+            return Err(LimitExceeded::Files);
+        }
+        Ok(OpenFile { _count: Arc::clone(&self.files) })
     }
 
     /// Emits a log line as an event, and keeps it for the error of a trap. Warnings and errors are kept for the report.
@@ -121,12 +149,15 @@ impl WasiView for State {
 /// The limits of an instance, and the memory that it has taken.
 pub(super) struct GuestLimits {
     limits: StoreLimits,
+    budget: MemoryBudget,
+    /// Linear memory and tables.
+    reserved: Option<Share>,
     /// Bytes of linear memory, which never shrinks.
     pub(super) memory: usize,
 }
 
 impl GuestLimits {
-    fn new() -> Self {
+    fn new(budget: MemoryBudget) -> Self {
         let limits = StoreLimitsBuilder::new()
             .memories(1)
             .tables(64)
@@ -134,7 +165,16 @@ impl GuestLimits {
             .instances(64)
             .trap_on_grow_failure(true)
             .build();
-        Self { limits, memory: 0 }
+        Self { limits, budget, reserved: None, memory: 0 }
+    }
+
+    /// Reserves memory until the instance is dropped.
+    fn reserve(&mut self, bytes: usize) -> Result<(), MemoryExceeded> {
+        if let Some(share) = &mut self.reserved {
+            return share.grow_by(bytes);
+        }
+        self.reserved = Some(self.budget.share(bytes)?);
+        Ok(())
     }
 }
 
@@ -145,6 +185,7 @@ impl ResourceLimiter for GuestLimits {
         }
         let may_grow = self.limits.memory_growing(current, desired, maximum)?;
         if may_grow {
+            self.reserve(desired.saturating_sub(current))?;
             self.memory = desired;
         }
         Ok(may_grow)
@@ -155,7 +196,11 @@ impl ResourceLimiter for GuestLimits {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        self.limits.table_growing(current, desired, maximum)
+        let may_grow = self.limits.table_growing(current, desired, maximum)?;
+        if may_grow {
+            self.reserve(desired.saturating_sub(current).saturating_mul(ELEMENT_BYTES))?;
+        }
+        Ok(may_grow)
     }
 
     fn table_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
@@ -178,11 +223,12 @@ impl ResourceLimiter for GuestLimits {
 #[cfg(test)]
 mod tests {
     use super::{Grants, KEPT_LOG_LINES, KEPT_WARNINGS, PluginLogLevel, State};
-    use crate::runtime::limits::CALL_LOG_LINES;
+    use crate::memory::MemoryBudget;
+    use crate::runtime::limits::{CALL_LOG_LINES, OPEN_FILES};
     use std::time::Duration;
 
     fn state() -> State {
-        State::new("mine".to_owned(), Grants::default(), Duration::from_secs(1))
+        State::new("mine".to_owned(), Grants::default(), Duration::from_secs(1), &MemoryBudget::default())
     }
 
     #[test]
@@ -199,6 +245,15 @@ mod tests {
             state.log(PluginLogLevel::Error, &warning.to_string()).expect("within the limit");
         }
         assert_eq!(state.warnings.len(), KEPT_WARNINGS);
+    }
+
+    #[test]
+    fn open_files_are_counted() {
+        let state = state();
+        let open: Vec<_> = (0..OPEN_FILES).map(|_| state.open_file().expect("within the limit")).collect();
+        assert!(state.open_file().is_err());
+        drop(open);
+        assert!(state.open_file().is_ok());
     }
 
     #[test]

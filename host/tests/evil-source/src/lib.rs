@@ -2,6 +2,7 @@
 //! SDK prevents most of this. Its one stream `rows` has the text columns `id`, the primary key, and `name`; each run
 //! replaces it.
 
+mod amplify;
 mod memory;
 mod pages;
 mod requests;
@@ -99,6 +100,22 @@ enum Mode {
     ClaimedRows,
     /// Returns fewer columns than the schema has.
     FewColumns,
+    /// Decodes many rows of two thousand decimals from a small response.
+    WideRows,
+    /// Repeats a long text of a response in many rows.
+    LongTexts,
+    /// Copies one column a thousand times in one call.
+    SameColumn,
+    /// Cuts a table into millions of slices and keeps them.
+    Slices,
+    /// Sends requests with large bodies and does not wait for the responses.
+    Unsent,
+    /// Opens the granted file many times.
+    ManyFiles,
+    /// Discovers eight streams whose readers take 900 MiB of linear memory each, and hold it.
+    Allocate,
+    /// Sends two requests of a bucket that allows one in thirty thousand years.
+    Bucket,
     /// Sends a request with the secret, then searches the guest's memory for texts.
     Dump,
 }
@@ -136,7 +153,12 @@ impl wit::Guest for Component {
             name: "evil-source".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config_schema: schema.to_owned(),
-            needs: vec![need("connection", CONNECTION, "{}"), need("file", FILE, r#"{ "optional": true }"#)],
+            needs: vec![
+                need("connection", CONNECTION, "{}"),
+                need("file", FILE, r#"{ "optional": true }"#),
+                need("rate-bucket", amplify::BUCKET, r#"{ "requests": 1, "per-ms": 1000000000000000 }"#),
+                need("retry", "retry", r#"{ "statuses": [{ "status": 423, "wait-ms": 1000000000000000 }] }"#),
+            ],
             hints: Vec::new(),
         }
     }
@@ -164,6 +186,7 @@ impl wit::Guest for Component {
                 stream.schema.fields[1].name = path;
                 vec![stream]
             }
+            Mode::Allocate => (1..=8).map(|number| stream(&format!("{STREAM}_{number}"))).collect(),
             Mode::HintedColumn => {
                 let mut stream = stream(STREAM);
                 stream.hints.push(("free-text".to_owned(), path));
@@ -202,6 +225,7 @@ impl wit::GuestReader for Reader {
             }
             Mode::Dump => self.dump(),
             Mode::Table => self.config.table.page(page as usize),
+            Mode::Allocate => amplify::allocate(&self.config.path),
             _ if page == 0 => Ok(pages::more(pages::rows(&["1", "2", "4"], &["evil", "evil", "evil"]))),
             _ => self.misbehave(),
         }
@@ -216,6 +240,7 @@ impl Reader {
             | Mode::Log
             | Mode::Dump
             | Mode::Table
+            | Mode::Allocate
             | Mode::StreamName
             | Mode::TwinStreams
             | Mode::ColumnName
@@ -239,6 +264,13 @@ impl Reader {
             Mode::Hoard => requests::hoard(path),
             Mode::DeepPath => requests::decode(path, &"/x".repeat(1_000_000)),
             Mode::Decode => requests::decode(path, "/x"),
+            Mode::WideRows => amplify::wide_rows(path),
+            Mode::LongTexts => amplify::long_texts(path),
+            Mode::SameColumn => amplify::same_column(path),
+            Mode::Slices => amplify::slices(path),
+            Mode::Unsent => amplify::unsent(path),
+            Mode::ManyFiles => amplify::many_files(),
+            Mode::Bucket => amplify::bucket(path),
             Mode::BigState => {
                 let state = Some("x".repeat(100 << 20));
                 Ok(wit::Page { state, ..pages::last(Vec::new()) })

@@ -13,35 +13,94 @@ use sonic_rs::{JsonValueTrait as _, LazyValue};
 
 use super::paths::JsonColumn;
 use crate::decode::value::{self as parse, AcceptedForms};
+use crate::memory::{MemoryExceeded, Meter};
 
 /// The capacity of new builders: most pages have fewer rows. Arrow's default is ten times as large, and would stay
 /// mostly empty in every column of every page that waits to be written.
 const PAGE_ROWS: usize = 128;
 
-/// Builds the rows of a table.
+/// Bytes of a new builder, beside its values: the builder itself and its buffers' headers.
+const BUILDER_BYTES: usize = 512;
+/// How much larger the buffer of a column's texts may be than the texts: it doubles when it is full.
+const SLACK: usize = 2;
+/// How often a row's unfit texts exist at once while their JSON is written.
+const UNFIT_COPIES: usize = 4;
+
+/// Builds the rows of a table. Memory is reserved before it is used: for rows whenever their number doubles, for texts in
+/// steps.
 pub(super) struct TableBuilder {
     builders: Vec<ColumnBuilder>,
     /// Columns with the same text in every row.
     constants: Vec<(usize, String)>,
     unfit: StringBuilder,
     rows: usize,
+    meter: Meter,
+    /// Rows for which values of fixed width have memory.
+    metered_rows: usize,
+    /// Bytes of one row's values of fixed width.
+    row_bytes: usize,
+    /// Bytes that the pending values add to the next row, beyond their fixed width.
+    pending_bytes: usize,
+    /// The same of the constants.
+    constant_bytes: usize,
+    /// The limit that ended the table.
+    exceeded: Option<MemoryExceeded>,
 }
 
+/// A table that exceeds a memory limit. The walk over the text ends with it.
+pub(super) struct Ended;
+
 impl TableBuilder {
-    pub(super) fn new(columns: &[JsonColumn]) -> Self {
+    pub(super) fn new(columns: &[JsonColumn], mut meter: Meter) -> Result<Self, MemoryExceeded> {
+        // The offset and the bit of `_unfit`, then those of the columns.
+        let row_bytes = columns.iter().map(|column| row_bytes(column.field.data_type)).sum::<usize>() + 5;
+        let constant_bytes = SLACK * columns.iter().filter_map(JsonColumn::constant).map(String::len).sum::<usize>();
+        // A constant is kept twice: here and in its builder.
+        meter.add((columns.len() + 1) * BUILDER_BYTES + PAGE_ROWS * row_bytes + 2 * constant_bytes)?;
         let builders = columns.iter().map(|column| ColumnBuilder::new(&column.field)).collect();
         let constant = |(index, column): (usize, &JsonColumn)| Some((index, column.constant()?.clone()));
         let constants = columns.iter().enumerate().filter_map(constant).collect();
-        Self { builders, constants, unfit: StringBuilder::new(), rows: 0 }
+        let (unfit, metered_rows) = (StringBuilder::with_capacity(PAGE_ROWS, 0), PAGE_ROWS);
+        Ok(Self {
+            builders,
+            constants,
+            unfit,
+            rows: 0,
+            meter,
+            metered_rows,
+            row_bytes,
+            pending_bytes: 0,
+            constant_bytes,
+            exceeded: None,
+        })
     }
 
-    /// The builder of a column, to set or clear its value for the next rows.
-    pub(super) fn column(&mut self, index: usize) -> &mut ColumnBuilder {
-        &mut self.builders[index]
+    /// Clears the value of a column for the next rows.
+    pub(super) fn clear(&mut self, column: usize) {
+        let builder = &mut self.builders[column];
+        self.pending_bytes -= builder.text_bytes();
+        builder.pending = Pending::Null;
+    }
+
+    /// Parses the value of a column for the next rows.
+    pub(super) fn set(&mut self, column: usize, value: &LazyValue<'_>) -> Result<(), Ended> {
+        let builder = &mut self.builders[column];
+        // A value is at least as long in the body as it is in its column.
+        let most = SLACK * value.as_raw_str().len();
+        if most > builder.metered_text {
+            let added = self.meter.add(most - builder.metered_text);
+            added.map_err(|exceeded| end(&mut self.exceeded, exceeded))?;
+            builder.metered_text = most;
+        }
+        self.pending_bytes -= builder.text_bytes();
+        builder.set(value);
+        self.pending_bytes += builder.text_bytes();
+        Ok(())
     }
 
     /// Appends a row of the pending values.
-    pub(super) fn append_row(&mut self) {
+    pub(super) fn append_row(&mut self) -> Result<(), Ended> {
+        self.reserve_row().map_err(|exceeded| end(&mut self.exceeded, exceeded))?;
         for (column, text) in &self.constants {
             self.builders[*column].set_text(text);
         }
@@ -53,9 +112,25 @@ impl TableBuilder {
         }
         self.unfit.append_option(unfit.map(|unfit| serde_json::Value::Object(unfit).to_string()));
         self.rows += 1;
+        Ok(())
     }
 
-    pub(super) fn finish(mut self, columns: &[JsonColumn]) -> Result<RecordBatch> {
+    /// Reserves the memory of the next row.
+    fn reserve_row(&mut self) -> Result<(), MemoryExceeded> {
+        if self.rows == self.metered_rows {
+            self.meter.add(self.metered_rows.saturating_mul(self.row_bytes))?;
+            self.metered_rows *= 2;
+        }
+        self.meter.add(self.pending_bytes + self.constant_bytes)
+    }
+
+    /// The limit that ended the table, if one did.
+    pub(super) fn exceeded(&self) -> Option<MemoryExceeded> {
+        self.exceeded
+    }
+
+    /// The rows, with the memory that they occupy.
+    pub(super) fn finish(mut self, columns: &[JsonColumn]) -> Result<(RecordBatch, Meter)> {
         let mut arrays: Vec<_> = self.builders.iter_mut().map(ColumnBuilder::finish).collect();
         arrays.push(Arc::new(self.unfit.finish()));
         let field =
@@ -63,13 +138,28 @@ impl TableBuilder {
         let mut fields: Vec<_> = columns.iter().map(field).collect();
         fields.push(arrow_schema::Field::new(UNFIT, arrow_schema::DataType::Utf8, true));
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        RecordBatch::try_new_with_options(Arc::new(arrow_schema::Schema::new(fields)), arrays, &options)
-            .map_err(Error::internal)
+        let batch = RecordBatch::try_new_with_options(Arc::new(arrow_schema::Schema::new(fields)), arrays, &options);
+        Ok((batch.map_err(Error::internal)?, self.meter))
+    }
+}
+
+fn end(ended: &mut Option<MemoryExceeded>, exceeded: MemoryExceeded) -> Ended {
+    *ended = Some(exceeded);
+    Ended
+}
+
+/// Bytes of a value of fixed width, or of a text's offset, and of its bit of validity.
+fn row_bytes(data_type: Type) -> usize {
+    1 + match data_type {
+        Type::Bool => 1,
+        Type::Date | Type::Text => 4,
+        Type::Int64 | Type::Float64 | Type::Timestamp => 8,
+        Type::Decimal(..) => 16,
     }
 }
 
 /// The parsed value of a column for the next rows. It is kept because rows of inner levels repeat it.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 enum Pending {
     Null,
     Bool(bool),
@@ -78,7 +168,8 @@ enum Pending {
     Decimal(i128),
     /// In the builder's own buffer, which every row reuses.
     Text,
-    Unfit(String),
+    /// The same, and it does not fit.
+    Unfit,
 }
 
 enum ColumnSink {
@@ -92,11 +183,13 @@ enum ColumnSink {
 }
 
 /// Builds one column.
-pub(super) struct ColumnBuilder {
+struct ColumnBuilder {
     name: String,
     forms: AcceptedForms,
     pending: Pending,
     text: String,
+    /// The capacity of `text` that has memory.
+    metered_text: usize,
     sink: ColumnSink,
 }
 
@@ -126,6 +219,7 @@ impl ColumnBuilder {
             forms: AcceptedForms::parse(accept),
             pending: Pending::Null,
             text: String::new(),
+            metered_text: 0,
             sink,
         }
     }
@@ -136,13 +230,17 @@ impl ColumnBuilder {
         self.pending = Pending::Text;
     }
 
-    /// Sets null for the next rows.
-    pub(super) fn clear(&mut self) {
-        self.pending = Pending::Null;
+    /// The most bytes that the pending value adds, beyond its fixed width.
+    fn text_bytes(&self) -> usize {
+        match (&self.pending, &self.sink) {
+            (Pending::Text, _) => SLACK * self.text.len(),
+            (Pending::Unfit, _) => UNFIT_COPIES * (self.text.len() + self.name.len()),
+            _ => 0,
+        }
     }
 
     /// Parses the value for the next rows.
-    pub(super) fn set(&mut self, value: &LazyValue<'_>) {
+    fn set(&mut self, value: &LazyValue<'_>) {
         let is_empty = || self.forms.empty_null && value.as_str().is_some_and(str::is_empty);
         self.pending = if value.is_null() || is_empty() {
             Pending::Null
@@ -156,7 +254,7 @@ impl ColumnBuilder {
         };
     }
 
-    fn scalar(&self, text: &str, quoted: bool) -> Pending {
+    fn scalar(&mut self, text: &str, quoted: bool) -> Pending {
         let bare = !quoted || self.forms.text;
         let parsed = match self.sink {
             ColumnSink::Bool(_) if bare => parse::boolean(text).map(Pending::Bool),
@@ -169,7 +267,10 @@ impl ColumnBuilder {
             ColumnSink::Timestamp(_) => parse::timestamp(text, self.forms).map(Pending::Int),
             _ => None,
         };
-        parsed.unwrap_or_else(|| Pending::Unfit(text.to_owned()))
+        parsed.unwrap_or_else(|| {
+            self.set_text(text);
+            Pending::Unfit
+        })
     }
 
     /// Appends the pending value. Appends null and returns the text if the value does not fit.
@@ -192,8 +293,8 @@ impl ColumnBuilder {
                     ColumnSink::Timestamp(sink) => sink.append_null(),
                     ColumnSink::Text(sink) => sink.append_null(),
                 }
-                if let Pending::Unfit(text) = pending {
-                    return Some(text.clone());
+                if let Pending::Unfit = pending {
+                    return Some(self.text.clone());
                 }
             }
         }

@@ -6,27 +6,41 @@ mod paths;
 mod walk;
 
 use arrow_array::RecordBatch;
-use host_core::error::{Error, Result};
+use host_core::error::Error;
 
 pub(crate) use paths::JsonColumn;
 
 use columns::TableBuilder;
 use paths::ColumnLayout;
 
+use super::DecodeError;
 use super::depth::JsonText;
+use crate::memory::{HostMemory, Meter, Reservation};
 
 /// Decodes a body: `levels` are nested arrays, one row for each innermost element. The whole body is read: a body that
-/// is cut off behind the array would look like one without a next page.
-pub(crate) fn decode(body: JsonText<'_>, levels: &[String], columns: &[JsonColumn]) -> Result<RecordBatch> {
+/// is cut off behind the array would look like one without a next page. The rows come with their memory.
+pub(crate) fn decode(
+    body: JsonText<'_>,
+    levels: &[String],
+    columns: &[JsonColumn],
+    memory: &HostMemory,
+) -> Result<(RecordBatch, Reservation), DecodeError> {
     let body = body.bytes();
     let text = std::str::from_utf8(body).map_err(|cause| not_json(body, &cause.to_string()))?;
+    // A text with escapes is decoded into a buffer of its own, one text at a time.
+    let _scratch = memory.reserve(body.len().saturating_add(ColumnLayout::bytes(levels, columns)))?;
     let layout = ColumnLayout::new(levels, columns)?;
-    let mut table = TableBuilder::new(columns);
-    let has_array = walk::read_rows(text, &layout, &mut table).map_err(|cause| not_json(body, &cause.to_string()))?;
-    if !has_array {
-        return Err(no_array(body, levels));
+    let mut table = TableBuilder::new(columns, Meter::new(memory)?)?;
+    let walked = walk::read_rows(text, &layout, &mut table);
+    if let Some(exceeded) = table.exceeded() {
+        return Err(exceeded.into());
     }
-    table.finish(columns)
+    if !walked.map_err(|cause| not_json(body, &cause.to_string()))? {
+        return Err(no_array(body, levels).into());
+    }
+    let (batch, meter) = table.finish(columns)?;
+    let reservation = meter.finish(batch.get_array_memory_size())?;
+    Ok((batch, reservation))
 }
 
 fn not_json(body: &[u8], why: &str) -> Error {
@@ -46,14 +60,69 @@ fn start(body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{JsonColumn, JsonText, Result};
+    use super::{DecodeError, JsonColumn, JsonText};
+    use crate::memory::{HostMemory, MemoryBudget, MemoryExceeded};
     use arrow_array::RecordBatch;
     use arrow_array::cast::AsArray;
     use arrow_array::types::{Decimal128Type, TimestampMicrosecondType};
+    use host_core::error::{Error, Result};
     use host_core::schema::{Field, Type};
 
     fn decode(body: &[u8], levels: &[String], columns: &[JsonColumn]) -> Result<RecordBatch> {
-        super::decode(JsonText::new(body).expect("a shallow text"), levels, columns)
+        let memory = HostMemory::new(MemoryBudget::default());
+        let decoded = super::decode(JsonText::new(body).expect("a shallow text"), levels, columns, &memory);
+        decoded.map(|(batch, _)| batch).map_err(Error::from)
+    }
+
+    /// Decodes within a budget of this many bytes.
+    fn decode_within(bytes: usize, body: &str, columns: &[JsonColumn]) -> Result<usize, DecodeError> {
+        let budget = MemoryBudget::default();
+        budget.set_limit(bytes);
+        let body = JsonText::new(body.as_bytes()).expect("a shallow text");
+        super::decode(body, &["/results".to_owned()], columns, &HostMemory::new(budget))
+            .map(|(batch, _)| batch.num_rows())
+    }
+
+    #[test]
+    fn rows_beyond_the_memory_limit_are_never_built() {
+        let exceeds = |bytes: usize, body: &str, columns: &[JsonColumn]| {
+            matches!(decode_within(bytes, body, columns), Err(DecodeError::Memory(MemoryExceeded::Process(_))))
+        };
+        let rows = |count: usize| format!("{{\"results\":[{}]}}", vec!["{}"; count].join(","));
+        let decimals = |count: usize| -> Vec<_> {
+            (0..count).map(|index| column(&format!("c{index}"), Type::Decimal(38, 9), 0, "/x")).collect()
+        };
+        assert_eq!(decode_within(8 << 20, &rows(1000), &decimals(100)).ok(), Some(1000));
+        assert!(exceeds(8 << 20, &rows(500_000), &decimals(100)));
+        assert!(exceeds(8 << 20, "{\"results\":[]}", &decimals(10_000)));
+        // A text that every row repeats.
+        let long = "x".repeat(1 << 20);
+        let constant = |text: &str| {
+            let mut column = column("constant", Type::Text, 0, "");
+            column.field.metadata.insert("constant".to_owned(), text.to_owned());
+            [column]
+        };
+        assert_eq!(decode_within(32 << 20, &rows(4), &constant(&long)).ok(), Some(4));
+        assert!(exceeds(32 << 20, &rows(100), &constant(&long)));
+        // Texts inside of texts, each a column.
+        let path = |depth: usize| "/a".repeat(depth);
+        let nested: Vec<_> = (0..90).map(|depth| column(&format!("c{depth}"), Type::Text, 0, &path(depth))).collect();
+        let body = format!("{{\"results\":[{}\"{long}\"{}]}}", "{\"a\":".repeat(90), "}".repeat(90));
+        assert!(exceeds(64 << 20, &body, &nested));
+        // Texts that do not fit.
+        let body = format!("{{\"results\":[{{\"x\":\"{long}\"}}]}}");
+        assert_eq!(decode_within(64 << 20, &body, &decimals(1)).ok(), Some(1));
+        assert!(exceeds(3 << 20, &body, &decimals(1)));
+    }
+
+    #[test]
+    fn texts_of_more_than_two_gigabytes_are_a_limit_and_no_panic() {
+        let body =
+            format!("{{\"results\":[{{\"x\":\"{}\",\"l\":[{}]}}]}}", "x".repeat(20 << 20), vec!["{}"; 110].join(","));
+        let columns = [column("x", Type::Text, 0, "/x")];
+        let levels = ["/results", "/l"].map(str::to_owned);
+        let error = decode(body.as_bytes(), &levels, &columns).expect_err("too large");
+        assert!(error.message().contains("holds more than 1024 MiB"), "{error}");
     }
 
     fn column(name: &str, data_type: Type, level: usize, path: &str) -> JsonColumn {

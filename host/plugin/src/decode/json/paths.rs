@@ -8,6 +8,9 @@ use host_core::schema::Field;
 /// The most steps of a path and the most levels. A guest cannot make the decoder recurse deeper.
 const MAX_DEPTH: usize = 100;
 
+/// Bytes of one step of a path, with its entries in two tables.
+const STEP_BYTES: usize = 512;
+
 /// A column to take from each row.
 pub(crate) struct JsonColumn {
     pub(crate) field: Field,
@@ -68,10 +71,16 @@ pub(super) struct ColumnLayout {
 }
 
 impl ColumnLayout {
+    /// The memory that the layout of these paths needs, at most.
+    pub(super) fn bytes(levels: &[String], columns: &[JsonColumn]) -> usize {
+        let bytes = |path: &String| path.matches('/').count().saturating_mul(STEP_BYTES).saturating_add(2 * path.len());
+        paths(levels, columns).map(bytes).fold(0, usize::saturating_add)
+    }
+
     pub(super) fn new(levels: &[String], columns: &[JsonColumn]) -> Result<Self> {
         let first = levels.first().ok_or_else(|| Error::plugin("a JSON table needs at least one level"))?;
-        let mut paths = levels.iter().chain(columns.iter().map(|column| &column.path));
-        if levels.len() > MAX_DEPTH || paths.any(|path| path.matches('/').count() > MAX_DEPTH) {
+        let is_deep = |path: &String| path.matches('/').count() > MAX_DEPTH;
+        if levels.len() > MAX_DEPTH || paths(levels, columns).any(is_deep) {
             return Err(Error::plugin(format!("a JSON path has more than {MAX_DEPTH} steps")));
         }
         let mut root = PathNode::default();
@@ -91,4 +100,8 @@ impl ColumnLayout {
         }
         Ok(Self { root, levels: nodes, columns_by_level })
     }
+}
+
+fn paths<'a>(levels: &'a [String], columns: &'a [JsonColumn]) -> impl Iterator<Item = &'a String> {
+    levels.iter().chain(columns.iter().map(|column| &column.path))
 }

@@ -3,8 +3,11 @@
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use sonic_rs::LazyValue;
 
-use super::columns::TableBuilder;
+use super::columns::{Ended, TableBuilder};
 use super::paths::{ColumnLayout, PathNode};
+
+/// The error of a walk that ended because of a memory limit. The table knows which.
+const MEMORY: &str = "the rows need too much memory";
 
 /// Visits scalars in place of an object or array that is followed: they are ignored.
 macro_rules! skip_scalars {
@@ -142,14 +145,13 @@ impl<'de> DeserializeSeed<'de> for Element<'_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let Self { layout, level, table } = self;
         for &column in &layout.columns_by_level[level] {
-            table.column(column).clear();
+            table.clear(column);
         }
         // An inner array may precede the outer values that its rows repeat: it is read after the rest of the element.
         let mut inner = None;
         Fields { node: &layout.levels[level], table: &mut *table, inner: &mut inner }.deserialize(deserializer)?;
         if level + 1 == layout.levels.len() {
-            table.append_row();
-            return Ok(());
+            return table.append_row().map_err(|Ended| D::Error::custom(MEMORY));
         }
         match inner {
             Some(array) => read_elements(&array, layout, level + 1, table).map(drop).map_err(D::Error::custom),
@@ -194,7 +196,7 @@ impl<'de> Visitor<'de> for Fields<'_, 'de> {
                 *inner = Some(object.next_value()?);
             } else if let Some(column) = child.column {
                 let value: LazyValue<'de> = object.next_value()?;
-                table.column(column).set(&value);
+                table.set(column, &value).map_err(|Ended| A::Error::custom(MEMORY))?;
                 if !child.children.is_empty() {
                     // The value is a column, and so are some of its parts.
                     let mut deserializer = sonic_rs::Deserializer::from_str(value.as_raw_str());

@@ -21,8 +21,12 @@ impl files::Host for State {
             let error = wit::Error::from(error.hint(format!("add `files = {{ {name} = \"PATH\" }}`")));
             return Ok(Err(wit::Error { code: "not_granted".to_owned(), ..error }));
         };
-        Ok(match std::fs::File::open(&path) {
-            Ok(file) => Ok(self.handles.push(GrantedFile { path, file })?),
+        let open = self.open_file()?;
+        // A pipe may block for ever.
+        let is_file = std::fs::metadata(&path).is_ok_and(|kind| kind.is_file());
+        let opened = if is_file { std::fs::File::open(&path) } else { Err(std::io::ErrorKind::NotFound.into()) };
+        Ok(match opened {
+            Ok(file) => Ok(self.handles.push(GrantedFile { path, file, _open: open })?),
             Err(cause) => Err(Error::config(format!("file `{name}`: {}: {cause}", path.display())).into()),
         })
     }
@@ -34,14 +38,16 @@ impl files::HostFile for State {
     }
 
     async fn read(&mut self, this: Resource<GrantedFile>, offset: u64, len: u32) -> Answer<Vec<u8>> {
-        let GrantedFile { path, file } = self.handles.get_mut(&this)?;
+        let GrantedFile { path, file, .. } = self.handles.get_mut(&this)?;
+        let size = file.metadata().map_or(0, |metadata| metadata.len());
+        let most = u64::from(len.min(MAX_READ)).min(size.saturating_sub(offset));
+        let copy = self.memory.budget().share(usize::try_from(most)?)?;
         let mut bytes = Vec::new();
         let read = file.seek(SeekFrom::Start(offset));
-        let read = read.and_then(|_| file.by_ref().take(len.min(MAX_READ).into()).read_to_end(&mut bytes));
-        Ok(match read {
-            Ok(_) => Ok(bytes),
-            Err(cause) => Err(Error::config(format!("{}: {cause}", path.display())).into()),
-        })
+        let read = read.and_then(|_| file.by_ref().take(most).read_to_end(&mut bytes));
+        let read = read.map_err(|cause| Error::config(format!("{}: {cause}", path.display())));
+        self.keep_copy(copy);
+        Ok(read.map(|_| bytes).map_err(Into::into))
     }
 
     async fn drop(&mut self, this: Resource<GrantedFile>) -> wasmtime::Result<()> {

@@ -7,12 +7,17 @@ use wasmtime::component::Resource;
 
 use super::Answer;
 use crate::http::response::HttpResponse;
-use crate::http::{self, Connection, HttpRequest, RequestError, RequestErrorKind};
+use crate::http::{self, Connection, HttpRequest, RequestError, RequestErrorKind, RequestLimits};
 use crate::runtime::bindings::source_world::elt::plugin::http as wit_http;
 use crate::runtime::bindings::types as wit;
-use crate::runtime::limits::{CALL_REQUESTS, CALL_VALUES, LimitExceeded};
+use crate::runtime::limits::{CALL_REQUESTS, CALL_VALUES, HANDLE_BYTES, LimitExceeded};
 use crate::runtime::resources::{Responses, SentRequests};
 use crate::runtime::state::State;
+
+/// Bytes of a task that sends requests.
+const TASK_BYTES: usize = 4096;
+/// Bytes of bodies that are searched for values before other work may go on.
+const SEARCHED_BYTES: usize = 16 << 20;
 
 impl State {
     fn connection(&self, name: &str) -> Result<Connection, RequestError> {
@@ -35,16 +40,21 @@ impl State {
         &mut self,
         connection: &str,
         requests: Vec<wit_http::Request>,
-    ) -> Result<impl Future<Output = Responses> + use<>, LimitExceeded> {
+    ) -> wasmtime::Result<impl Future<Output = Responses> + use<>> {
         self.count_requests(requests.len() as u64)?;
+        let requests: Vec<_> = requests.into_iter().map(lift_request).collect();
+        // The requests wait in the host until they are answered.
+        let held = self.memory.reserve(requests.iter().map(HttpRequest::bytes).sum())?;
         let connection = self.connection(connection);
-        let (retry, memory) = (self.grants.retry.clone(), self.memory.clone());
+        let retry = self.grants.retry.clone();
+        let limits = RequestLimits { memory: self.memory.clone(), plugin_delay: self.timer.limit() };
         Ok(async move {
+            let _held = held;
             let connection = match connection {
                 Ok(connection) => connection,
                 Err(error) => return requests.iter().map(|_| Err(error.clone())).collect(),
             };
-            let sent = requests.into_iter().map(|it| http::send(&connection, lift_request(it), &retry, &memory));
+            let sent = requests.into_iter().map(|request| http::send(&connection, request, &retry, &limits));
             stream::iter(sent).buffered(connection.concurrent_requests()).collect().await
         })
     }
@@ -81,9 +91,10 @@ impl wit_http::Host for State {
     ) -> wasmtime::Result<Resource<SentRequests>> {
         let count = reqs.len() as u64;
         let mut responses = JoinSet::new();
+        let handle = self.memory.reserve(HANDLE_BYTES + TASK_BYTES)?;
         responses.spawn(self.send(&conn, reqs)?);
         self.requests_in_flight += count;
-        Ok(self.handles.push(SentRequests { responses, count })?)
+        Ok(self.handles.push(SentRequests { responses, count, _handle: handle })?)
     }
 }
 
@@ -119,7 +130,11 @@ impl wit_http::HostResponse for State {
     }
 
     async fn body(&mut self, this: Resource<HttpResponse>) -> wasmtime::Result<Vec<u8>> {
-        Ok(self.handles.get(&this)?.body.clone())
+        let body = &self.handles.get(&this)?.body;
+        let copy = self.memory.budget().share(body.len())?;
+        let body = body.clone();
+        self.keep_copy(copy);
+        Ok(body)
     }
 
     async fn get(
@@ -127,14 +142,27 @@ impl wit_http::HostResponse for State {
         this: Resource<HttpResponse>,
         pointers: Vec<String>,
     ) -> wasmtime::Result<Vec<Option<String>>> {
-        let response = self.handles.get(&this)?;
-        let mut bytes = 0;
-        let value = |pointer: &String| {
+        let mut copy = self.memory.budget().share(0)?;
+        let (mut values, mut bytes, mut searched) = (Vec::new(), 0, 0);
+        for pointer in &pointers {
+            let response = self.handles.get(&this)?;
             let value = response.get(pointer);
-            bytes += value.as_ref().map_or(0, String::len);
-            if bytes > CALL_VALUES { Err(LimitExceeded::Values.into()) } else { Ok(value) }
-        };
-        pointers.iter().map(value).collect()
+            searched += response.body.len();
+            let length = HANDLE_BYTES + value.as_ref().map_or(0, String::len);
+            bytes += length;
+            if bytes > CALL_VALUES {
+                return Err(LimitExceeded::Values.into());
+            }
+            copy.grow_by(length)?;
+            values.push(value);
+            if searched > SEARCHED_BYTES {
+                // The guest's time may run out.
+                searched = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        self.keep_copy(copy);
+        Ok(values)
     }
 
     async fn drop(&mut self, this: Resource<HttpResponse>) -> wasmtime::Result<()> {
