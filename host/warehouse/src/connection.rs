@@ -95,6 +95,7 @@ impl Warehouse {
         let prepared = lock.while_closed(|| {
             private::restrict_files(&database);
             private::remove_if_empty(&database)?;
+            private::remove_rewritten(&database)?;
             private::clear_spill(&database)
         });
         prepared.map_err(on)?;

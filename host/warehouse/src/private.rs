@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use host_core::error::{Error, Result};
 
-use crate::with_suffix;
+use crate::{remove_database, with_suffix};
 
 /// What stands beside a warehouse's file and may contain its rows: the write-ahead log, its copies while DuckDB writes a
 /// checkpoint, and a rewritten file that did not replace the old one.
@@ -110,6 +110,16 @@ pub(crate) fn remove_if_empty(database: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes a rewritten file that did not replace the old one, because the process was killed: it may contain rows that were
+/// erased since.
+///
+/// # Errors
+/// A file that cannot be removed.
+pub(crate) fn remove_rewritten(database: &Path) -> Result<()> {
+    let next = with_suffix(database, ".next");
+    remove_database(&next).map_err(|cause| Error::config(cause.to_string()).on(next.display()))
+}
+
 /// Removes what a killed process left in the folder of rows that did not fit into memory. Only the process that has locked the
 /// warehouse may do this.
 ///
@@ -197,8 +207,10 @@ mod tests {
         };
         leave("duckdb_temp_storage_DEFAULT-0.tmp");
         leave("duckdb_temp_block-7.block");
+        let next = with_suffix(&path, ".next");
+        std::fs::write(&next, "ana@example.com").expect("a file");
         let open = Warehouse::open(&path, "256MB").expect("a warehouse");
-        assert!(!spill.exists());
+        assert!(!spill.exists() && !next.exists());
         // The process that has the warehouse open may need the files.
         leave("duckdb_temp_storage_DEFAULT-0.tmp");
         assert!(Warehouse::open(&path, "256MB").is_err());
