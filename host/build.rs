@@ -16,7 +16,8 @@ fn main() -> std::io::Result<()> {
     let out = variable("OUT_DIR");
     let binaries = out.as_deref().and_then(|out| out.ancestors().nth(3)).filter(|_| is_release);
     match (variable("DUCKDB_LIB_DIR"), binaries) {
-        (Some(from), Some(to)) => copy_library(&from, to),
+        // Benchmarks are in the folder `deps`.
+        (Some(from), Some(to)) => copy_library(&from, to).and_then(|()| copy_library(&from, &to.join("deps"))),
         _ => Ok(()),
     }
 }

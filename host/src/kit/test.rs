@@ -8,7 +8,7 @@ use host_core::schema::Field;
 use host_plugin::{Component, Engine, Grants, Need, NeedKind, PluginKind, RulePlugin, SourcePlugin};
 use serde_json::Value;
 
-use super::conformance::{self, Suite, RuleCase, Sample, SourceCase, parse_columns};
+use super::conformance::{self, RuleCase, Sample, SourceCase, Suite, parse_columns};
 use super::plugin_name;
 use crate::pipeline::Pipeline;
 use crate::prepare::prepare;

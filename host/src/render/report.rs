@@ -106,8 +106,11 @@ fn write_cleaned(out: &mut String, report: &Report) -> std::fmt::Result {
 /// What an erasure did to a record, ending in a newline.
 #[must_use]
 pub fn render_erased(record: &str, erased: &Erased, built: Option<&Built>) -> String {
-    let mut lines: Vec<_> =
-        erased.rows.iter().map(|(table, rows)| format!("erased   {} from {table}", render_count(*rows, "row", "rows"))).collect();
+    let mut lines: Vec<_> = erased
+        .rows
+        .iter()
+        .map(|(table, rows)| format!("erased   {} from {table}", render_count(*rows, "row", "rows")))
+        .collect();
     let emptied = erased.emptied.iter();
     lines.extend(emptied.map(|(table, rows)| {
         format!("emptied  free text in {} of {table}", render_count(*rows, "linked row", "linked rows"))

@@ -172,7 +172,8 @@ pub fn record_story(warehouse: &Warehouse, record: &str) -> Result<RecordStory> 
 /// A text of another form, and a stream that is not loaded or that several sources have.
 pub fn find_record(warehouse: &Warehouse, record: &str) -> Result<(LoadedStream, String)> {
     let (stream, key) = record.split_once('/').ok_or_else(|| {
-        Error::config(format!("`{record}` is not a valid record name")).hint("write `stream/key`, such as `contacts/123`")
+        Error::config(format!("`{record}` is not a valid record name"))
+            .hint("write `stream/key`, such as `contacts/123`")
     })?;
     let loaded = streams::loaded(warehouse)?;
     let names: Vec<_> = loaded.iter().map(LoadedStream::name).collect();

@@ -105,12 +105,10 @@ fn a_key_column_may_have_any_name() {
         let project = Project::new(10);
         let reserved = name.starts_with("_host");
         let pages: [&[&[&str]]; 2] = [&[&["1", "z"], &["2", "b"], &["1", "m"]], &[&["1", "a"]]];
-        let rule = format!(
-            "[[rule]]\nplugin = \"text\"\nstreams = [\"evil.t\"]\n[rule.config.columns]\nname = [\"upper\"]\n\
-             [[rule]]\nplugin = \"dedupe\"\nstreams = [\"evil.t\"]\n\
-             [[rule.config.matches]]\nname = \"same\"\nsame = {{ name = \"text\" }}\n"
-        );
-        let text = table("t", &[name, "name"], &[name], false, &pages, &rule);
+        let rule = "[[rule]]\nplugin = \"text\"\nstreams = [\"evil.t\"]\n[rule.config.columns]\nname = [\"upper\"]\n\
+                    [[rule]]\nplugin = \"dedupe\"\nstreams = [\"evil.t\"]\n\
+                    [[rule.config.matches]]\nname = \"same\"\nsame = { name = \"text\" }\n";
+        let text = table("t", &[name, "name"], &[name], false, &pages, rule);
         let output = project.run_text(&text);
         if reserved {
             assert_eq!(output.status.code(), Some(4), "{name}: {}", stderr(&output));
@@ -198,7 +196,8 @@ fn a_name_that_changes_its_case_is_the_same_column() {
 
 #[test]
 fn a_record_without_a_key_is_named_and_refused() {
-    let cases: [(&[&str], &[&[&str]], &str); 3] = [
+    type Case<'a> = (&'a [&'a str], &'a [&'a [&'a str]], &'a str);
+    let cases: [Case<'_>; 3] = [
         (&["id"], &[&["1", "a"], &["NULL", "b"], &["", "c"]], "row 2 has no value in its primary key `id`"),
         (&["id", "name"], &[&["1", "a"], &["2", "NULL"]], "row 2 (`id` is `2`) has no value in its primary key `name`"),
         (&["id", "name"], &[&["NULL", "NULL"]], "row 1 has no value in its primary key `id`"),

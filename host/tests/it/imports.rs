@@ -313,11 +313,13 @@ impl ModuleGraph {
 
     /// The edges between the crate's top modules, each with a file that has it.
     pub(crate) fn modules(&self) -> BTreeMap<(String, String), &Path> {
-        let module = |path: &Path| path.with_extension("").iter().next().map(|name| name.to_string_lossy().into_owned());
+        let module =
+            |path: &Path| path.with_extension("").iter().next().map(|name| name.to_string_lossy().into_owned());
         let mut modules = BTreeMap::new();
         for (file, targets) in self.edges() {
             for target in targets {
-                let edge = module(file).zip(module(target)).filter(|(from, to)| from != to && from != "lib" && to != "lib");
+                let edge =
+                    module(file).zip(module(target)).filter(|(from, to)| from != to && from != "lib" && to != "lib");
                 edge.map(|edge| modules.entry(edge).or_insert(file));
             }
         }

@@ -359,7 +359,9 @@ fn compare(clinic: &Clinic, uninterrupted: &Uninterrupted) -> Result<(), String>
     let tables = clinic.tables();
     let other = tables.iter().filter(|(name, sum)| uninterrupted.tables.get(*name) != Some(sum));
     let mut other: Vec<_> = other.map(|(name, sum)| format!("{name} {sum}")).collect();
-    other.extend(uninterrupted.tables.keys().filter(|name| !tables.contains_key(*name)).map(|name| format!("no {name}")));
+    other.extend(
+        uninterrupted.tables.keys().filter(|name| !tables.contains_key(*name)).map(|name| format!("no {name}")),
+    );
     if other.is_empty() { Ok(()) } else { Err(format!("other tables: {}", other.join(", "))) }
 }
 

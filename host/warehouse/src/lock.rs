@@ -105,9 +105,7 @@ impl FileLock {
 
     fn open_for_writing(&self) -> Result<File> {
         let opened = OpenOptions::new().read(true).write(true).open(&self.database);
-        opened.map_err(|cause| {
-            Error::config(format!("it cannot be opened for writing: {cause}")).hint(OWNER_HINT)
-        })
+        opened.map_err(|cause| Error::config(format!("it cannot be opened for writing: {cause}")).hint(OWNER_HINT))
     }
 }
 

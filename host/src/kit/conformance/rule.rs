@@ -11,8 +11,8 @@ use host_plugin::{
 };
 use serde_json::Value;
 
-use super::suite::Suite;
 use super::sample::{Fill, Sample, UNICODE_ROWS, project, unicode};
+use super::suite::Suite;
 
 /// The name of the stream.
 const STREAM: &str = "test.rows";

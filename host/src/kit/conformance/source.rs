@@ -9,8 +9,8 @@ use host_core::schema::Stream;
 use host_plugin::{Need, NeedKind, Part, SourcePage, SourcePlugin, SourceSelection};
 use serde_json::Value;
 
-use super::suite::{Suite, is_fault};
 use super::sample::texts;
+use super::suite::{Suite, is_fault};
 
 /// The most states that a stream is resumed from. Beyond that, evenly spaced ones are used.
 const MAX_RESUMED: usize = 20;

@@ -137,7 +137,7 @@ mod tests {
     use host_core::error::{Error, Subject};
     use serde_json::json;
 
-    use super::{Suite, CheckOutcome, ConformanceCheck, accepts, is_fault, refuses_unknown_key};
+    use super::{CheckOutcome, ConformanceCheck, Suite, accepts, is_fault, refuses_unknown_key};
 
     #[test]
     fn a_strict_schema_passes_and_a_loose_one_fails() {
