@@ -15,7 +15,7 @@ use crate::hubspot_common::{HOUR, still};
 use crate::support::{Project, root, stderr};
 
 /// Columns of the host's tables that measure time, or describe the run as text with such a measure.
-const MEASURED: [&str; 14] = [
+const MEASURED: [&str; 16] = [
     "started_at",
     "finished_at",
     "ended_at",
@@ -30,6 +30,8 @@ const MEASURED: [&str; 14] = [
     "report",
     "nodes",
     "requests",
+    "read_at",
+    "uptime_seconds",
 ];
 
 /// The processors of a run: one, or all.
