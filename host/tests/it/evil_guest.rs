@@ -29,7 +29,7 @@ const RULES: &[(&str, i32, &str)] = &[
     ("changed_key", 4, "it sets `id`, a primary key of `people.people`"),
     ("key_in_capitals", 4, "it sets `ID`, a primary key of `people.people`"),
     ("host_column", 4, "it sets `_host_row`, which is reserved for the host"),
-    ("twin_columns", 4, "it sets `Name`, which the warehouse does not tell from `name`"),
+    ("twin_columns", 4, "it sets `Name`, which the warehouse cannot distinguish from `name`"),
     ("smuggled_key", 4, "it sets `id`, which its plan does not name"),
     ("unknown_column", 4, "it sets `extra`, which its plan does not name"),
     ("log_flood", 4, "logged more than 100000 lines in one call\n         info: a line of a flood"),

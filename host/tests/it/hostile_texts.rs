@@ -62,7 +62,7 @@ fn table(columns: &[&str], says: &str, rest: &str) -> String {
     )
 }
 
-/// Checks what a command printed: nothing that a terminal obeys, and no line that a text made up.
+/// Checks what a command printed: nothing that a terminal interprets, and no line that a text made up.
 fn check(what: &str, output: &Output) {
     for printed in [String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)] {
         let hidden = printed.chars().find(|letter| is_hidden(*letter) && !"\n\t".contains(*letter));
@@ -99,7 +99,7 @@ const DRILL: &str = "[[drill]]\nname = \"rows\"\nkey = [\"part\"]\nrecord = \"id
                      sql = \"SELECT *, id AS part FROM clean_evil.t\"\nagrees = { records = \"count(*)\" }\n";
 
 #[test]
-fn no_command_prints_what_a_terminal_obeys() {
+fn no_command_prints_what_a_terminal_interprets() {
     let project = Project::new(10);
     project.write("sql/marts/m.sql", MART);
     project.write("sql/marts/m.toml", DRILL);
@@ -109,7 +109,10 @@ fn no_command_prints_what_a_terminal_obeys() {
         let words: Vec<_> = command.iter().map(String::as_str).collect();
         let output = project.command(&words).env("RUST_LOG", "info").output().expect("the binary runs");
         check(&format!("{command:?}"), &output);
-        assert!(output.status.success(), "{command:?}: {}{}", stderr(&output), String::from_utf8_lossy(&output.stdout));
+        // The rule does not conform in all modes: its tests say so.
+        let may_fail = words.starts_with(&["plugin", "test", "echo"]);
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() || may_fail, "{command:?}: {}{printed}", stderr(&output));
         if command.contains(&"json".to_owned()) {
             let parsed = serde_json::from_slice::<serde_json::Value>(&output.stdout);
             assert!(parsed.is_ok(), "{command:?}: {}", String::from_utf8_lossy(&output.stdout));

@@ -221,7 +221,7 @@ fn a_component_is_added_and_pinned() {
         assert_eq!(text(), people);
     };
     refused(&["--pipeline", "pipeline.toml"], "sources are `people`");
-    refused(&["--pipeline", "pipeline.toml", "--stream", "nobody.people"], "the pipeline was not changed");
+    refused(&["--pipeline", "pipeline.toml", "--stream", "nobody.people"], "and was not changed");
     refused(&["--file", "map=people.csv"], "needs no file `map`");
     assert!(!folder.join("plugins/minimal-rule.wasm").exists());
     let shown = stdout(&add(&[]));

@@ -41,7 +41,7 @@ const STEPS: &[Step] = &[
     step(&["test", "pipeline.toml"], &[]),
     step(&["quality", "pipeline.toml"], &[]),
     step(&["compare", "pipeline.toml"], &["warehouse.without-rules.duckdb"]),
-    step(&["explain", "pipeline.toml", "core.emails"], &[]),
+    step(&["explain", "pipeline.toml", "core.emails", "--where", "id IS NOT NULL"], &[]),
     step(&["forget", "pipeline.toml", "people/1"], &[WAREHOUSE]),
     step(&["recover", "pipeline.toml"], &[]),
 ];
