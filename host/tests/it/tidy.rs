@@ -59,7 +59,7 @@ const WRITES: &[&str] = &[
     "fs::symlink(",
     ".extract(",
     ".persist",
-    "from_path(",
+    "Writer::from_path(",
     ".set_len(",
 ];
 

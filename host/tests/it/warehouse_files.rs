@@ -119,7 +119,7 @@ fn no_command_leaves_the_warehouse_locked_or_readable_by_others() {
         &["discover"],
         &["quality"],
         &["compare"],
-        &["explain", "names"],
+        &["explain", "names", "--where", "true"],
         &["forget", "people/9"],
         &["forget", "people/1"],
         &["forget", "people/1", "--undo"],

@@ -3,12 +3,12 @@
 //! The host itself never opens the warehouse's file while DuckDB has it open: POSIX drops a process's lock when any descriptor
 //! of the file is closed, and another process could then open the warehouse for writing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use host_core::error::{Error, Result};
 use host_core::kill_point;
 
-use crate::private::folder_of;
+use crate::files::{remove_database, sync_folder, with_suffix};
 use crate::{Warehouse, literal, quote};
 
 /// The name under which a copy is attached while it is written.
@@ -72,30 +72,6 @@ impl Warehouse {
         drop(lock);
         Ok(())
     }
-}
-
-/// A path with a suffix appended to its file name.
-#[must_use]
-pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// Removes a database file and its write-ahead log, if they exist. Of a symbolic link, the link itself is removed.
-///
-/// # Errors
-/// A file that cannot be removed.
-pub fn remove_database(path: &Path) -> std::io::Result<()> {
-    [path.to_path_buf(), with_suffix(path, ".wal")]
-        .iter()
-        .filter(|file| file.symlink_metadata().is_ok())
-        .try_for_each(std::fs::remove_file)
-}
-
-/// Writes the names of the files beside a file to the disk.
-pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
-    std::fs::File::open(folder_of(path))?.sync_all()
 }
 
 /// Gives a file the owner and the permissions of another before data is written to it. A user who may not change owners

@@ -10,6 +10,7 @@ use host_core::error::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::{convert, convert_open};
+use crate::files::folder_of;
 use crate::lock::FileLock;
 use crate::stop::{Interrupter, StopGuard, StopState, Stopped};
 use crate::{literal, private};
@@ -79,7 +80,7 @@ impl Warehouse {
             .map_err(on);
         }
         let failed = |cause: std::io::Error| on(Error::config(cause.to_string()));
-        std::fs::create_dir_all(private::folder_of(path)).map_err(failed)?;
+        std::fs::create_dir_all(folder_of(path)).map_err(failed)?;
         refuse_links(path).map_err(on)?;
         private::create_private_files();
         let database = private::real_path(path).map_err(failed)?;

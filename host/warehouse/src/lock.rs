@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 
 use host_core::error::{Error, Result};
 
+use crate::files::with_suffix;
 use crate::private;
-use crate::with_suffix;
 
 const OWNER_HINT: &str = "a warehouse belongs to the user who created it: run `host` as that user, or `chown` it and the files \
                           beside it";

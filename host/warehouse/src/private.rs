@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use host_core::error::{Error, Result};
 
-use crate::{remove_database, with_suffix};
+use crate::files::{folder_of, remove_database, with_suffix};
 
 /// What stands beside a warehouse's file and may contain its rows: the write-ahead log, its copies while DuckDB writes a
 /// checkpoint, and a rewritten file that did not replace the old one.
@@ -26,11 +26,6 @@ pub(crate) fn real_path(path: &Path) -> std::io::Result<PathBuf> {
         Ok(target) => real_path(&folder.join(target)),
         Err(_) => Ok(std::fs::canonicalize(folder)?.join(path.file_name().unwrap_or_default())),
     }
-}
-
-/// The folder of a file.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The folder into which DuckDB moves what does not fit into memory.

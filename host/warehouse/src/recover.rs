@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use host_core::error::{Error, FaultClass, Result};
 use host_core::kill_point;
 
-use crate::backup::sync_folder;
 use crate::fault::damaged_at;
+use crate::files::{folder_of, sync_folder};
 use crate::lock::FileLock;
 use crate::{Warehouse, private, with_suffix};
 
@@ -138,7 +138,7 @@ pub fn remove_discarded_logs(path: &Path) -> std::io::Result<Vec<PathBuf>> {
         return Ok(Vec::new());
     };
     let mut removed = Vec::new();
-    for entry in std::fs::read_dir(private::folder_of(&database))? {
+    for entry in std::fs::read_dir(folder_of(&database))? {
         let path = entry?.path();
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start)) {
             std::fs::remove_file(&path)?;
