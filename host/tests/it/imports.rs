@@ -111,13 +111,14 @@ pub(crate) fn without_test_modules(text: &str) -> String {
     // Braces inside literals do not count.
     let blanked: Vec<char> = without_comments_and_literals(text).chars().collect();
     let mut chars: Vec<char> = text.chars().collect();
-    let attribute: Vec<char> = "#[cfg(test)]".chars().collect();
-    for start in 0..blanked.len().saturating_sub(attribute.len()) {
-        if blanked[start..start + attribute.len()] != attribute[..] {
+    let attributes = ["#[cfg(test)]", "#[cfg(all(test,"].map(|attribute| attribute.chars().collect::<Vec<_>>());
+    for start in 0..blanked.len() {
+        if !attributes.iter().any(|attribute| blanked[start..].starts_with(attribute)) {
             continue;
         }
-        let Some(open) = (start..blanked.len()).find(|index| ['{', ';'].contains(&blanked[*index])) else { continue };
-        let head: String = blanked[start + attribute.len()..open].iter().collect();
+        let Some(end) = (start..blanked.len()).find(|index| blanked[*index] == ']') else { continue };
+        let Some(open) = (end..blanked.len()).find(|index| ['{', ';'].contains(&blanked[*index])) else { continue };
+        let head: String = blanked[end + 1..open].iter().collect();
         if blanked[open] != '{' || !head.trim_start().starts_with("mod ") {
             continue;
         }

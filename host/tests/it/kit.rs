@@ -232,10 +232,10 @@ fn a_component_is_added_and_pinned() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(text().starts_with(&people) && text().contains("config = { column = \"email\" }"), "{}", text());
     let again = add(&["--pipeline", "pipeline.toml", "--stream", "people.people", "--config", config]);
-    assert!(stderr(&again).contains("has this entry already"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("already has this entry"), "{}", stderr(&again));
     let output = project.command(&["run", pipeline.to_str().expect("a path")]).output().expect("the binary runs");
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(project.query("SELECT email FROM clean_people.people")[0]["email"], "ana@exemplo.com");
     project.write("plugins/minimal-rule.wasm", "another");
-    assert!(stderr(&add(&[])).contains("is another component"));
+    assert!(stderr(&add(&[])).contains("is a different component"));
 }
