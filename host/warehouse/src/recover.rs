@@ -187,7 +187,7 @@ mod tests {
         };
         let zeros_at_the_end = [log.as_slice(), &[0; 64]].concat();
         for (name, damaged, read) in [
-            ("last", flipped(log.len() - 20), Some(4)),
+            ("last", flipped(log.len() - 5), Some(4)),
             ("first", flipped(30), Some(3)),
             ("zeros", zeros_at_the_end, Some(5)),
         ] {

@@ -64,9 +64,9 @@ impl Scan {
         let bytes = unsafe { u8x64::loadu(block.as_ptr()) };
         let positions = |byte: u8| bytes.eq(&u8x64::splat(byte)).bitmask();
         let escaped = self.escaped(positions(b'\\'));
-        let in_string = self.in_string(positions(b'"') & !escaped);
-        let opening = (positions(b'[') | positions(b'{')) & !in_string;
-        let closing = (positions(b']') | positions(b'}')) & !in_string;
+        let ignored = escaped | self.in_string(positions(b'"') & !escaped);
+        let opening = (positions(b'[') | positions(b'{')) & !ignored;
+        let closing = (positions(b']') | positions(b'}')) & !ignored;
         if self.depth + opening.count_ones() > MAX_DEPTH && !self.steps_stay_within(opening, closing) {
             return false;
         }

@@ -272,7 +272,8 @@ mod tests {
                 Connection::with_resolver(&url, Credential::None, &limits(1), Rebinding::new(&[&[address]]));
             let client = connection.expect("a connection").client;
             for _ in 0..2 {
-                let error = runtime.block_on(client.get(&url).send()).expect_err("an address that is not public");
+                let error = runtime.block_on(async { client.get(&url).send().await });
+                let error = error.expect_err("an address that is not public");
                 assert!(format!("{error:?}").contains("has no public address"), "{address}: {error:?}");
             }
         }
