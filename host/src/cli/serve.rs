@@ -2,14 +2,12 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
 use host_core::clock::Clock;
 use host_core::error::{Kind, Result, collect};
 use host_core::files::folder_of;
-use tempfile::NamedTempFile;
 
 use super::{Format, GlobalArguments, engine, json, load, runtime, signal};
 use crate::serve::{AccessToken, LoadedPipeline, serve};
@@ -47,8 +45,6 @@ impl Serve {
         };
         let loaded = collect(self.pipelines.iter().map(load))?;
         let token = self.token_file.as_deref().map_or_else(AccessToken::generate, AccessToken::from_file)?;
-        // It is removed after a time, or when the server ends.
-        let opened = Arc::new(Mutex::new(None));
         let listening = |url: &str| {
             if !global.quiet {
                 let line = match global.format {
@@ -59,10 +55,10 @@ impl Serve {
                 let _ = super::say(&line);
             }
             if self.open {
-                open(url, self.pipelines.first().map_or(Path::new("."), |path| folder_of(path)), &opened);
+                open(url, self.pipelines.first().map_or(Path::new("."), |path| folder_of(path)));
             }
         };
-        let served = runtime()?.block_on(async {
+        runtime()?.block_on(async {
             let end = async {
                 signal().await;
                 tokio::spawn(async {
@@ -71,15 +67,15 @@ impl Serve {
                 });
             };
             serve(loaded, self.port, Clock::system(), token, listening, end).await
-        });
-        opened.lock().unwrap_or_else(PoisonError::into_inner).take();
-        served.map(|()| String::new())
+        })?;
+        Ok(String::new())
     }
 }
 
 /// Opens an address in the default browser. Other users see the arguments of programs, so the address is in a private
-/// file. It is beside the pipeline, because some browsers can read files of the home folder only.
-fn open(url: &str, folder: &Path, opened: &Arc<Mutex<Option<NamedTempFile>>>) {
+/// file. It is beside the pipeline, because some browsers can read files of the home folder only. It is removed after a time,
+/// or with the runtime of the server, in which this is called.
+fn open(url: &str, folder: &Path) {
     let program = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
     let page =
         format!("<!doctype html><meta http-equiv=\"refresh\" content=\"0; url={url}\"><a href=\"{url}\">host</a>\n");
@@ -94,11 +90,9 @@ fn open(url: &str, folder: &Path, opened: &Arc<Mutex<Option<NamedTempFile>>>) {
     };
     match write() {
         Ok(file) => {
-            *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
-            let opened = Arc::clone(opened);
-            std::thread::spawn(move || {
-                std::thread::sleep(OPEN_TIME);
-                opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+            tokio::spawn(async move {
+                tokio::time::sleep(OPEN_TIME).await;
+                drop(file);
             });
         }
         Err(cause) => super::complain(&format!("the browser was not opened: `{program}`: {cause}\n")),
