@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use host_core::error::{Error, Kind, Result};
 
-use crate::{Interrupter, Warehouse, literal};
+use crate::{Interrupter, Warehouse};
 
 /// The time limit of a query of a project outside of pages, other than those of models.
 pub const QUERY_TIME: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ impl Warehouse {
     /// # Errors
     /// The error of `work`, and work that took too long.
     pub fn bounded<T>(&self, limit: Option<Duration>, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        let _memory = self.memory_guard()?;
+        let _memory = self.memory_guard();
         let Some(limit) = limit else { return work() };
         let watch = Watch::default();
         let interrupter = self.interrupter();
@@ -60,9 +60,8 @@ impl Warehouse {
         self.read_only(|| self.bounded(Some(limit), work))
     }
 
-    fn memory_guard(&self) -> Result<MemoryGuard> {
-        let sql = format!("SELECT parse_formatted_bytes({})", literal(self.memory_limit()));
-        Ok(MemoryGuard::new(self.count(&sql, ())?))
+    fn memory_guard(&self) -> MemoryGuard {
+        MemoryGuard::new(self.memory_limit())
     }
 }
 

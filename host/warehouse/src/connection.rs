@@ -7,10 +7,11 @@ use std::sync::{Arc, OnceLock};
 
 use duckdb::{Connection, Params};
 use host_core::error::{Error, Result};
+use host_core::files::folder_of;
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::{convert, convert_open};
-use crate::files::folder_of;
+use crate::files::with_suffix;
 use crate::lock::FileLock;
 use crate::stop::{Interrupter, StopGuard, StopState, Stopped};
 use crate::{literal, private};
@@ -222,9 +223,10 @@ impl Warehouse {
         if self.is_stopped.load(Ordering::Acquire) { Err(Error::stopped()) } else { self.stop.check() }
     }
 
-    /// The memory limit of the pipeline.
-    pub(crate) fn memory_limit(&self) -> &str {
-        &self.memory
+    /// The memory limit of the pipeline, in bytes.
+    pub(crate) fn memory_limit(&self) -> u64 {
+        // `configuration` refuses a limit that does not parse.
+        bytes(&self.memory).unwrap_or(u64::MAX)
     }
 
     /// The macros that users created in the file, and that SQL can call without the name of a schema.
@@ -375,9 +377,7 @@ fn bytes(size: &str) -> Option<u64> {
 
 /// Refuses the links through which DuckDB would create a file elsewhere. A link to an existing warehouse is followed.
 fn refuse_links(path: &Path) -> Result<()> {
-    let mut log = path.as_os_str().to_owned();
-    log.push(".wal");
-    let log = PathBuf::from(log);
+    let log = with_suffix(path, ".wal");
     let refused = |link: &Path, why: &str| {
         let error = Error::config(format!("{} is a symbolic link{why}", link.display()));
         Err(error.hint("remove the link, or let it lead to the warehouse that you mean"))

@@ -1,11 +1,8 @@
-//! The files of a database: the folder that they are in, the names of those beside it, and their removal.
+//! The files of a database: the names of those beside it, and their removal.
 
 use std::path::{Path, PathBuf};
 
-/// The folder of a file.
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
+use host_core::files::folder_of;
 
 /// A path with a suffix appended to its file name.
 #[must_use]

@@ -4,8 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use host_core::error::{Error, Result};
+use host_core::files::folder_of;
 
-use crate::files::{folder_of, remove_database, with_suffix};
+use crate::files::{remove_database, with_suffix};
 
 /// What stands beside a warehouse's file and may contain its rows: the write-ahead log, its copies while DuckDB writes a
 /// checkpoint, and a rewritten file that did not replace the old one.

@@ -5,10 +5,11 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use host_core::error::{Error, FaultClass, Result};
+use host_core::files::folder_of;
 use host_core::kill_point;
 
 use crate::fault::damaged_at;
-use crate::files::{folder_of, sync_folder};
+use crate::files::sync_folder;
 use crate::lock::FileLock;
 use crate::{Warehouse, private, with_suffix};
 
