@@ -29,7 +29,7 @@ pub(crate) struct FileLock {
     /// The lock file, locked.
     beside: File,
     /// The warehouse's file, locked. None before DuckDB has opened it, and where such locks do not exist.
-    inside: Option<File>,
+    inside: Option<open_file::Lock>,
 }
 
 impl FileLock {
@@ -85,22 +85,21 @@ impl FileLock {
         if open_file::is_supported(&self.beside) {
             let file = self.open_for_writing()?;
             open_file::unlock_process(&file);
-            open_file::lock(&file).map_err(|holder| held(holder.as_deref()))?;
-            self.inside = Some(file);
+            self.inside = Some(open_file::lock(file).map_err(|holder| held(holder.as_deref()))?);
         }
         Ok(())
     }
 
-    /// The file, locked. None if it does not exist.
-    fn lock_inside(&self) -> Result<Option<File>> {
+    /// The lock of the file. None if the file does not exist, and where such locks do not exist.
+    fn lock_inside(&self) -> Result<Option<open_file::Lock>> {
         if !self.database.exists() {
             return Ok(None);
         }
         let file = self.open_for_writing()?;
-        if open_file::is_supported(&self.beside) {
-            open_file::lock(&file).map_err(|holder| held(holder.as_deref()))?;
+        if !open_file::is_supported(&self.beside) {
+            return Ok(None);
         }
-        Ok(Some(file))
+        open_file::lock(file).map(Some).map_err(|holder| held(holder.as_deref()))
     }
 
     fn open_for_writing(&self) -> Result<File> {
@@ -170,17 +169,29 @@ mod open_file {
         fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_WRLCK))).is_ok()
     }
 
+    /// A lock, which ends when the value is dropped.
+    #[derive(Debug)]
+    pub(super) struct Lock(File);
+
+    impl Drop for Lock {
+        fn drop(&mut self) {
+            // Closing the file is not enough: a child process that another thread has just started may have it open as well,
+            // until it runs its own program.
+            let _ = fcntl(&self.0, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_UNLCK)));
+        }
+    }
+
     /// Locks a file; the error is the process that has locked it, if it is known.
-    pub(super) fn lock(file: &File) -> Result<(), Option<String>> {
-        match fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_WRLCK))) {
+    pub(super) fn lock(file: File) -> Result<Lock, Option<String>> {
+        match fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_WRLCK))) {
             Err(Errno::EAGAIN | Errno::EACCES) => {
                 let mut other = whole_file(libc::F_WRLCK);
                 // A lock of an open file has no process, and its owner may be gone by now.
-                let found = fcntl(file, FcntlArg::F_OFD_GETLK(&mut other)).is_ok() && other.l_pid > 0;
+                let found = fcntl(&file, FcntlArg::F_OFD_GETLK(&mut other)).is_ok() && other.l_pid > 0;
                 Err(found.then(|| other.l_pid.to_string()))
             }
             // Whether the file system has such locks was checked before.
-            _ => Ok(()),
+            _ => Ok(Lock(file)),
         }
     }
 
@@ -195,12 +206,15 @@ mod open_file {
 mod open_file {
     use std::fs::File;
 
+    #[derive(Debug)]
+    pub(super) struct Lock;
+
     pub(super) fn is_supported(_: &File) -> bool {
         false
     }
 
-    pub(super) fn lock(_: &File) -> Result<(), Option<String>> {
-        Ok(())
+    pub(super) fn lock(_: File) -> Result<Lock, Option<String>> {
+        Ok(Lock)
     }
 
     pub(super) fn unlock_process(_: &File) {}
@@ -237,6 +251,21 @@ mod tests {
         drop(other);
         assert!(!with_suffix(&path, ".lock").exists());
         assert!(Warehouse::open(&path, "256MB").is_ok());
+    }
+
+    #[test]
+    fn an_open_file_that_a_child_has_inherited_is_locked_no_longer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = database(folder.path());
+        drop(Warehouse::open(&path, "256MB").expect("a new warehouse"));
+        let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).expect("the file");
+        // Shares the open file, as a child process does between its start and its own program.
+        let inherited = file.try_clone().expect("a copy");
+        let lock = super::open_file::lock(file).expect("a lock");
+        assert!(Warehouse::open(&path, "256MB").is_err());
+        drop(lock);
+        drop(Warehouse::open(&path, "256MB").expect("no lock is left"));
+        drop(inherited);
     }
 
     #[test]
