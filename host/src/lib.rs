@@ -25,7 +25,7 @@ pub mod extract;
 /// Raw tables → rules → clean tables.
 pub mod clean;
 
-/// A model's figure → the rows behind it and their repairs.
+/// A model's figure → the rows behind it and the corrections of their records.
 pub mod explain;
 
 /// `dashboard.toml` → the figures and charts of the first page.

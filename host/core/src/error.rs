@@ -319,7 +319,7 @@ impl Error {
         self
     }
 
-    /// As [`Error::on`], and records the subject, for which callers can test.
+    /// Same as [`Error::on`], and records the subject, for which callers can test.
     #[must_use]
     pub fn about(mut self, subject: &Subject) -> Self {
         for problem in &mut self.problems {

@@ -29,10 +29,10 @@ pub fn create(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     create_with(path, bytes.as_ref(), NEW_FILE)
 }
 
-/// As [`create`]. Only this user can read the file.
+/// Same as [`create`]. Only this user can read the file.
 ///
 /// # Errors
-/// As [`create`].
+/// Same as [`create`].
 pub fn create_private(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     create_with(path, bytes.as_ref(), PRIVATE)
 }
@@ -64,10 +64,10 @@ pub fn replace(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     replace().map_err(|cause| cannot_write(path, &cause))
 }
 
-/// As [`replace`]. Only this user can read the file, whatever the permissions of the old one.
+/// Same as [`replace`]. Only this user can read the file, whatever the permissions of the old one.
 ///
 /// # Errors
-/// As [`replace`].
+/// Same as [`replace`].
 pub fn replace_private(path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
     let replace = || finish(written_beside(path, bytes.as_ref(), PRIVATE)?, path);
     replace().map_err(|cause| cannot_write(path, &cause))
@@ -138,7 +138,7 @@ impl NewFiles {
     /// Creates a file, and its folder where it is missing.
     ///
     /// # Errors
-    /// As [`create`].
+    /// Same as [`create`].
     pub fn file(&mut self, path: &Path, bytes: impl AsRef<[u8]>) -> Result<()> {
         self.folder(folder_of(path))?;
         create(path, bytes)?;

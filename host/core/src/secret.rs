@@ -1,4 +1,4 @@
-//! Secrets: texts that can be sent but not printed. Known secrets are redacted from every text that a person reads.
+//! Secrets: texts that can be sent but not printed. KnownSecret secrets are redacted from every text that a person reads.
 
 use std::sync::{Arc, LazyLock, PoisonError, RwLock, Weak};
 
@@ -13,21 +13,21 @@ const SHORTEST_REDACTED: usize = 6;
 const REDACTED: &str = "***";
 /// Bytes that URLs and forms keep as they are.
 const URL_ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-/// As [`URL_ENCODED`], for encoders that keep the marks of RFC 2396 and the separators of a path.
+/// Same as [`URL_ENCODED`], for encoders that keep the marks of RFC 2396 and the separators of a path.
 const PATH_ENCODED: &AsciiSet =
     &URL_ENCODED.remove(b'!').remove(b'*').remove(b'\'').remove(b'(').remove(b')').remove(b'/').remove(b':');
 
 /// The secrets that exist in this process. Those that were dropped are removed when the next one is made.
-static KNOWN: LazyLock<RwLock<Vec<Weak<Known>>>> = LazyLock::new(RwLock::default);
+static KNOWN: LazyLock<RwLock<Vec<Weak<KnownSecret>>>> = LazyLock::new(RwLock::default);
 
 /// A text that no log, error or page shows. It is wiped from memory when its last clone is dropped, and prints as
 /// `[REDACTED]` in debug output. While it exists, [`redact`] replaces it.
 #[derive(Debug, Clone)]
-pub struct Secret(Arc<Known>);
+pub struct Secret(Arc<KnownSecret>);
 
 /// A secret with the forms in which a text may repeat it, in lower case.
 #[derive(Debug)]
-struct Known {
+struct KnownSecret {
     text: SecretString,
     forms: Vec<SecretString>,
 }
@@ -37,7 +37,7 @@ impl Secret {
     #[must_use]
     pub fn new(text: String) -> Self {
         let forms = if text.len() < SHORTEST_REDACTED { Vec::new() } else { forms(&text) };
-        let known = Arc::new(Known { text: text.into(), forms });
+        let known = Arc::new(KnownSecret { text: text.into(), forms });
         let mut all = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
         all.retain(|known| known.strong_count() > 0);
         all.push(Arc::downgrade(&known));

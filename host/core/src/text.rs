@@ -17,7 +17,7 @@ pub fn escape_hidden(text: &str) -> String {
     escape(text, |letter| !matches!(letter, '\n' | '\t'))
 }
 
-/// As [`escape_hidden`], in one line.
+/// Same as [`escape_hidden`], in one line.
 #[must_use]
 pub fn escape_line(text: &str) -> String {
     escape(text, |_| true)

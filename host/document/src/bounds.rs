@@ -24,7 +24,7 @@ const VALUES: [&str; 4] = ["const", "default", "enum", "examples"];
 /// # Errors
 /// A schema that exceeds one, as an error of the plugin that declares it.
 pub(crate) fn check(schema: &Value) -> Result<()> {
-    let mut bounds = Bounds { root: schema, sizes: HashMap::new(), patterns: 0 };
+    let mut bounds = BoundsCheck { root: schema, sizes: HashMap::new(), patterns: 0 };
     bounds.walk(schema)
 }
 
@@ -32,14 +32,14 @@ fn refused(why: String) -> Error {
     Error::plugin(format!("invalid config schema: {why}"))
 }
 
-struct Bounds<'a> {
+struct BoundsCheck<'a> {
     root: &'a Value,
     /// How many schemas apply with each, by its address.
     sizes: HashMap<*const Value, u64>,
     patterns: usize,
 }
 
-impl<'a> Bounds<'a> {
+impl<'a> BoundsCheck<'a> {
     /// Checks every schema in a value. The depth of the value is limited by the parser that read it.
     fn walk(&mut self, value: &'a Value) -> Result<()> {
         match value {

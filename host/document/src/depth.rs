@@ -20,7 +20,7 @@ pub(crate) fn too_deep() -> Error {
 
 /// The first byte that is nested too deeply. The text need not be valid TOML.
 pub(crate) fn first_too_deep(text: &str) -> Option<usize> {
-    let mut scan = Scan::default();
+    let mut scan = TableScan::default();
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -41,7 +41,7 @@ pub(crate) fn first_too_deep(text: &str) -> Option<usize> {
 
 /// Where the scan is in the document.
 #[derive(Default)]
-struct Scan {
+struct TableScan {
     /// The depth before each open bracket.
     outer: Vec<usize>,
     /// The depth of the current table or array.
@@ -52,7 +52,7 @@ struct Scan {
     dots: usize,
 }
 
-impl Scan {
+impl TableScan {
     fn depth(&self) -> usize {
         self.base + self.key + self.dots
     }

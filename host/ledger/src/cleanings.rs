@@ -26,7 +26,7 @@ pub struct SegmentRecord {
 /// The last cleaning of `source.stream`. None if it was never cleaned.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn last(warehouse: &Warehouse, stream: &str) -> Result<Option<Cleaning>> {
     let sql = "SELECT fingerprint, raw_load_id FROM _host.cleanings WHERE stream = ? ORDER BY number DESC LIMIT 1";
     warehouse.query_first(sql, [stream])
@@ -35,7 +35,7 @@ pub fn last(warehouse: &Warehouse, stream: &str) -> Result<Option<Cleaning>> {
 /// The segments of the last cleaning of `source.stream`, in order.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn last_segments(warehouse: &Warehouse, stream: &str) -> Result<Vec<SegmentRecord>> {
     let sql = "SELECT fingerprint, digest FROM _host.segments WHERE stream = ?1 \
                AND cleaning = (SELECT max(number) FROM _host.cleanings WHERE stream = ?1) ORDER BY segment";
@@ -45,7 +45,7 @@ pub fn last_segments(warehouse: &Warehouse, stream: &str) -> Result<Vec<SegmentR
 /// The fingerprint of each stream's last cleaning, by `source.stream` in lower case.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn fingerprints(warehouse: &Warehouse) -> Result<BTreeMap<String, String>> {
     #[derive(serde::Deserialize)]
     struct StreamFingerprint {
@@ -61,7 +61,7 @@ pub fn fingerprints(warehouse: &Warehouse) -> Result<BTreeMap<String, String>> {
 /// Records a cleaning of `source.stream`, unless it equals the last one.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn record(warehouse: &Warehouse, stream: &str, cleaning: &Cleaning, segments: &[SegmentRecord]) -> Result<()> {
     if last(warehouse, stream)?.as_ref() == Some(cleaning) && last_segments(warehouse, stream)? == segments {
         return Ok(());

@@ -6,7 +6,7 @@ use host_warehouse::Warehouse;
 /// Deletes replaced facts: ends of runs, changes of tables, cleanings, and the logs of old runs.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn compact(warehouse: &Warehouse) -> Result<()> {
     warehouse.transaction(|| {
         crate::runs::compact(warehouse)?;

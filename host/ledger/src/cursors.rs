@@ -17,7 +17,7 @@ pub struct Cursor {
 /// The cursor of a stream; none before its first checkpoint.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn read(warehouse: &Warehouse, source: &str, stream: &str) -> Result<Option<Cursor>> {
     let sql = "SELECT state, is_initial FROM _host.cursors WHERE source = ? AND stream = ?";
     warehouse.query_first(sql, [source, stream])
@@ -26,7 +26,7 @@ pub fn read(warehouse: &Warehouse, source: &str, stream: &str) -> Result<Option<
 /// Writes the cursor of a stream.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn write(warehouse: &Warehouse, source: &str, stream: &str, cursor: &Cursor, load_id: &str) -> Result<()> {
     let table = StreamTable::Cursor.of(source, stream);
     let values = (cursor.state.as_deref(), cursor.is_initial, load_id);

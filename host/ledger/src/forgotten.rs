@@ -35,7 +35,7 @@ impl Matching {
 /// The number of forgotten records of each stream, by `source.stream`. Streams without any are left out.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn counts(warehouse: &Warehouse) -> Result<BTreeMap<String, u64>> {
     #[derive(serde::Deserialize)]
     struct ForgottenCount {
@@ -50,7 +50,7 @@ pub fn counts(warehouse: &Warehouse) -> Result<BTreeMap<String, u64>> {
 /// When a record of `source.stream` was forgotten, as DuckDB writes instants. None if it was not.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub fn forgotten_at(warehouse: &Warehouse, stream: &str, key: &str) -> Result<Option<String>> {
     let sql = "SELECT min(forgotten_at)::VARCHAR FROM _host.forgotten WHERE stream = ? AND key_sha256 = sha256(?)";
     warehouse.value(sql, [stream, key])
@@ -59,7 +59,7 @@ pub fn forgotten_at(warehouse: &Warehouse, stream: &str, key: &str) -> Result<Op
 /// Records that a record of `source.stream` is forgotten. Returns 1 if this is new, otherwise 0.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn record(warehouse: &Warehouse, stream: &str, key: &str) -> Result<u64> {
     let sql = "INSERT INTO _host.forgotten SELECT ?1, sha256(?2), now() \
                WHERE sha256(?2) NOT IN (SELECT key_sha256 FROM _host.forgotten WHERE stream = ?1)";
@@ -70,7 +70,7 @@ pub fn record(warehouse: &Warehouse, stream: &str, key: &str) -> Result<u64> {
 /// `one` and `other`. Returns how many are new.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn record_same(warehouse: &Warehouse, stream: &str, pairs: &str) -> Result<u64> {
     let stream = literal(stream);
     // Records of one person have the same time, so that one undo covers all of them.
@@ -87,7 +87,7 @@ pub fn record_same(warehouse: &Warehouse, stream: &str, pairs: &str) -> Result<u
 /// Records the forgotten records of other sources of the same account as forgotten in this source too.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn share(warehouse: &Warehouse, source: &str, account: &str) -> Result<()> {
     let sql = "INSERT INTO _host.forgotten \
                SELECT DISTINCT ?1 || substr(f.stream, length(i.source) + 1), f.key_sha256, f.forgotten_at \
@@ -100,7 +100,7 @@ pub fn share(warehouse: &Warehouse, source: &str, account: &str) -> Result<()> {
 /// Undoes forgetting of a record and of the records that were forgotten together with it. Returns whether it was forgotten.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn undo(warehouse: &Warehouse, stream: &str, key: &str) -> Result<bool> {
     let sql = "DELETE FROM _host.forgotten WHERE forgotten_at IN \
                (SELECT forgotten_at FROM _host.forgotten WHERE stream = ? AND key_sha256 = sha256(?))";
@@ -111,7 +111,7 @@ pub fn undo(warehouse: &Warehouse, stream: &str, key: &str) -> Result<bool> {
 /// `stream`, and `other`, a key of `linked`. Returns how many are new.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn record_gone_links(warehouse: &Warehouse, stream: &str, linked: &str, pairs: &str) -> Result<u64> {
     let (stream, linked) = (literal(stream), literal(linked));
     let sql = format!(

@@ -19,7 +19,7 @@ pub struct StreamFreshness {
 /// All loaded streams, by name.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn of_streams(warehouse: &Warehouse) -> Result<Vec<StreamFreshness>> {
     warehouse.query_as(
         "SELECT source || '.' || stream AS stream, loaded_at, coalesce(repaired, 0) AS repaired, \

@@ -7,7 +7,7 @@ use host_warehouse::Warehouse;
 /// this for one source, one must begin after the other is committed.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn bind(warehouse: &Warehouse, source: &str, identity: &str) -> Result<()> {
     let sql = "INSERT INTO _host.identities SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM _host.identities WHERE source = ?1)";
     warehouse.change(sql, (source, identity)).map(drop)
@@ -34,7 +34,7 @@ pub fn check(warehouse: &Warehouse, source: &str, identity: &str) -> Result<()> 
 /// The sources that were loaded from the same account as this one, including itself.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub fn sources_of_same_account(warehouse: &Warehouse, source: &str) -> Result<Vec<String>> {
     let sql = "SELECT source FROM _host.identities WHERE identity IN \
                (SELECT identity FROM _host.identities WHERE source = ?1) UNION SELECT ?1";

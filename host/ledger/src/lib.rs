@@ -49,7 +49,7 @@ pub const READABLE: [&str; 7] = ["runs", "changes", "rejects", "notes", "merges"
 /// Opens a warehouse, or creates it, and brings the host's tables up to date.
 ///
 /// # Errors
-/// As [`Warehouse::open`], macros that hide built-in functions, a warehouse that a newer host wrote, and too little disk space for the copy before an upgrade.
+/// Same as [`Warehouse::open`], macros that hide built-in functions, a warehouse that a newer host wrote, and too little disk space for the copy before an upgrade.
 pub fn open(path: &Path, memory_limit: &str) -> Result<Warehouse> {
     let warehouse = Warehouse::open(path, memory_limit)?;
     refuse_hidden_functions(&warehouse)?;
@@ -61,7 +61,7 @@ pub fn open(path: &Path, memory_limit: &str) -> Result<Warehouse> {
 /// tables up to date. Reads what the undamaged part of the log held.
 ///
 /// # Errors
-/// As [`open`], and files that cannot be moved.
+/// Same as [`open`], and files that cannot be moved.
 pub fn open_without_log(path: &Path, memory_limit: &str, name: &str) -> Result<WithoutLog<Irreplaceable>> {
     let opened = Warehouse::open_without_log(path, memory_limit, name, Irreplaceable::read)?;
     refuse_hidden_functions(&opened.warehouse)?;
@@ -81,7 +81,7 @@ fn refuse_hidden_functions(warehouse: &Warehouse) -> Result<()> {
 /// A warehouse in memory with the host's tables, all empty.
 ///
 /// # Errors
-/// As [`Warehouse::memory`].
+/// Same as [`Warehouse::memory`].
 pub fn memory() -> Result<Warehouse> {
     let warehouse = Warehouse::memory()?;
     migrations::run(&warehouse)?;

@@ -13,7 +13,7 @@ pub const DAY_VARIABLE: &str = "loaded_on:";
 /// loaded whenever that one is. The last load is the one of the last run, whatever the clock showed before.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn days(warehouse: &Warehouse, timezone: &str) -> Result<BTreeMap<String, String>> {
     #[derive(serde::Deserialize)]
     struct Day {
@@ -34,7 +34,7 @@ pub fn days(warehouse: &Warehouse, timezone: &str) -> Result<BTreeMap<String, St
 /// What the clock showed at the start of the last load. Before this was recorded, only the time of that load.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn last_reading(warehouse: &Warehouse) -> Result<Option<ClockReading>> {
     let recorded = "SELECT strftime(read_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS now, boot, uptime_seconds FROM _host.clock_readings \
                     ORDER BY load_id DESC LIMIT 1";
@@ -50,7 +50,7 @@ pub fn last_reading(warehouse: &Warehouse) -> Result<Option<ClockReading>> {
 /// Records what the clock shows at the start of a load.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn record_reading(warehouse: &Warehouse, load_id: &str, reading: &ClockReading) -> Result<()> {
     let ClockReading { now, boot, uptime_seconds } = reading;
     let sql = "INSERT INTO _host.clock_readings VALUES (?, ?::TIMESTAMPTZ, ?, ?)";

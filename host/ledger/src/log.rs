@@ -46,7 +46,7 @@ pub struct LogLine {
 /// Writes lines of a run's log.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn write(warehouse: &Warehouse, load_id: &str, lines: &[LogLine]) -> Result<()> {
     if lines.is_empty() {
         return Ok(());
@@ -62,7 +62,7 @@ pub fn write(warehouse: &Warehouse, load_id: &str, lines: &[LogLine]) -> Result<
 /// Appends a line to the log of a run that has ended.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn append(warehouse: &Warehouse, load_id: &str, level: LogLevel, message: &str) -> Result<()> {
     let sql =
         "INSERT INTO _host.log SELECT ?1, coalesce(max(line) + 1, 0), now(), ?2, ?3 FROM _host.log WHERE load_id = ?1";
@@ -72,7 +72,7 @@ pub fn append(warehouse: &Warehouse, load_id: &str, level: LogLevel, message: &s
 /// The log of a run.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn read(warehouse: &Warehouse, load_id: &str) -> Result<Vec<LogLine>> {
     let sql = "SELECT line, strftime(logged_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS at, level, message FROM _host.log \
                WHERE load_id = ? ORDER BY line";
@@ -82,7 +82,7 @@ pub fn read(warehouse: &Warehouse, load_id: &str) -> Result<Vec<LogLine>> {
 /// Deletes the lines for which a condition is true. `condition` returns the SQL for a column.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn redact(warehouse: &Warehouse, condition: &dyn Fn(&str) -> String) -> Result<()> {
     warehouse.execute(&format!("DELETE FROM _host.log WHERE {}", condition("message")))
 }

@@ -87,23 +87,23 @@ pub struct PublicationRecord {
 /// All models as they were last published.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn published(warehouse: &Warehouse) -> Result<PublishedModels> {
     #[derive(serde::Deserialize)]
-    struct Named {
+    struct NamedModel {
         model_schema: String,
         model: String,
         #[serde(flatten)]
         published: PublishedModel,
     }
-    let rows: Vec<Named> = warehouse.query_as("SELECT * FROM _host.model_builds", ())?;
+    let rows: Vec<NamedModel> = warehouse.query_as("SELECT * FROM _host.model_builds", ())?;
     Ok(rows.into_iter().map(|row| (format!("{}.{}", row.model_schema, row.model), row.published)).collect())
 }
 
 /// Records a model as published; runs inside the transaction that publishes it.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn record_published(warehouse: &Warehouse, table: &Table, model: &PublishedModel) -> Result<()> {
     remove_published(warehouse, table)?;
     let PublishedModel { kind, fingerprint, definition, files, columns, rows, built_at, load_id, seconds } = model;
@@ -119,7 +119,7 @@ pub fn record_published(warehouse: &Warehouse, table: &Table, model: &PublishedM
 /// Removes the record of a model whose file is gone.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn remove_published(warehouse: &Warehouse, table: &Table) -> Result<()> {
     let sql = "DELETE FROM _host.model_builds WHERE model_schema = ? AND model = ?";
     warehouse.change(sql, [&table.schema, &table.name]).map(drop)
@@ -128,7 +128,7 @@ pub fn remove_published(warehouse: &Warehouse, table: &Table) -> Result<()> {
 /// Records the models that a build is about to stage, so that a retry knows them.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn begin_staging(warehouse: &Warehouse, models: impl Iterator<Item = Table>) -> Result<()> {
     warehouse.transaction(|| {
         for Table { schema, name } in models {
@@ -142,7 +142,7 @@ pub fn begin_staging(warehouse: &Warehouse, models: impl Iterator<Item = Table>)
 /// Records that a model is staged, with the fingerprint that it was built for.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn record_staged(warehouse: &Warehouse, table: &Table, fingerprint: &str, model: &StagedModel) -> Result<()> {
     let (form, replaced) = match &model.form {
         ModelForm::Whole => ("whole", ""),
@@ -160,7 +160,7 @@ pub fn record_staged(warehouse: &Warehouse, table: &Table, fingerprint: &str, mo
 /// The models that the last build staged, by `schema.name`, each with its fingerprint. None if it was not built.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn staged(warehouse: &Warehouse) -> Result<BTreeMap<String, Option<(String, StagedModel)>>> {
     #[derive(serde::Deserialize)]
     struct Staged {
@@ -190,7 +190,7 @@ pub fn staged(warehouse: &Warehouse) -> Result<BTreeMap<String, Option<(String, 
 /// Drops all staged models and their records.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn discard_staged(warehouse: &Warehouse) -> Result<()> {
     warehouse.execute("DELETE FROM _host.staged_models")?;
     drop_leftovers(warehouse)
@@ -199,7 +199,7 @@ pub fn discard_staged(warehouse: &Warehouse) -> Result<()> {
 /// Drops unfinished tables of earlier runs, except for models that a retry may reuse.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn drop_leftovers(warehouse: &Warehouse) -> Result<()> {
     let staged = staged(warehouse)?;
     let is_kept = |table: &Table| {
@@ -215,7 +215,7 @@ pub fn drop_leftovers(warehouse: &Warehouse) -> Result<()> {
 /// The last publication. Its fields are none if models were never published.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn last_publication(warehouse: &Warehouse) -> Result<PublicationRecord> {
     let sql = "SELECT fingerprint, published_at, warnings FROM _host.publications";
     Ok(warehouse.query_first(sql, ())?.unwrap_or_default())
@@ -224,7 +224,7 @@ pub fn last_publication(warehouse: &Warehouse) -> Result<PublicationRecord> {
 /// Replaces the record of the last publication, and deletes the records of staged models.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn record_publication(warehouse: &Warehouse, load_id: &str, publication: &PublicationRecord) -> Result<()> {
     warehouse.execute("DELETE FROM _host.staged_models; DELETE FROM _host.publications")?;
     let PublicationRecord { fingerprint, published_at, warnings } = publication;
@@ -236,7 +236,7 @@ pub fn record_publication(warehouse: &Warehouse, load_id: &str, publication: &Pu
 /// Empties the warnings of the last publication if a condition is true. `condition` returns the SQL for a column.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn redact(warehouse: &Warehouse, condition: &dyn Fn(&str) -> String) -> Result<()> {
     warehouse.execute(&format!("UPDATE _host.publications SET warnings = '[]' WHERE {}", condition("warnings")))
 }

@@ -51,7 +51,7 @@ impl Irreplaceable {
     /// Reads all of it.
     ///
     /// # Errors
-    /// As [`Warehouse::query_as`]; a warehouse of an earlier version, whose tables are other ones.
+    /// Same as [`Warehouse::query_as`]; a warehouse of an earlier version, whose tables are other ones.
     pub fn read(warehouse: &Warehouse) -> Result<Self> {
         let mut snapshots = BTreeMap::new();
         for (name, _) in
@@ -104,7 +104,7 @@ impl Irreplaceable {
     /// Records its forgotten records and gone links in a warehouse, unless they are there.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn restore_forgotten(&self, warehouse: &Warehouse) -> Result<()> {
         let sql = "INSERT INTO _host.forgotten SELECT ?1, ?2, ?3::TIMESTAMPTZ WHERE NOT EXISTS \
                    (SELECT 1 FROM _host.forgotten WHERE stream = ?1 AND key_sha256 = ?2)";

@@ -207,7 +207,7 @@ const SUMMARY: &str = "load_id AS run, pipeline, command, cause, \
 /// The id of the last run; none before the first.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub fn last_load_id(warehouse: &Warehouse) -> Result<Option<String>> {
     warehouse.value("SELECT max(load_id) FROM _host.run_starts", ())
 }
@@ -215,7 +215,7 @@ pub fn last_load_id(warehouse: &Warehouse) -> Result<Option<String>> {
 /// Records the start of a run, unless a server already did. Earlier runs that never ended are marked as interrupted.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn start(warehouse: &Warehouse, start: &RunStart<'_>) -> Result<()> {
     interrupt(warehouse, Some(start.load_id))?;
     let RunStart { load_id, pipeline, command, trigger, request } = start;
@@ -227,7 +227,7 @@ pub fn start(warehouse: &Warehouse, start: &RunStart<'_>) -> Result<()> {
 /// Records the end of a run.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn end(warehouse: &Warehouse, load_id: &str, end: &RunEnd) -> Result<()> {
     let RunEnd { status, message, hint, step, nodes, report } = end;
     let sql = "INSERT INTO _host.run_ends \
@@ -239,7 +239,7 @@ pub fn end(warehouse: &Warehouse, load_id: &str, end: &RunEnd) -> Result<()> {
 /// Marks all runs without an end as interrupted, except for the active one. Returns them, oldest first.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn interrupt(warehouse: &Warehouse, active: Option<&str>) -> Result<Vec<RunRecord>> {
     let sql = format!(
         "SELECT {SUMMARY}, hint, options, nodes, report FROM _host.runs \
@@ -256,7 +256,7 @@ pub fn interrupt(warehouse: &Warehouse, active: Option<&str>) -> Result<Vec<RunR
 /// it.
 ///
 /// # Errors
-/// As [`Warehouse::count`].
+/// Same as [`Warehouse::count`].
 pub fn deaths_in_a_row(warehouse: &Warehouse, pipeline: &str) -> Result<u64> {
     let sql = "WITH runs AS (SELECT load_id, status = 'interrupted' AND finished_at IS NULL AS is_dead FROM _host.runs \
                WHERE pipeline = ? AND command <> 'forget') \
@@ -267,7 +267,7 @@ pub fn deaths_in_a_row(warehouse: &Warehouse, pipeline: &str) -> Result<u64> {
 /// Records why an interrupted run is not resumed, and what to do about it.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn give_up(warehouse: &Warehouse, load_id: &str, message: &str, hint: &str) -> Result<()> {
     // Its process died at an unknown time: the end has none.
     let sql = "INSERT INTO _host.run_ends (load_id, number, status, message, hint) \
@@ -287,7 +287,7 @@ pub struct RunFilter<'a> {
 /// Up to `limit` runs, newest first.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn list(warehouse: &Warehouse, filter: &RunFilter<'_>, limit: u32) -> Result<Vec<RunSummary>> {
     let sql = format!(
         "SELECT {SUMMARY} FROM _host.runs WHERE (?1 = '' OR pipeline = ?1) AND (?2 = '' OR status = ?2) \
@@ -299,7 +299,7 @@ pub fn list(warehouse: &Warehouse, filter: &RunFilter<'_>, limit: u32) -> Result
 /// The newest run of a pipeline. None before the first.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn last(warehouse: &Warehouse, pipeline: &str) -> Result<Option<RunSummary>> {
     Ok(list(warehouse, &RunFilter { pipeline, status: "" }, 1)?.into_iter().next())
 }
@@ -307,7 +307,7 @@ pub fn last(warehouse: &Warehouse, pipeline: &str) -> Result<Option<RunSummary>>
 /// How many runs pass a filter.
 ///
 /// # Errors
-/// As [`Warehouse::count`].
+/// Same as [`Warehouse::count`].
 pub fn count(warehouse: &Warehouse, filter: &RunFilter<'_>) -> Result<u64> {
     let sql = "SELECT count(*) FROM _host.runs WHERE (?1 = '' OR pipeline = ?1) AND (?2 = '' OR status = ?2)";
     warehouse.count(sql, [filter.pipeline, filter.status])
@@ -316,7 +316,7 @@ pub fn count(warehouse: &Warehouse, filter: &RunFilter<'_>) -> Result<u64> {
 /// All that is known of a run. None if it does not exist.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn read(warehouse: &Warehouse, load_id: &str) -> Result<Option<RunRecord>> {
     let sql = format!("SELECT {SUMMARY}, hint, options, nodes, report FROM _host.runs WHERE load_id = ?");
     warehouse.query_first(&sql, [load_id])
@@ -326,7 +326,7 @@ pub fn read(warehouse: &Warehouse, load_id: &str) -> Result<Option<RunRecord>> {
 /// count.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub fn status_before(warehouse: &Warehouse, pipeline: &str, load_id: &str) -> Result<Option<RunStatus>> {
     let sql = "SELECT max_by(status, load_id) FROM _host.runs WHERE pipeline = ? AND load_id < ? \
                AND status IN ('ok', 'partial', 'failed')";
@@ -336,7 +336,7 @@ pub fn status_before(warehouse: &Warehouse, pipeline: &str, load_id: &str) -> Re
 /// When a run of a pipeline last succeeded, RFC 3339.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub fn last_success(warehouse: &Warehouse, pipeline: &str) -> Result<Option<String>> {
     let sql = "SELECT strftime(max_by(finished_at, load_id), '%Y-%m-%dT%H:%M:%S.%fZ') FROM _host.runs \
                WHERE status IN ('ok', 'partial') AND pipeline = ?";
@@ -346,7 +346,7 @@ pub fn last_success(warehouse: &Warehouse, pipeline: &str) -> Result<Option<Stri
 /// When `host run` of a pipeline last started, RFC 3339.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub fn last_start(warehouse: &Warehouse, pipeline: &str) -> Result<Option<String>> {
     let sql = "SELECT strftime(max_by(started_at, load_id), '%Y-%m-%dT%H:%M:%S.%fZ') FROM _host.runs \
                WHERE command = 'run' AND pipeline = ?";
@@ -356,7 +356,7 @@ pub fn last_start(warehouse: &Warehouse, pipeline: &str) -> Result<Option<String
 /// When the last run that read a source ended, as DuckDB writes instants.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub fn last_load(warehouse: &Warehouse) -> Result<Option<String>> {
     let sql = "SELECT max_by(finished_at, load_id) FROM _host.runs \
                SEMI JOIN (SELECT load_id FROM _host.steps WHERE step = 'extract') USING (load_id)";
@@ -367,7 +367,7 @@ pub fn last_load(warehouse: &Warehouse) -> Result<Option<String>> {
 /// column.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn redact(warehouse: &Warehouse, condition: &dyn Fn(&str) -> String) -> Result<()> {
     ["message", "hint", "nodes", "report"].iter().try_for_each(|column| {
         warehouse.execute(&format!("UPDATE _host.run_ends SET {column} = NULL WHERE {}", condition(column)))

@@ -76,7 +76,7 @@ pub struct LastStep {
 /// Records steps of a run.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn record(warehouse: &Warehouse, load_id: &str, steps: impl IntoIterator<Item = Step>) -> Result<()> {
     let sql = "INSERT INTO _host.steps VALUES (?, ?, ?, ?, ?, ?, ?)";
     warehouse.transaction(|| {
@@ -89,7 +89,7 @@ pub fn record(warehouse: &Warehouse, load_id: &str, steps: impl IntoIterator<Ite
 /// The steps of a run: extract, clean, models, each in the order in which they were recorded.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn of_run(warehouse: &Warehouse, load_id: &str) -> Result<Vec<Step>> {
     let sql = format!(
         "SELECT step, name, rows_read, rows_changed, requests, seconds FROM {} WHERE load_id = ? \
@@ -102,7 +102,7 @@ pub fn of_run(warehouse: &Warehouse, load_id: &str) -> Result<Vec<Step>> {
 /// The last step of each stream and model.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn last(warehouse: &Warehouse) -> Result<Vec<LastStep>> {
     let last = "SELECT step, name, max_by({'run': load_id, 'rows': rows_read, 'changed': rows_changed, 'seconds': seconds}, \
                 load_id) AS last FROM _host.steps GROUP BY step, name";

@@ -67,7 +67,7 @@ impl LoadedStream {
     /// The tables that keep the outputs of the stream's segments, except for the last.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn kept_tables(&self, warehouse: &Warehouse) -> Result<Vec<Table>> {
         let mut kept = Vec::new();
         for segment in 0.. {
@@ -150,7 +150,7 @@ impl StreamTable {
 /// The streams that have raw tables, ordered by source and name.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn loaded(warehouse: &Warehouse) -> Result<Vec<LoadedStream>> {
     let sql =
         "SELECT source, stream, primary_key, refers, merged, free_text FROM _host.streams ORDER BY source, stream";
@@ -161,7 +161,7 @@ pub fn loaded(warehouse: &Warehouse) -> Result<Vec<LoadedStream>> {
 /// of people who were forgotten earlier. Runs inside the caller's transaction.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn declare(warehouse: &Warehouse, source: &str, streams: &[Stream]) -> Result<bool> {
     #[derive(PartialEq, serde::Deserialize)]
     struct Declaration {
@@ -260,7 +260,7 @@ pub(crate) fn create_views(warehouse: &Warehouse) -> Result<()> {
 /// The streams whose first full load is not complete.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn unfinished(warehouse: &Warehouse) -> Result<Vec<UnfinishedStream>> {
     let sql = "SELECT s.source || '.' || s.stream AS name, c.stream IS NOT NULL AS has_begun FROM _host.streams AS s \
                LEFT JOIN _host.cursors AS c USING (source, stream) \

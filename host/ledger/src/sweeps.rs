@@ -22,7 +22,7 @@ impl<'a> SeenKeys<'a> {
     /// Starts a sweep and discards the keys that an earlier one saw.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn begin(&self) -> Result<()> {
         self.warehouse.execute(&format!("DELETE FROM {0}; INSERT INTO {0} VALUES (0, '')", self.table))
     }
@@ -30,7 +30,7 @@ impl<'a> SeenKeys<'a> {
     /// Discards all keys.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn discard(&self) -> Result<()> {
         self.warehouse.execute(&format!("DELETE FROM {}", self.table))
     }
@@ -38,7 +38,7 @@ impl<'a> SeenKeys<'a> {
     /// Records keys, or prefixes of keys with `width` columns. `keys` is a query of their texts.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn record(&self, width: usize, keys: &str) -> Result<()> {
         self.warehouse.execute(&format!("INSERT INTO {} SELECT {width}, key FROM ({keys}) AS keys(key)", self.table))
     }
@@ -47,7 +47,7 @@ impl<'a> SeenKeys<'a> {
     /// only a part of the records, as the first load of a stream does.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn width(&self) -> Result<Option<usize>> {
         self.warehouse.value(&format!("SELECT max(width) FROM {} HAVING min(width) = 0", self.table), ())
     }
@@ -55,7 +55,7 @@ impl<'a> SeenKeys<'a> {
     /// Whether the sweep saw any key.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn saw_any(&self) -> Result<bool> {
         let sql = format!("SELECT 1 FROM {} WHERE width > 0 LIMIT 1", self.table);
         Ok(self.warehouse.value::<i32>(&sql, ())?.is_some())
@@ -70,7 +70,7 @@ impl<'a> SeenKeys<'a> {
     /// Deletes keys for which a condition on the column `key` is true.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn delete(&self, condition: &str) -> Result<()> {
         self.warehouse.execute(&format!("DELETE FROM {} WHERE {condition}", self.table))
     }

@@ -20,7 +20,7 @@ pub fn staged_table() -> Table {
 /// The published variables.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn published(warehouse: &Warehouse) -> Result<BTreeMap<String, String>> {
     #[derive(serde::Deserialize)]
     struct Variable {
@@ -34,7 +34,7 @@ pub fn published(warehouse: &Warehouse) -> Result<BTreeMap<String, String>> {
 /// Replaces the variables in a table. Creates the table if it does not exist.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn write(warehouse: &Warehouse, table: &Table, variables: &BTreeMap<String, String>) -> Result<()> {
     warehouse.create_schema_of(table)?;
     warehouse
@@ -46,7 +46,7 @@ pub fn write(warehouse: &Warehouse, table: &Table, variables: &BTreeMap<String, 
 /// Publishes variables and drops the staged ones.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn publish(warehouse: &Warehouse, variables: &BTreeMap<String, String>) -> Result<()> {
     warehouse.execute(&format!("DROP TABLE IF EXISTS {}", staged_table()))?;
     write(warehouse, &published_table(), variables)

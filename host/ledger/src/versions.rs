@@ -8,7 +8,7 @@ use host_warehouse::{ColumnChange, ColumnType, Table, Warehouse};
 /// The id of the run that last changed a table. None if no run did.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub fn of_table(warehouse: &Warehouse, table: &Table) -> Result<Option<String>> {
     let sql = "SELECT max(load_id) FROM _host.table_changes WHERE table_schema = ? AND table_name = ?";
     warehouse.value(sql, [&table.schema, &table.name])
@@ -17,7 +17,7 @@ pub fn of_table(warehouse: &Warehouse, table: &Table) -> Result<Option<String>> 
 /// Records that a run changed a table.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn record_change(warehouse: &Warehouse, table: &Table, load_id: &str) -> Result<()> {
     let sql = "INSERT INTO _host.table_changes SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM _host.table_changes \
                WHERE table_schema = ?1 AND table_name = ?2 AND load_id = ?3)";
@@ -28,7 +28,7 @@ pub fn record_change(warehouse: &Warehouse, table: &Table, load_id: &str) -> Res
 /// times, and would make what depends on a version differ between two warehouses with the same history.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn numbers(warehouse: &Warehouse) -> Result<BTreeMap<String, String>> {
     #[derive(serde::Deserialize)]
     struct Version {
@@ -47,7 +47,7 @@ pub fn numbers(warehouse: &Warehouse) -> Result<BTreeMap<String, String>> {
 /// Records changes of a table's columns.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn record_columns(warehouse: &Warehouse, table: &Table, changes: &[ColumnChange], load_id: &str) -> Result<()> {
     let sql = "INSERT INTO _host.schema_changes VALUES (?, ?, ?, ?, ?, ?, ?)";
     changes.iter().try_for_each(|ColumnChange { column, before, after }| {
@@ -59,7 +59,7 @@ pub fn record_columns(warehouse: &Warehouse, table: &Table, changes: &[ColumnCha
 /// The columns that a table had at the run `load_id`, computed from its columns now by undoing later changes.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn columns_before(
     warehouse: &Warehouse,
     table: &Table,

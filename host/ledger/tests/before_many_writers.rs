@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fixture::{NEWEST, Rows, VERSION, rows_of, text, version};
-use host_ledger::erasures::{self, Holder};
+use host_ledger::erasures::{self, PendingErasure};
 use host_ledger::forgotten::{self, Matching};
 use host_ledger::runs::{self, RunFilter, RunStatus, Trigger};
 use host_ledger::steps::{self, StepName};
@@ -287,7 +287,7 @@ fn forgotten_records_and_the_pending_erasure_stay_known() {
     assert!(linked.expect("a count") > 0);
     assert!(!old.host("gone_links").is_empty());
     assert_eq!(rows_of(&warehouse, "SELECT * FROM _host.gone_links"), old.host("gone_links"));
-    for holder in [Holder::Models, Holder::File] {
+    for holder in [PendingErasure::Models, PendingErasure::File] {
         assert!(erasures::is_pending(&warehouse, holder).expect("erasures"), "{holder:?}");
     }
     assert_eq!(erasures::statements_for_copy(&warehouse).expect("statements"), "");

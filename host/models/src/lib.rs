@@ -2,7 +2,7 @@
 //! tests them, and publishes all of them in one transaction. Until then readers see the last published version.
 
 mod build;
-mod built;
+mod build_report;
 mod causes;
 mod config;
 mod files;
@@ -31,7 +31,7 @@ use std::path::Path;
 use host_core::error::Result;
 use host_warehouse::{Table, Warehouse};
 
-pub use built::{Built, BuiltModel};
+pub use build_report::{BuildReport, BuiltModel};
 pub use config::{DrillConfig, schema};
 pub use files::{Model, ModelKind};
 pub use gate::has_limited_size;

@@ -89,7 +89,7 @@ pub fn parse(sql: &str, warehouse: &Warehouse) -> Result<Value, ParseError> {
 /// Returns the parse tree of a text that must be exactly one expression.
 ///
 /// # Errors
-/// As [`parse`], and a text that is more or less than one expression.
+/// Same as [`parse`], and a text that is more or less than one expression.
 pub fn parse_expression(text: &str, warehouse: &Warehouse) -> Result<Value, ParseError> {
     let not_one_expression = || ParseError {
         reason: ParseFailure::NotOneExpression,

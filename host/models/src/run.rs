@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use host_core::error::{Error, Kind, Result};
-use host_ledger::erasures::{self, Holder};
+use host_ledger::erasures::{self, PendingErasure};
 use host_ledger::models::{self, ModelForm};
 use host_ledger::{variables, versions};
 use host_warehouse::{ColumnType, Table, Warehouse, literal};
 
 use crate::build::{BuildFailures, ModelBuilder, PublicationDetails, publish};
-use crate::built::{Built, BuiltModel};
+use crate::build_report::{BuildReport, BuiltModel};
 use crate::causes::causes_first;
 use crate::files::Model;
 use crate::fingerprint::{self, hashes};
@@ -33,7 +33,7 @@ pub fn build(
     target: &BuildTarget<'_>,
     request: &BuildRequest,
     stopped: &dyn Fn() -> bool,
-) -> Result<Built> {
+) -> Result<BuildReport> {
     target.warehouse.bounded(None, || build_within_memory(graph, target, request, stopped))
 }
 
@@ -42,7 +42,7 @@ fn build_within_memory(
     target: &BuildTarget<'_>,
     request: &BuildRequest,
     stopped: &dyn Fn() -> bool,
-) -> Result<Built> {
+) -> Result<BuildReport> {
     let started = Instant::now();
     let warehouse = target.warehouse;
     let published = models::published(warehouse)?;
@@ -52,13 +52,14 @@ fn build_within_memory(
     let overall = fingerprint::hash(files.chain(variables));
     let is_complete = request.select.is_empty() && request.exclude.is_empty() && !request.retry;
     // An erasure must also delete rows that incremental models computed earlier, and versions of snapshots.
-    let has_pending_erasure = is_complete && request.after_cleaning && erasures::is_pending(warehouse, Holder::Models)?;
+    let has_pending_erasure =
+        is_complete && request.after_cleaning && erasures::is_pending(warehouse, PendingErasure::Models)?;
     let request = &BuildRequest { full_refresh: request.full_refresh || has_pending_erasure, ..request.clone() };
     if is_complete
         && !request.full_refresh
         && models::last_publication(warehouse)?.fingerprint.as_deref() == Some(&overall)
     {
-        return Ok(Built { unchanged: true, models_unchanged: graph.models().count(), ..Built::default() });
+        return Ok(BuildReport { unchanged: true, models_unchanged: graph.models().count(), ..BuildReport::default() });
     }
     let catalog = warehouse.catalog()?;
     let plan = BuildPlan::new(graph, target, request, &published, &catalog)?;
@@ -141,7 +142,7 @@ fn build_within_memory(
             )
         }));
     }
-    Ok(Built {
+    Ok(BuildReport {
         unchanged: false,
         models_unchanged: graph.models().count() - models.len(),
         models,
@@ -163,7 +164,7 @@ pub fn test(
     target: &BuildTarget<'_>,
     request: &BuildRequest,
     stopped: &dyn Fn() -> bool,
-) -> Result<Built> {
+) -> Result<BuildReport> {
     target.warehouse.bounded(None, || test_within_memory(graph, target, request, stopped))
 }
 
@@ -172,7 +173,7 @@ fn test_within_memory(
     target: &BuildTarget<'_>,
     request: &BuildRequest,
     stopped: &dyn Fn() -> bool,
-) -> Result<Built> {
+) -> Result<BuildReport> {
     let started = Instant::now();
     let warehouse = target.warehouse;
     let (published, catalog) = (models::published(warehouse)?, warehouse.catalog()?);
@@ -185,13 +186,13 @@ fn test_within_memory(
     let summary = plan.test(&tester, target.progress, stopped)?;
     let failures = units.failures.into_iter().chain(causes_first(graph, summary.failures)).collect();
     Error::check(failures)?;
-    Ok(Built {
+    Ok(BuildReport {
         checks_passed: summary.checks_passed,
         tests_passed: summary.tests_passed,
         unit_tests_passed: units.passed,
         warnings: summary.warnings,
         seconds: started.elapsed().as_secs_f64(),
-        ..Built::default()
+        ..BuildReport::default()
     })
 }
 

@@ -103,7 +103,7 @@ export interface DrillRows extends Rows {
 type FieldValues = Record<string, unknown>;
 
 /** The history of one record. */
-export interface RecordStory {
+export interface RecordHistory {
   stream: string;
   key: string;
   raw: FieldValues | null;

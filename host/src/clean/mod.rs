@@ -32,11 +32,11 @@ use flow::StreamCleaning;
 pub use host_ledger::journal::RuleCounts;
 use journal::Journal;
 pub use pipe::pipe;
-pub use sample::{SampleChange, SampleRemark, Sampled, loaded, sample};
+pub use sample::{SampleChange, SampleRemark, SampleReport, loaded, sample};
 
 /// What cleaning did to one stream.
 #[derive(Debug, Clone, Default, serde::Serialize)]
-pub struct Cleaned {
+pub struct CleanSummary {
     /// `source.stream`.
     pub stream: String,
     /// Whether it was skipped because neither rows nor rules changed.
@@ -76,7 +76,7 @@ pub async fn clean(
     request: &CleanRequest,
     progress: &Progress,
     stop: &CancellationToken,
-) -> Result<Vec<Cleaned>> {
+) -> Result<Vec<CleanSummary>> {
     let mut cleaned = Vec::new();
     for stream in order::order(streams::loaded(warehouse)?, rules)? {
         if stop.is_cancelled() {
@@ -106,7 +106,7 @@ struct CleanTask<'a> {
 }
 
 impl CleanTask<'_> {
-    async fn run(&self) -> Result<Cleaned> {
+    async fn run(&self) -> Result<CleanSummary> {
         let started = Instant::now();
         let name = self.stream.name();
         let (raw, clean) = self.tables();
@@ -118,7 +118,7 @@ impl CleanTask<'_> {
         let now = Cleaning { fingerprint, raw_load_id: version };
         if !self.request.replay && exists && before.as_ref() == Some(&now) {
             let seconds = started.elapsed().as_secs_f64();
-            return Ok(Cleaned { stream: name, unchanged: true, seconds, ..Cleaned::default() });
+            return Ok(CleanSummary { stream: name, unchanged: true, seconds, ..CleanSummary::default() });
         }
         let cleaned = publish::CleanedStream {
             stream: self.stream,
@@ -131,7 +131,7 @@ impl CleanTask<'_> {
         if self.rules.is_empty() {
             publish::publish_view(self.warehouse, &cleaned)?;
             let seconds = started.elapsed().as_secs_f64();
-            return Ok(Cleaned { stream: name, seconds, ..Cleaned::default() });
+            return Ok(CleanSummary { stream: name, seconds, ..CleanSummary::default() });
         }
         let inputs = self.input_schemas()?;
         let mut chain = open(self.rules, &name, &schema, &|input| inputs.get(input).cloned()).await?;
@@ -156,7 +156,7 @@ impl CleanTask<'_> {
         let (rows, seconds) = (output.rows, || started.elapsed().as_secs_f64());
         if !output.is_changed {
             publish::record_unchanged(self.warehouse, &cleaned, &output.segments)?;
-            return Ok(Cleaned { stream: name, unchanged: true, seconds: seconds(), ..Cleaned::default() });
+            return Ok(CleanSummary { stream: name, unchanged: true, seconds: seconds(), ..CleanSummary::default() });
         }
         publish::publish(self.warehouse, &cleaned, &output.segments, &counts)?;
         self.progress.send(Event::Clean { stream: name.clone(), rows, done: true });
@@ -168,7 +168,7 @@ impl CleanTask<'_> {
             _ => String::new(),
         };
         let warnings = chain.warnings();
-        Ok(Cleaned { stream: name, unchanged: false, because, rows, rules: counts, warnings, seconds: seconds() })
+        Ok(CleanSummary { stream: name, unchanged: false, because, rows, rules: counts, warnings, seconds: seconds() })
     }
 
     /// The records of the last cleaning's segments, and how many segments, from the first, still have a usable output.
@@ -241,7 +241,7 @@ impl CleanTask<'_> {
     }
 }
 
-impl Cleaned {
+impl CleanSummary {
     /// The step of the run.
     #[must_use]
     pub fn step(&self) -> Step {

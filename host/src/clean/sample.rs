@@ -22,7 +22,7 @@ const PAGES: usize = 10_000;
 
 /// What a rule did to the sample.
 #[derive(Debug, serde::Serialize)]
-pub struct Sampled {
+pub struct SampleReport {
     /// The rule.
     pub rule: String,
     /// `source.stream`.
@@ -70,7 +70,7 @@ pub async fn sample(
     (rules, at): (&[PreparedRule], usize),
     stream: &LoadedStream,
     rows: u32,
-) -> Result<Sampled> {
+) -> Result<SampleReport> {
     let name = stream.name();
     let mut sample = SampleRows::first(warehouse, stream, rows)?;
     for rule in rules[..at].iter().filter(|rule| rule.streams.contains(&name)) {
@@ -86,7 +86,7 @@ pub async fn sample(
     let rule = &rules[at];
     let on = |error: Error| error.on(format!("rule `{}` on `{name}`", rule.name)).at(&rule.place);
     let mut run = open(warehouse, rule, &name, &sample.schema).await.map_err(on)?;
-    let mut sampled = Sampled {
+    let mut sampled = SampleReport {
         rule: rule.name.clone(),
         stream: name.clone(),
         rows: sample.rows,
@@ -240,7 +240,7 @@ impl SampleRows {
     }
 }
 
-impl Sampled {
+impl SampleReport {
     /// Adds the changes and remarks of a patch on rows with these keys. `all` are the keys of the sample.
     fn add_patch(
         &mut self,

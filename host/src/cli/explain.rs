@@ -1,4 +1,4 @@
-//! `host explain`: a model's figure, the rows behind it, and the rules that repaired them.
+//! `host explain`: a model's figure, the rows behind it, and the rules that corrected them.
 
 use std::path::PathBuf;
 

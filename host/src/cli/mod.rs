@@ -104,7 +104,7 @@ enum Command {
     Quality(quality::Quality),
     /// Shows which figures change without the cleaning rules.
     Compare(compare::Compare),
-    /// Traces a model's figures down to the records behind them, and to the rules that repaired these records.
+    /// Traces a model's figures down to the records behind them, and to the rules that corrected these records.
     Explain(explain::Explain),
     /// Erases a person from all tables, and keeps them out of later loads.
     ///

@@ -6,7 +6,7 @@ use clap::Args;
 use host_core::error::Result;
 
 use super::{Format, GlobalArguments, json};
-use crate::render::{render_quality, render_story};
+use crate::render::{render_history, render_quality};
 use crate::report;
 use crate::run::Session;
 
@@ -28,8 +28,8 @@ impl Quality {
         let warehouse = session.existing_warehouse()?;
         let is_json = global.format == Format::Json;
         if let Some(record) = &self.record {
-            let story = report::record_story(&warehouse, record)?;
-            return if is_json { json(&story) } else { Ok(render_story(&story)) };
+            let history = report::record_history(&warehouse, record)?;
+            return if is_json { json(&history) } else { Ok(render_history(&history)) };
         }
         let streams = report::quality(&warehouse, self.examples.into())?;
         if is_json { json(&streams) } else { Ok(render_quality(&streams)) }

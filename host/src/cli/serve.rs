@@ -10,7 +10,7 @@ use host_core::error::{Kind, Result, collect};
 use host_core::files::folder_of;
 
 use super::{Format, GlobalArguments, engine, json, load, runtime, signal};
-use crate::serve::{AccessToken, LoadedPipeline, serve};
+use crate::serve::{LoadedPipeline, ServerToken, serve};
 
 /// How long the file that hands the address to the browser exists.
 const OPEN_TIME: Duration = Duration::from_secs(60);
@@ -44,7 +44,7 @@ impl Serve {
             Ok(LoadedPipeline { path: path.clone(), pipeline, engine, folders })
         };
         let loaded = collect(self.pipelines.iter().map(load))?;
-        let token = self.token_file.as_deref().map_or_else(AccessToken::generate, AccessToken::from_file)?;
+        let token = self.token_file.as_deref().map_or_else(ServerToken::generate, ServerToken::from_file)?;
         let listening = |url: &str| {
             if !global.quiet {
                 let line = match global.format {

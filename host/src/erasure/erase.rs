@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use host_core::error::Result;
 use host_core::schema::{Field, LOAD_ID, UNFIT};
 use host_ledger::StreamTable;
-use host_ledger::erasures::{self, Holder};
+use host_ledger::erasures::{self, PendingErasure};
 use host_ledger::forgotten::{self, Matching};
 use host_ledger::recovery::Irreplaceable;
 use host_ledger::streams::{self, LoadedStream};
@@ -16,7 +16,7 @@ use host_warehouse::{Table, Warehouse, key_text, literal, quote};
 
 /// What an erasure erased.
 #[derive(Debug, Default, serde::Serialize)]
-pub struct Erased {
+pub struct ErasureSummary {
     /// How many records later loads keep out: the named record and the records of the same person.
     pub records: u64,
     /// Rows erased from each table, `schema.name`.
@@ -25,7 +25,7 @@ pub struct Erased {
     pub emptied: Vec<(String, u64)>,
 }
 
-impl Erased {
+impl ErasureSummary {
     fn add_rows(&mut self, table: &Table, count: u64) {
         add(&mut self.rows, table, count);
     }
@@ -52,9 +52,9 @@ fn add(counts: &mut Vec<(String, u64)>, table: &Table, count: u64) {
 /// Repeats the erasure if a load found a new link or merge of a forgotten record.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn repeat_erasure(warehouse: &Warehouse, load_id: &str) -> Result<()> {
-    if erasures::is_pending(warehouse, Holder::Models)? {
+    if erasures::is_pending(warehouse, PendingErasure::Models)? {
         warehouse.transaction(|| erase(warehouse, load_id).map(drop))
     } else {
         Ok(())
@@ -64,8 +64,8 @@ pub fn repeat_erasure(warehouse: &Warehouse, load_id: &str) -> Result<()> {
 /// Erases all forgotten records once more, and those that a discarded write-ahead log says were forgotten.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
-pub fn erase_again(warehouse: &Warehouse, held: Option<&Irreplaceable>, load_id: &str) -> Result<Erased> {
+/// Same as [`Warehouse::execute`].
+pub fn erase_again(warehouse: &Warehouse, held: Option<&Irreplaceable>, load_id: &str) -> Result<ErasureSummary> {
     warehouse.transaction(|| {
         held.map_or(Ok(()), |held| held.restore_forgotten(warehouse))?;
         let erased = erase(warehouse, load_id)?;
@@ -78,8 +78,8 @@ pub fn erase_again(warehouse: &Warehouse, held: Option<&Irreplaceable>, load_id:
 }
 
 /// Erases forgotten records from every table, inside the caller's transaction. Models are rebuilt from these tables later.
-pub(super) fn erase(warehouse: &Warehouse, load_id: &str) -> Result<Erased> {
-    let mut erased = Erased::default();
+pub(super) fn erase(warehouse: &Warehouse, load_id: &str) -> Result<ErasureSummary> {
+    let mut erased = ErasureSummary::default();
     let streams = streams::loaded(warehouse)?;
     for stream in &streams {
         let mut tables = vec![stream.clean(), stream.raw()];
@@ -114,7 +114,7 @@ pub(super) fn erase(warehouse: &Warehouse, load_id: &str) -> Result<Erased> {
 }
 
 /// Erases a stream's journal entries on forgotten records.
-fn erase_journal(warehouse: &Warehouse, stream: &LoadedStream, erased: &mut Erased) -> Result<()> {
+fn erase_journal(warehouse: &Warehouse, stream: &LoadedStream, erased: &mut ErasureSummary) -> Result<()> {
     for table in StreamTable::JOURNAL {
         let keys: &[&str] = if table == StreamTable::Merges { &["key", "survivor_key"] } else { &["key"] };
         let conditions = keys.iter().map(|key| Matching::Forgotten.condition(key, &stream.name()));

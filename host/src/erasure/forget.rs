@@ -9,7 +9,7 @@ use host_ledger::streams::{self, LoadedStream};
 use host_ledger::{erasures, forgotten, identities, log, models, runs};
 use host_warehouse::{Table, Warehouse, literal, quote};
 
-use super::erase::{Erased, erase, is_forgotten_row};
+use super::erase::{ErasureSummary, erase, is_forgotten_row};
 use super::forgotten_filter::record_merged;
 
 /// The length of the shortest value that may identify a person, in characters.
@@ -22,8 +22,8 @@ const MAX_SHARED: usize = 10;
 /// them. All of it is one transaction. `load_id` is recorded as the run that changed the tables.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
-pub fn forget(warehouse: &Warehouse, stream: &LoadedStream, key: &str, load_id: &str) -> Result<Erased> {
+/// Same as [`Warehouse::execute`].
+pub fn forget(warehouse: &Warehouse, stream: &LoadedStream, key: &str, load_id: &str) -> Result<ErasureSummary> {
     let sources = identities::sources_of_same_account(warehouse, &stream.source)?;
     let mut streams = streams::loaded(warehouse)?;
     streams.retain(|other| other.stream == stream.stream && sources.contains(&other.source));
@@ -37,7 +37,7 @@ pub fn forget(warehouse: &Warehouse, stream: &LoadedStream, key: &str, load_id: 
         if !erased.is_empty() {
             erasures::record(warehouse, load_id)?;
         }
-        Ok(Erased { records: records.max(1), ..erased })
+        Ok(ErasureSummary { records: records.max(1), ..erased })
     })
 }
 
@@ -45,7 +45,7 @@ pub fn forget(warehouse: &Warehouse, stream: &LoadedStream, key: &str, load_id: 
 /// Returns whether the record was forgotten.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn undo(warehouse: &Warehouse, stream: &LoadedStream, key: &str) -> Result<bool> {
     forgotten::undo(warehouse, &stream.name(), key)
 }

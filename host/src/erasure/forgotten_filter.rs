@@ -53,7 +53,7 @@ impl ForgottenFilter {
     /// Removes forgotten records, and free text about them, from staged rows.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn strip(
         &self,
         warehouse: &Warehouse,
@@ -74,7 +74,7 @@ impl ForgottenFilter {
     /// Records which records are linked by rows of a stream that are about to be deleted.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn record_gone_links(&self, warehouse: &Warehouse, stream: &str, rows: &str, condition: &str) -> Result<()> {
         let Some(link) = self.streams.get(stream) else { return Ok(()) };
         record_gone_links(warehouse, link, rows, condition).map(drop)

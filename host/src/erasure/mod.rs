@@ -5,7 +5,7 @@ mod forget;
 mod forgotten_filter;
 mod rewrite;
 
-pub use erase::{Erased, erase_again, repeat_erasure};
+pub use erase::{ErasureSummary, erase_again, repeat_erasure};
 pub use forget::{forget, undo};
 pub use forgotten_filter::ForgottenFilter;
 pub use rewrite::{is_rewrite_due, remove_copies, rewrite};

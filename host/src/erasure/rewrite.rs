@@ -1,15 +1,15 @@
 //! Rewrites the warehouse's file after an erasure, because DuckDB leaves deleted rows in free blocks until it reuses them.
 
 use host_core::error::Result;
-use host_ledger::erasures::{self, Holder};
+use host_ledger::erasures::{self, PendingErasure};
 use host_warehouse::Warehouse;
 
 /// Whether free blocks of the file may hold erased data.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub fn is_rewrite_due(warehouse: &Warehouse) -> Result<bool> {
-    erasures::is_pending(warehouse, Holder::File)
+    erasures::is_pending(warehouse, PendingErasure::File)
 }
 
 /// Rewrites the file, closes it, and removes the copies that upgrades of the warehouse made.
@@ -27,7 +27,7 @@ pub fn rewrite(warehouse: Warehouse) -> Result<()> {
 /// Removes the copies that upgrades of the warehouse made.
 ///
 /// # Errors
-/// As [`host_ledger::remove_copies`].
+/// Same as [`host_ledger::remove_copies`].
 pub fn remove_copies(warehouse: &Warehouse) -> Result<()> {
     host_ledger::remove_copies(warehouse.path()).map(drop)
 }

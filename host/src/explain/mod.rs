@@ -1,5 +1,5 @@
 //! Traces a figure to its records: the rows of a mart that match a condition, the rows of its drills for them, and the
-//! rules that repaired these records.
+//! rules that corrected these records.
 
 mod condition;
 mod drill;

@@ -45,7 +45,7 @@ pub struct ExtractRequest {
 
 /// What was read from one stream.
 #[derive(Debug, Clone, Default, serde::Serialize)]
-pub struct Extracted {
+pub struct ExtractSummary {
     /// `source.stream`.
     pub stream: String,
     /// Rows received.
@@ -73,7 +73,7 @@ pub async fn extract(
     request: &ExtractRequest,
     progress: &Progress,
     stop: &CancellationToken,
-) -> Result<Vec<Extracted>> {
+) -> Result<Vec<ExtractSummary>> {
     for (source, _) in sources {
         if let Some(account) = &source.account {
             forgotten::share(warehouse, &source.name, account)?;
@@ -136,7 +136,7 @@ struct StreamTask {
 }
 
 impl StreamTask {
-    async fn run(self, loader: StreamLoader, stop: CancellationToken) -> Result<Vec<Extracted>> {
+    async fn run(self, loader: StreamLoader, stop: CancellationToken) -> Result<Vec<ExtractSummary>> {
         let result = self.read(loader, stop).await;
         result.map_err(|error| error.about(&Subject::Stream(self.name())))
     }
@@ -147,7 +147,7 @@ impl StreamTask {
     }
 
     /// Reads page by page, while another thread writes earlier pages.
-    async fn read(&self, mut loader: StreamLoader, stop: CancellationToken) -> Result<Vec<Extracted>> {
+    async fn read(&self, mut loader: StreamLoader, stop: CancellationToken) -> Result<Vec<ExtractSummary>> {
         let started = Instant::now();
         if self.request.full_refresh {
             loader.restart();
@@ -196,7 +196,7 @@ impl StreamTask {
             return Err(error);
         }
         let mut streams = self.summary(&written.counts, &reader, started.elapsed());
-        for Extracted { stream, rows, changed, requests, .. } in &streams {
+        for ExtractSummary { stream, rows, changed, requests, .. } in &streams {
             tracing::info!("{stream}: {rows} rows read, {changed} changed, {requests} requests");
         }
         let own = streams.iter_mut().find(|extracted| extracted.stream == self.name());
@@ -219,7 +219,7 @@ impl StreamTask {
         counts: &BTreeMap<String, LoadCounts>,
         reader: &SourceReader,
         elapsed: Duration,
-    ) -> Vec<Extracted> {
+    ) -> Vec<ExtractSummary> {
         let own = |stream: &str| stream == self.stream.name;
         let mut names: Vec<_> = counts.keys().cloned().collect();
         if !names.contains(&self.stream.name) {
@@ -227,12 +227,12 @@ impl StreamTask {
         }
         let extracted = names.into_iter().map(|stream| {
             let LoadCounts { rows, changed, unfit } = counts.get(&stream).copied().unwrap_or_default();
-            let mut extracted = Extracted {
+            let mut extracted = ExtractSummary {
                 stream: format!("{}.{stream}", self.source.name),
                 rows,
                 changed,
                 unfit,
-                ..Extracted::default()
+                ..ExtractSummary::default()
             };
             if unfit > 0 {
                 extracted
@@ -250,7 +250,7 @@ impl StreamTask {
     }
 }
 
-impl Extracted {
+impl ExtractSummary {
     /// The step of the run.
     #[must_use]
     pub fn step(&self) -> Step {

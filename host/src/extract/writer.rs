@@ -23,7 +23,7 @@ const FIRST_ROWS: usize = 122_880;
 const FIRST_TIME: Duration = Duration::from_secs(10);
 
 /// What a writer wrote.
-pub(super) struct Written {
+pub(super) struct WriteSummary {
     /// By stream.
     pub(super) counts: BTreeMap<String, LoadCounts>,
     /// The number of records that the source reports and the number in the raw table, if they differ.
@@ -49,7 +49,7 @@ impl Writer {
     }
 
     /// Writes until the last page. If the pages end before it, the rows so far are committed.
-    pub(super) fn run(mut self, mut pages: Receiver<SourcePage>) -> Result<Written> {
+    pub(super) fn run(mut self, mut pages: Receiver<SourcePage>) -> Result<WriteSummary> {
         let mut expected = None;
         let mut is_done = false;
         while let Some(page) = pages.blocking_recv() {
@@ -70,7 +70,7 @@ impl Writer {
             }
             None => None,
         };
-        Ok(Written { counts: self.counts, miscounted })
+        Ok(WriteSummary { counts: self.counts, miscounted })
     }
 
     fn is_due(&self) -> bool {

@@ -6,7 +6,7 @@ use host_core::error::{Error, Result};
 
 pub use super::watch::CrateChanges;
 use super::{build, plugin_name};
-use crate::clean::{Sampled, loaded, sample};
+use crate::clean::{SampleReport, loaded, sample};
 use crate::prepare::prepare;
 use crate::run::Session;
 
@@ -45,7 +45,7 @@ impl RuleCrate {
     ///
     /// # Errors
     /// A crate that does not build, a pipeline without the rule, streams that are not loaded, and the rule's errors.
-    pub async fn try_on_rows(&self, session: &Session<'_>) -> Result<Vec<Sampled>> {
+    pub async fn try_on_rows(&self, session: &Session<'_>) -> Result<Vec<SampleReport>> {
         let output = self.folder.join(OUTPUT);
         let folders = [self.folder.clone()];
         let built = tokio::task::block_in_place(|| build::build(&folders, &self.profile, &output))?;

@@ -57,7 +57,7 @@ pub struct PreparedRule {
 }
 
 /// All plugins of a pipeline.
-pub struct Prepared {
+pub struct PreparedPlugins {
     /// In the order of the file.
     pub sources: Vec<PreparedSource>,
     /// In the order of the file.
@@ -74,8 +74,8 @@ pub async fn prepare(
     engine: &Engine,
     folders: &PluginFolders,
     with_sources: bool,
-) -> Result<Prepared> {
-    let mut prepared = Prepared { sources: Vec::new(), rules: Vec::new() };
+) -> Result<PreparedPlugins> {
+    let mut prepared = PreparedPlugins { sources: Vec::new(), rules: Vec::new() };
     let mut problems = Vec::new();
     let mut pool = ConnectionPool::default();
     for index in (0..pipeline.file.source.len()).filter(|_| with_sources) {

@@ -78,7 +78,7 @@ fn render_drill(out: &mut String, drill: &DrillResult, is_single: bool) {
     let row = |row: &DrillRow| {
         let mut shown: Row = row.row.clone().into_iter().filter(|(name, _)| !is_hidden(name)).collect();
         if drill.stream.is_some() {
-            shown.insert("repaired by".to_owned(), repairing_rules(row).into());
+            shown.insert("corrected by".to_owned(), repairing_rules(row).into());
         }
         shown
     };

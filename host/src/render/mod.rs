@@ -17,7 +17,7 @@ pub use explain::render_explained;
 pub use models::{render_built, render_manifest, render_tested};
 pub(crate) use plan::checked_sources;
 pub use plan::{render_checked, render_plan};
-pub use quality::{render_quality, render_sample, render_story};
+pub use quality::{render_history, render_quality, render_sample};
 pub use recover::render_recovered;
 pub use report::{render_erased, render_report};
 pub use streams::render_streams;

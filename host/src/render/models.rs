@@ -1,12 +1,12 @@
 //! Renders models: what was built and tested, and the list of all models.
 
-use host_models::{Built, ManifestEntry, draw_tree};
+use host_models::{BuildReport, ManifestEntry, draw_tree};
 
 use super::table::{render_count, render_number};
 
 /// One line per built model, then what was tested.
 #[must_use]
-pub fn render_built(built: &Built) -> String {
+pub fn render_built(built: &BuildReport) -> String {
     let width = built.models.iter().map(|model| model.model.len()).max().unwrap_or_default();
     let mut lines = Vec::new();
     for (index, model) in built.models.iter().enumerate() {
@@ -21,7 +21,7 @@ pub fn render_built(built: &Built) -> String {
 }
 
 /// What was built and tested, in one line.
-pub(super) fn summarize_built(built: &Built) -> String {
+pub(super) fn summarize_built(built: &BuildReport) -> String {
     if built.unchanged {
         return "unchanged: neither tables nor SQL changed since the last publication".to_owned();
     }
@@ -39,7 +39,7 @@ pub(super) fn summarize_built(built: &Built) -> String {
 
 /// The warnings of tests of published models, then one line of counts.
 #[must_use]
-pub fn render_tested(tested: &Built) -> String {
+pub fn render_tested(tested: &BuildReport) -> String {
     let warnings: String = tested.warnings.iter().map(|warning| format!("warning  {warning}\n")).collect();
     let (checks, tests, units) = (tested.checks_passed, tested.tests_passed, tested.unit_tests_passed);
     format!(

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use host_core::text::escape_line;
 
-use crate::run::{Checked, RunPlan};
+use crate::run::{CheckReport, RunPlan};
 
 /// One line per source, rule, model and check.
 #[must_use]
@@ -30,14 +30,14 @@ pub fn render_plan(plan: &RunPlan, warehouse: &Path) -> String {
 
 /// The sources and streams that were tried, and whether a run would be complete.
 #[must_use]
-pub fn render_checked(checked: &Checked) -> String {
+pub fn render_checked(checked: &CheckReport) -> String {
     let verdict = if checked.is_complete() { "all checks passed" } else { "a run would be partial" };
     let counts = format!("{} rules · {} models · {} checks", checked.rules, checked.models, checked.checks);
     format!("{}\n{counts}\n{verdict}\n", checked_sources(checked).join("\n"))
 }
 
 /// One line per source and skipped stream.
-pub(crate) fn checked_sources(checked: &Checked) -> Vec<String> {
+pub(crate) fn checked_sources(checked: &CheckReport) -> Vec<String> {
     let sources = checked.sources.iter().map(|source| {
         let account = source.account.as_ref().map(|account| format!(" · {}", escape_line(account))).unwrap_or_default();
         format!("source {}: {} streams{account}", source.name, source.streams)

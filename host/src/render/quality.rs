@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use host_core::schema::{EXTRACTED_AT, LOAD_ID};
 use host_core::text::escape_line;
-use host_ledger::journal::StoryStep;
+use host_ledger::journal::HistoryStep;
 
 use super::table::{render_count, render_quoted, render_value};
-use crate::clean::Sampled;
-use crate::report::{RecordStory, StreamQuality};
+use crate::clean::SampleReport;
+use crate::report::{RecordHistory, StreamQuality};
 
 /// The rows and sums of each stream, and what each rule did, with examples.
 #[must_use]
@@ -69,11 +69,11 @@ fn render_stream(stream: &StreamQuality) -> String {
     out
 }
 
-/// The story of one record.
+/// The history of one record.
 #[must_use]
-pub fn render_story(story: &RecordStory) -> String {
-    let mut out = format!("{}/{}: {}\n", escape_line(&story.stream), escape_line(&story.key), story.fate);
-    if let Some(raw) = &story.raw {
+pub fn render_history(history: &RecordHistory) -> String {
+    let mut out = format!("{}/{}: {}\n", escape_line(&history.stream), escape_line(&history.key), history.fate);
+    if let Some(raw) = &history.raw {
         let _ = writeln!(out, "raw");
         let is_shown = |name: &str| ![LOAD_ID, EXTRACTED_AT].contains(&name);
         for (name, value) in raw.iter().filter(|(name, value)| is_shown(name) && !value.is_null()) {
@@ -81,13 +81,13 @@ pub fn render_story(story: &RecordStory) -> String {
         }
     }
     let _ = writeln!(out, "rules");
-    for step in &story.steps {
+    for step in &history.steps {
         let _ = writeln!(out, "  {:<20} {}", step.rule, render_step(step));
     }
-    if story.steps.is_empty() {
+    if history.steps.is_empty() {
         let _ = writeln!(out, "  no rule changed it");
     }
-    for other in &story.merged_from {
+    for other in &history.merged_from {
         let code = escape_line(other.code.as_deref().unwrap_or_default());
         let confidence = render_confidence(other.confidence);
         let _ = writeln!(out, "  {:<20} merged {} into it by {code}{confidence}", other.rule, escape_line(&other.key));
@@ -95,7 +95,7 @@ pub fn render_story(story: &RecordStory) -> String {
     out
 }
 
-fn render_step(step: &StoryStep) -> String {
+fn render_step(step: &HistoryStep) -> String {
     let confidence = render_confidence(step.confidence);
     let column = escape_line(step.column_name.as_deref().unwrap_or_default());
     let code = escape_line(step.code.as_deref().unwrap_or_default());
@@ -122,8 +122,8 @@ fn render_confidence(confidence: Option<f64>) -> String {
 
 /// What a rule did to a sample of rows.
 #[must_use]
-pub fn render_sample(sampled: &Sampled) -> String {
-    let Sampled { rule, stream, rows, changes, remarks, warnings } = sampled;
+pub fn render_sample(sampled: &SampleReport) -> String {
+    let SampleReport { rule, stream, rows, changes, remarks, warnings } = sampled;
     let rows = render_count(*rows as u64, "row", "rows");
     let changed = render_count(changes.len() as u64, "field changed", "fields changed");
     let noted = render_count(remarks.len() as u64, "note", "notes");

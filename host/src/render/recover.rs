@@ -1,11 +1,11 @@
 //! Renders what a recovery did.
 
-use crate::run::Recovered;
+use crate::run::RecoveryReport;
 
 /// What a recovery did, ending in a newline.
 #[must_use]
-pub fn render_recovered(recovered: &Recovered) -> String {
-    let Recovered { kept, last_run, lost, snapshots, erased } = recovered;
+pub fn render_recovered(recovered: &RecoveryReport) -> String {
+    let RecoveryReport { kept, last_run, lost, snapshots, erased } = recovered;
     if kept.is_empty() {
         return "the warehouse opens: nothing was discarded\n".to_owned();
     }

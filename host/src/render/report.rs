@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use host_core::text::escape_line;
-use host_models::Built;
+use host_models::BuildReport;
 
 use super::models::summarize_built;
 use super::table::{render_count, render_number, render_rows};
-use crate::erasure::Erased;
-use crate::report::{Reconciled, Report};
+use crate::erasure::ErasureSummary;
+use crate::report::{Report, RowCounts};
 
 /// The report of a run, ending in a newline.
 #[must_use]
@@ -49,7 +49,7 @@ fn write_report(out: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(out, "models   {}", summarize_built(built))?;
         built.warnings.iter().try_for_each(|warning| writeln!(out, "warning  {}", escape_line(warning)))?;
     }
-    let sum = |count: fn(&Reconciled) -> u64| render_number(report.reconciliation.iter().map(count).sum());
+    let sum = |count: fn(&RowCounts) -> u64| render_number(report.reconciliation.iter().map(count).sum());
     writeln!(
         out,
         "rows     raw {} = clean {} + merged {} + rejected {}",
@@ -105,7 +105,7 @@ fn write_cleaned(out: &mut String, report: &Report) -> std::fmt::Result {
 
 /// What an erasure did to a record, ending in a newline.
 #[must_use]
-pub fn render_erased(record: &str, erased: &Erased, built: Option<&Built>) -> String {
+pub fn render_erased(record: &str, erased: &ErasureSummary, built: Option<&BuildReport>) -> String {
     let mut lines: Vec<_> = erased
         .rows
         .iter()

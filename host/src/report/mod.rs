@@ -7,15 +7,15 @@ mod tables;
 
 use std::path::PathBuf;
 
-use host_models::Built;
+use host_models::BuildReport;
 
-use crate::clean::Cleaned;
-use crate::extract::Extracted;
+use crate::clean::CleanSummary;
+use crate::extract::ExtractSummary;
 use crate::prepare::SkippedStream;
 
 pub use compare::{Difference, TableComparison, compare};
-pub use quality::{ColumnSums, RecordStory, RuleQuality, StreamQuality, find_record, quality, record_story};
-pub use reconcile::{Reconciled, reconcile};
+pub use quality::{ColumnSums, RecordHistory, RuleQuality, StreamQuality, find_record, quality, record_history};
+pub use reconcile::{RowCounts, reconcile};
 pub use tables::{ReportTable, tables};
 
 /// The report of a run.
@@ -31,16 +31,16 @@ pub struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<SkippedStream>,
     /// What was read from each stream.
-    pub extracted: Vec<Extracted>,
+    pub extracted: Vec<ExtractSummary>,
     /// What cleaning did.
-    pub cleaned: Vec<Cleaned>,
+    pub cleaned: Vec<CleanSummary>,
     /// What was built. None if the pipeline has no models.
-    pub built: Option<Built>,
+    pub built: Option<BuildReport>,
     /// Warnings of the run as a whole.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// Raw = clean + merged + rejected, by stream.
-    pub reconciliation: Vec<Reconciled>,
+    pub reconciliation: Vec<RowCounts>,
     /// The tables at the end of the report.
     pub tables: Vec<ReportTable>,
     /// The warehouse's file.

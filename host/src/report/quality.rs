@@ -1,14 +1,14 @@
-//! What cleaning did, from the journal: by stream and rule with examples, and the story of one record.
+//! What cleaning did, from the journal: by stream and rule with examples, and the history of one record.
 
 use host_core::error::{Error, Result, nearest, one_of};
 use host_core::schema::Type;
 use host_ledger::StreamTable;
 use host_ledger::forgotten;
-use host_ledger::journal::{self, ChangeExample, Merged, Reason, RuleTotals, StoryStep};
+use host_ledger::journal::{self, ChangeExample, HistoryStep, Merged, Reason, RuleTotals};
 use host_ledger::streams::{self, LoadedStream};
 use host_warehouse::{Row, Table, Warehouse, key_text, quote};
 
-use super::reconcile::{Reconciled, reconcile};
+use super::reconcile::{RowCounts, reconcile};
 
 /// What the rules of one stream did to all of its rows.
 #[derive(Debug, serde::Serialize)]
@@ -16,7 +16,7 @@ pub struct StreamQuality {
     /// `source.stream`.
     pub stream: String,
     /// Its row counts.
-    pub rows: Reconciled,
+    pub rows: RowCounts,
     /// The sums of its decimal columns.
     pub amounts: Vec<ColumnSums>,
     /// Its rules, in order.
@@ -59,7 +59,7 @@ pub struct RuleQuality {
 /// What the rules of every stream did, with up to this many examples of each kind per rule.
 ///
 /// # Errors
-/// As [`reconcile`].
+/// Same as [`reconcile`].
 pub fn quality(warehouse: &Warehouse, examples: usize) -> Result<Vec<StreamQuality>> {
     let reconciled = reconcile(warehouse)?;
     let loaded = streams::loaded(warehouse)?;
@@ -114,9 +114,9 @@ fn column_sums(warehouse: &Warehouse, stream: &LoadedStream) -> Result<Vec<Colum
     Ok(sums)
 }
 
-/// The story of one record.
+/// The history of one record.
 #[derive(Debug, serde::Serialize)]
-pub struct RecordStory {
+pub struct RecordHistory {
     /// `source.stream`.
     pub stream: String,
     /// Its primary key, as text.
@@ -126,18 +126,18 @@ pub struct RecordStory {
     /// Its outcome: `clean`, `merged into KEY`, `rejected` or `gone`.
     pub fate: String,
     /// What each rule did to it, in the order of the rules.
-    pub steps: Vec<StoryStep>,
+    pub steps: Vec<HistoryStep>,
     /// Records that were merged into it.
     pub merged_from: Vec<Merged>,
     /// The clean row, which models read. None if the record was merged or rejected.
     pub clean: Option<Row>,
 }
 
-/// The story of a record, named `stream/key` or `source.stream/key`.
+/// The history of a record, named `stream/key` or `source.stream/key`.
 ///
 /// # Errors
 /// A name that is not of a record, and a record that does not exist or was forgotten.
-pub fn record_story(warehouse: &Warehouse, record: &str) -> Result<RecordStory> {
+pub fn record_history(warehouse: &Warehouse, record: &str) -> Result<RecordHistory> {
     let (stream, key) = find_record(warehouse, record)?;
     let name = stream.name();
     let row = |table: &Table| -> Result<Option<Row>> {
@@ -163,7 +163,7 @@ pub fn record_story(warehouse: &Warehouse, record: &str) -> Result<RecordStory> 
         let error = Error::config(format!("unknown record `{key}` in stream `{name}`"));
         return Err(error.hint("identify a record by its primary key, such as its record id in the source"));
     }
-    Ok(RecordStory { stream: name, key, raw, fate, steps, merged_from, clean })
+    Ok(RecordHistory { stream: name, key, raw, fate, steps, merged_from, clean })
 }
 
 /// The stream and the key that `stream/key` names.

@@ -7,7 +7,7 @@ use host_warehouse::{Warehouse, literal};
 
 /// The row counts of a stream: raw = clean + merged + rejected.
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
-pub struct Reconciled {
+pub struct RowCounts {
     /// `source.stream`.
     pub stream: String,
     /// Rows in the raw table.
@@ -24,7 +24,7 @@ pub struct Reconciled {
 ///
 /// # Errors
 /// A stream whose counts do not add up.
-pub fn reconcile(warehouse: &Warehouse) -> Result<Vec<Reconciled>> {
+pub fn reconcile(warehouse: &Warehouse) -> Result<Vec<RowCounts>> {
     // One query for all streams: a query costs at least a quarter of a millisecond.
     let counts = streams::loaded(warehouse)?.into_iter().map(|stream| {
         format!(
@@ -41,9 +41,9 @@ pub fn reconcile(warehouse: &Warehouse) -> Result<Vec<Reconciled>> {
     if counts.is_empty() {
         return Ok(Vec::new());
     }
-    let reconciled: Vec<Reconciled> = warehouse.query_as(&format!("FROM ({counts}) ORDER BY stream"), ())?;
+    let reconciled: Vec<RowCounts> = warehouse.query_as(&format!("FROM ({counts}) ORDER BY stream"), ())?;
     let unequal = reconciled.iter().filter(|rows| rows.raw != rows.clean + rows.merged + rows.rejected);
-    let error = |Reconciled { stream, raw, clean, merged, rejected }: &Reconciled| {
+    let error = |RowCounts { stream, raw, clean, merged, rejected }: &RowCounts| {
         Error::internal(format!(
             "`{stream}` does not add up: raw {raw} ≠ clean {clean} + merged {merged} + rejected {rejected}"
         ))

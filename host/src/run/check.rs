@@ -8,7 +8,7 @@ use super::streams::{check_rules, check_sources, discover, select};
 use crate::prepare::{SkippedStream, prepare};
 
 /// What a check found.
-pub struct Checked {
+pub struct CheckReport {
     /// The sources.
     pub sources: Vec<CheckedSource>,
     /// Streams that a run would skip.
@@ -31,7 +31,7 @@ pub struct CheckedSource {
     pub streams: usize,
 }
 
-impl Checked {
+impl CheckReport {
     /// Whether a run would load every stream that the pipeline names.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -43,7 +43,7 @@ impl Checked {
 ///
 /// # Errors
 /// The problems with which a run would fail.
-pub async fn check(session: &Session<'_>) -> Result<Checked> {
+pub async fn check(session: &Session<'_>) -> Result<CheckReport> {
     let prepared = prepare(session.pipeline, session.engine, session.folders, true).await?;
     let discovered = discover(session, &prepared.sources, false).await?;
     check_sources(session, &discovered).await?;
@@ -55,7 +55,7 @@ pub async fn check(session: &Session<'_>) -> Result<Checked> {
         account: source.account.clone(),
         streams: streams.len(),
     });
-    Ok(Checked {
+    Ok(CheckReport {
         sources: sources.collect(),
         skipped,
         rules: prepared.rules.len(),

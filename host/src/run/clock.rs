@@ -16,7 +16,7 @@ const MAX_FUTURE: SignedDuration = SignedDuration::from_hours(24);
 /// Records what the clock shows at the start of a load, and warns if it was set since the last one.
 ///
 /// # Errors
-/// As [`loads::last_reading`].
+/// Same as [`loads::last_reading`].
 pub(super) fn warn_of_jump(session: &Session<'_>, warehouse: &Warehouse, load_id: &str) -> Result<Option<String>> {
     let (last, reading) = (loads::last_reading(warehouse)?, session.clock.read());
     loads::record_reading(warehouse, load_id, &reading)?;
@@ -39,7 +39,7 @@ pub(super) fn warn_of_jump(session: &Session<'_>, warehouse: &Warehouse, load_id
 /// Warns of records that changed after the clock of this machine: it is behind, as on a machine that lost its battery.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub(super) fn warn_of_future(
     session: &Session<'_>,
     warehouse: &Warehouse,

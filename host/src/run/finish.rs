@@ -3,27 +3,27 @@
 use host_core::error::{Error, Kind, Result};
 use host_ledger::runs::{self, RunEnd, RunStatus};
 use host_ledger::streams;
-use host_models::Built;
+use host_models::BuildReport;
 use host_warehouse::Warehouse;
 
 use super::session::{Session, StartedRun};
-use crate::clean::Cleaned;
+use crate::clean::CleanSummary;
 use crate::erasure;
-use crate::extract::Extracted;
+use crate::extract::ExtractSummary;
 use crate::prepare::SkippedStream;
-use crate::report::{self, Reconciled, Report};
+use crate::report::{self, Report, RowCounts};
 
 /// What cleaning and building did.
 pub(super) struct CleanedAndBuilt {
-    pub(super) cleaned: Vec<Cleaned>,
-    pub(super) reconciliation: Vec<Reconciled>,
-    pub(super) built: Option<Built>,
+    pub(super) cleaned: Vec<CleanSummary>,
+    pub(super) reconciliation: Vec<RowCounts>,
+    pub(super) built: Option<BuildReport>,
 }
 
 /// What extraction did, and what was found about the streams before it. Empty for a run that reads no source.
 #[derive(Default)]
 pub(super) struct Extraction {
-    pub(super) extracted: Vec<Extracted>,
+    pub(super) extracted: Vec<ExtractSummary>,
     pub(super) skipped: Vec<SkippedStream>,
     pub(super) warnings: Vec<String>,
     /// The streams that the pipeline loads, `source.stream`.
@@ -92,7 +92,7 @@ pub(super) fn finish(
 /// Records the end of a run that makes no report.
 ///
 /// # Errors
-/// As [`runs::end`].
+/// Same as [`runs::end`].
 pub(super) fn record_end(
     session: &Session<'_>,
     warehouse: &Warehouse,
@@ -129,9 +129,9 @@ pub(super) fn record(session: &Session<'_>, warehouse: &Warehouse, run: &Started
 /// Rewrites the warehouse's file if only its free blocks may still hold erased data. A server's file is not rewritten while
 /// others read it.
 pub(super) fn rewrite_if_due(session: &Session<'_>, warehouse: Warehouse, mut report: Report) -> Result<Report> {
-    use host_ledger::erasures::{Holder, is_pending};
+    use host_ledger::erasures::{PendingErasure, is_pending};
     let is_allowed = session.server.warehouse.is_none() && !session.stop.is_cancelled();
-    if is_allowed && erasure::is_rewrite_due(&warehouse)? && !is_pending(&warehouse, Holder::Models)? {
+    if is_allowed && erasure::is_rewrite_due(&warehouse)? && !is_pending(&warehouse, PendingErasure::Models)? {
         report.warnings.extend(erasure::rewrite(warehouse).err().map(|error| error.message()));
     }
     Ok(report)

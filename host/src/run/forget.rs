@@ -8,7 +8,7 @@ use super::finish::{Extraction, finish};
 use super::load::clean_and_build;
 use super::models::checked_graph;
 use super::session::{Session, start};
-use crate::erasure::{self, Erased};
+use crate::erasure::{self, ErasureSummary};
 use crate::prepare::prepare;
 use crate::report::{self, Report};
 
@@ -17,7 +17,7 @@ use crate::report::{self, Report};
 ///
 /// # Errors
 /// A name that is not of a record, and the first step that fails. Later runs complete the erasure then.
-pub async fn forget(session: &Session<'_>, record: &str) -> Result<(Erased, Report)> {
+pub async fn forget(session: &Session<'_>, record: &str) -> Result<(ErasureSummary, Report)> {
     let rules = prepare(session.pipeline, session.engine, session.folders, false).await?.rules;
     let warehouse = session.existing_warehouse()?;
     // A record that no longer exists here or in the account may be restored later, so it is forgotten even then.

@@ -19,9 +19,9 @@ use super::streams::{
     DiscoveredSource, SelectedSources, check_rules, check_selection, discover, names, removed_streams, select,
     streams_not_loaded,
 };
-use crate::clean::{self, CleanRequest, Cleaned};
+use crate::clean::{self, CleanRequest, CleanSummary};
 use crate::erasure;
-use crate::extract::{self, ExtractRequest, Extracted};
+use crate::extract::{self, ExtractRequest, ExtractSummary};
 use crate::prepare::{PreparedRule, prepare};
 use crate::report::{self, Report};
 
@@ -106,7 +106,7 @@ async fn extract(
     warehouse: &Warehouse,
     selected: &SelectedSources,
     request: &ExtractRequest,
-) -> Result<Vec<Extracted>> {
+) -> Result<Vec<ExtractSummary>> {
     let columns = selected.iter().flat_map(|(_, streams)| streams).map(|stream| stream.schema.fields.len()).sum();
     session.progress.send(Event::Step { step: StepName::Extract.name() });
     let extract = async || {
@@ -120,7 +120,7 @@ async fn extract(
     let erased = erasure::repeat_erasure(warehouse, &request.load_id);
     let extracted = extracted?;
     erased?;
-    steps::record(warehouse, &request.load_id, extracted.iter().map(Extracted::step))?;
+    steps::record(warehouse, &request.load_id, extracted.iter().map(ExtractSummary::step))?;
     Ok(extracted)
 }
 
@@ -172,7 +172,7 @@ pub(super) async fn clean_and_build(
     let clean = async || clean::clean(warehouse, rules, &request, session.progress, &session.stop).await;
     let cleaned = retry(session, StepName::Clean, clean).await?;
     let changed = cleaned.iter().filter(|stream| !stream.unchanged);
-    steps::record(warehouse, load_id, changed.map(Cleaned::step))?;
+    steps::record(warehouse, load_id, changed.map(CleanSummary::step))?;
     let reconciliation = report::reconcile(warehouse)?;
     let built = match graph {
         None => {

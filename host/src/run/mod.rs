@@ -12,11 +12,11 @@ mod retry;
 mod session;
 mod streams;
 
-pub use check::{Checked, CheckedSource, check};
+pub use check::{CheckReport, CheckedSource, check};
 pub use forget::{forget, undo_forget};
 pub use load::{LoadRequest, clean, parse_since, run};
 pub use models::{build, graph, manifest, test};
 pub use plan::{RunPlan, plan};
-pub use recover::{Recovered, recover};
+pub use recover::{RecoveryReport, recover};
 pub use session::{ServerContext, Session, StepRetry};
 pub use streams::{DiscoveredSource, discover};

@@ -10,7 +10,7 @@ use host_document::PathStep;
 use host_ledger::loads;
 use host_ledger::steps::{self, StepName};
 use host_ledger::streams::{self, LoadedStream};
-use host_models::{BuildRequest, BuildTarget, Built, BuiltModel, Graph, ManifestEntry, Model};
+use host_models::{BuildReport, BuildRequest, BuildTarget, BuiltModel, Graph, ManifestEntry, Model};
 use host_warehouse::{Table, Warehouse};
 
 use super::finish;
@@ -143,7 +143,7 @@ pub fn graph(session: &Session<'_>, warehouse: &Warehouse) -> Result<Graph> {
 ///
 /// # Errors
 /// Every problem of the models before anything is written; then as [`host_models::build`].
-pub fn build(session: &Session<'_>, request: &BuildRequest) -> Result<(Built, String)> {
+pub fn build(session: &Session<'_>, request: &BuildRequest) -> Result<(BuildReport, String)> {
     if !session.pipeline.warehouse().is_file() {
         // Problems of the models are reported before a file is created, and sources have to be loaded first.
         checked_graph(session, &host_ledger::memory()?, &[], &[])?;
@@ -167,8 +167,8 @@ pub fn build(session: &Session<'_>, request: &BuildRequest) -> Result<(Built, St
 /// Tests models as they are published.
 ///
 /// # Errors
-/// As [`host_models::test`].
-pub fn test(session: &Session<'_>, request: &BuildRequest) -> Result<Built> {
+/// Same as [`host_models::test`].
+pub fn test(session: &Session<'_>, request: &BuildRequest) -> Result<BuildReport> {
     let warehouse = session.existing_warehouse()?;
     let graph = checked_graph(session, &warehouse, &[], &[])?.ok_or_else(no_models)?;
     let _guard = warehouse.stop_on(&session.stop);
@@ -181,7 +181,7 @@ pub fn test(session: &Session<'_>, request: &BuildRequest) -> Result<Built> {
 /// All models. If the warehouse exists, each has the facts of its last publication.
 ///
 /// # Errors
-/// As [`graph`].
+/// Same as [`graph`].
 pub fn manifest(session: &Session<'_>) -> Result<Vec<ManifestEntry>> {
     let exists = session.pipeline.warehouse().is_file();
     let warehouse = if exists { session.warehouse()? } else { host_ledger::memory()? };
@@ -191,14 +191,14 @@ pub fn manifest(session: &Session<'_>) -> Result<Vec<ManifestEntry>> {
 /// Builds, tests and publishes models, and records a step for each.
 ///
 /// # Errors
-/// As [`host_models::build`].
+/// Same as [`host_models::build`].
 pub(super) fn build_models(
     session: &Session<'_>,
     graph: &Graph,
     warehouse: &Warehouse,
     load_id: &str,
     request: &BuildRequest,
-) -> Result<Built> {
+) -> Result<BuildReport> {
     let _span = tracing::info_span!("models").entered();
     let (variables, now) = (variables(session, warehouse)?, session.clock.now().to_string());
     let target = BuildTarget { warehouse, variables: &variables, load_id, now: &now, progress: session.progress };

@@ -9,11 +9,11 @@ use host_warehouse::Warehouse;
 
 use super::finish::record;
 use super::session::{Session, start};
-use crate::erasure::{self, Erased};
+use crate::erasure::{self, ErasureSummary};
 
 /// What a recovery did.
 #[derive(Debug, serde::Serialize)]
-pub struct Recovered {
+pub struct RecoveryReport {
     /// The files of the damaged log, where they are now. Empty if the warehouse opened.
     pub kept: Vec<PathBuf>,
     /// The last run that the warehouse has. None before the first.
@@ -23,7 +23,7 @@ pub struct Recovered {
     /// The snapshots of the warehouse, any version of which may be lost.
     pub snapshots: Vec<String>,
     /// What was erased because the log or the warehouse says that it is forgotten.
-    pub erased: Erased,
+    pub erased: ErasureSummary,
 }
 
 /// Opens the warehouse. If its write-ahead log is damaged, the log is kept beside it, and the warehouse is as it was at its
@@ -31,16 +31,16 @@ pub struct Recovered {
 ///
 /// # Errors
 /// A warehouse that does not exist or that does not open for another reason; without `discard_log`, a damaged log.
-pub fn recover(session: &Session<'_>, discard_log: bool) -> Result<Recovered> {
+pub fn recover(session: &Session<'_>, discard_log: bool) -> Result<RecoveryReport> {
     let damage = match session.existing_warehouse() {
         Ok(warehouse) => {
             let last_run = Irreplaceable::read(&warehouse)?.last_run().cloned();
-            return Ok(Recovered {
+            return Ok(RecoveryReport {
                 kept: Vec::new(),
                 last_run,
                 lost: None,
                 snapshots: Vec::new(),
-                erased: Erased::default(),
+                erased: ErasureSummary::default(),
             });
         }
         Err(error) if error.is_fault(FaultClass::DamagedLog) && discard_log => error,
@@ -55,7 +55,7 @@ pub fn recover(session: &Session<'_>, discard_log: bool) -> Result<Recovered> {
     let lost = held.as_ref().map(|held| held.missing_in(&kept));
     let run = start(session, &warehouse, "recover")?;
     let erased = erasure::erase_again(&warehouse, held.as_ref(), &run.load_id)?;
-    let recovered = Recovered {
+    let recovered = RecoveryReport {
         kept: opened.kept,
         last_run: kept.last_run().cloned(),
         lost,

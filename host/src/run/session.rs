@@ -58,7 +58,7 @@ impl Session<'_> {
     /// Opens the warehouse, or connects to the open one.
     ///
     /// # Errors
-    /// As [`host_ledger::open`].
+    /// Same as [`host_ledger::open`].
     pub fn warehouse(&self) -> Result<Warehouse> {
         match self.server.warehouse {
             Some(open) => open.connect_separately(),
@@ -103,7 +103,7 @@ impl StartedRun {
     /// Writes the lines that were logged since the last call to the ledger.
     ///
     /// # Errors
-    /// As [`host_ledger::log::write`].
+    /// Same as [`host_ledger::log::write`].
     pub(super) fn write_log(&self, warehouse: &Warehouse) -> Result<()> {
         let Some(log) = &self.log else { return Ok(()) };
         let lines = std::mem::take(&mut *log.lines.lock().unwrap_or_else(PoisonError::into_inner));
@@ -114,7 +114,7 @@ impl StartedRun {
 /// Starts a run: drops leftover tables of earlier runs, deletes replaced facts of the ledger, and records the start.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub(super) fn start(session: &Session<'_>, warehouse: &Warehouse, command: &str) -> Result<StartedRun> {
     models::drop_leftovers(warehouse)?;
     let load_id = match session.server.load_id {

@@ -52,7 +52,7 @@ pub async fn discover(session: &Session<'_>, sources: &[PreparedSource], all: bo
 /// The streams of each source that are read, and those that are skipped.
 ///
 /// # Errors
-/// As [`PreparedSource::select`].
+/// Same as [`PreparedSource::select`].
 pub(super) fn select(
     session: &Session<'_>,
     discovered: &[DiscoveredSource],

@@ -20,9 +20,9 @@ const LENGTHS: std::ops::RangeInclusive<usize> = 32..=256;
 const PARAMETER: &str = "token";
 
 /// The secret of a server. Anyone who has it can read the pages and start runs.
-pub struct AccessToken(Secret);
+pub struct ServerToken(Secret);
 
-impl AccessToken {
+impl ServerToken {
     /// A new token. Only this process knows it, so that an address that was seen or stored is of no use after a restart.
     ///
     /// # Errors
@@ -208,17 +208,17 @@ mod tests {
     use axum::http::{HeaderMap, HeaderValue, Uri, header};
     use host_core::secret::redact;
 
-    use super::{AccessToken, without_token};
+    use super::{ServerToken, without_token};
 
     const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-    fn token() -> AccessToken {
-        AccessToken::parse(TOKEN).expect("a token")
+    fn token() -> ServerToken {
+        ServerToken::parse(TOKEN).expect("a token")
     }
 
     #[test]
     fn a_token_is_random_and_secret() {
-        let (one, other) = (AccessToken::generate().expect("a token"), AccessToken::generate().expect("a token"));
+        let (one, other) = (ServerToken::generate().expect("a token"), ServerToken::generate().expect("a token"));
         assert_ne!(one.0.expose(), other.0.expose());
         assert_eq!(one.0.expose().len(), 48);
         let address = "127.0.0.1:7700".parse().expect("an address");
@@ -286,16 +286,16 @@ mod tests {
     fn a_token_file_is_made_once_and_read_only_if_it_is_private() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("token");
-        let made = AccessToken::from_file(&path).expect("a token");
+        let made = ServerToken::from_file(&path).expect("a token");
         assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
-        assert_eq!(AccessToken::from_file(&path).expect("a token").0.expose(), made.0.expose());
+        assert_eq!(ServerToken::from_file(&path).expect("a token").0.expose(), made.0.expose());
         let link = folder.path().join("link");
         symlink(&path, &link).expect("a link");
-        assert!(AccessToken::from_file(&link).is_ok());
+        assert!(ServerToken::from_file(&link).is_ok());
         let refuses = |text: &str, mode: u32, part: &str| {
             std::fs::write(&path, text).expect("a file");
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("permissions");
-            let error = AccessToken::from_file(&path).err().expect("an error").message();
+            let error = ServerToken::from_file(&path).err().expect("an error").message();
             assert!(error.contains(part), "{error}");
             assert!(text.is_empty() || !error.contains(text), "{error}");
         };
@@ -306,8 +306,8 @@ mod tests {
         }
         let dangling = folder.path().join("dangling");
         symlink(folder.path().join("nowhere"), &dangling).expect("a link");
-        assert!(AccessToken::from_file(&dangling).is_err() && AccessToken::from_file(folder.path()).is_err());
+        assert!(ServerToken::from_file(&dangling).is_err() && ServerToken::from_file(folder.path()).is_err());
         assert!(!folder.path().join("nowhere").exists());
-        assert!(AccessToken::from_file(&folder.path().join("none/token")).is_err());
+        assert!(ServerToken::from_file(&folder.path().join("none/token")).is_err());
     }
 }

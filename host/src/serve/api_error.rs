@@ -45,7 +45,7 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", error)
     }
 
-    /// As [`ApiError::not_found`] if the caller has to fix the name; any other error keeps its status.
+    /// Same as [`ApiError::not_found`] if the caller has to fix the name; any other error keeps its status.
     pub(super) fn not_found_if_config(error: Error) -> Self {
         if error.kind == Kind::Config { Self::not_found(error) } else { error.into() }
     }

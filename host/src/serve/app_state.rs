@@ -12,7 +12,7 @@ use host_warehouse::Warehouse;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::access::AccessToken;
+use super::access::ServerToken;
 use super::active_run::ActiveRunView;
 use super::api_error::{ApiError, ApiResult};
 use super::connections::Limits;
@@ -31,7 +31,7 @@ pub(super) struct AppState {
     /// The address that the server listens on.
     pub(super) address: SocketAddr,
     /// The token that requests need.
-    pub(super) token: AccessToken,
+    pub(super) token: ServerToken,
     /// What connections may use.
     pub(super) limits: Limits,
     /// Free streams of events.

@@ -87,7 +87,7 @@ fn raise_file_limit() -> u64 {
 }
 
 /// The open connections.
-struct Table {
+struct ConnectionTable {
     limits: Limits,
     open: Mutex<OpenConnections>,
 }
@@ -100,13 +100,13 @@ struct OpenConnections {
     known: usize,
 }
 
-impl Table {
+impl ConnectionTable {
     fn open(&self) -> MutexGuard<'_, OpenConnections> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a connection, in the place of the oldest unknown one if there are too many.
-    fn add(self: &Arc<Self>) -> Connection {
+    fn add(self: &Arc<Self>) -> ClientConnection {
         let mut open = self.open();
         while open.unknown.len() >= self.limits.unknown.max(1) {
             open.close_oldest();
@@ -114,7 +114,7 @@ impl Table {
         let (id, closed) = (open.next_id, CancellationToken::new());
         open.next_id += 1;
         open.unknown.insert(id, closed.clone());
-        Connection { id, closed, table: Arc::clone(self) }
+        ClientConnection { id, closed, table: Arc::clone(self) }
     }
 }
 
@@ -128,13 +128,13 @@ impl OpenConnections {
 
 /// A connection, as the requests on it see it.
 #[derive(Clone)]
-pub(super) struct Connection {
+pub(super) struct ClientConnection {
     id: u64,
     closed: CancellationToken,
-    table: Arc<Table>,
+    table: Arc<ConnectionTable>,
 }
 
-impl Connection {
+impl ClientConnection {
     /// Makes the connection known, so that no new one takes its place. Returns whether the limits allow it.
     pub(super) fn admit(&self) -> bool {
         let mut open = self.table.open();
@@ -151,11 +151,11 @@ impl Connection {
 }
 
 /// Removes a connection from the table when it ends.
-struct Registration(Connection);
+struct Registration(ClientConnection);
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let Connection { id, closed, table } = &self.0;
+        let ClientConnection { id, closed, table } = &self.0;
         let mut open = table.open();
         if open.unknown.remove(id).is_none() && !closed.is_cancelled() {
             open.known -= 1;
@@ -165,7 +165,7 @@ impl Drop for Registration {
 
 /// Serves connections until the server shuts down and all of them are closed.
 pub(super) async fn accept(listener: TcpListener, app: Router, limits: Limits, shutdown: CancellationToken) {
-    let table = Arc::new(Table { limits, open: Mutex::default() });
+    let table = Arc::new(ConnectionTable { limits, open: Mutex::default() });
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -190,7 +190,7 @@ pub(super) async fn accept(listener: TcpListener, app: Router, limits: Limits, s
     tasks.wait().await;
 }
 
-async fn serve_connection(stream: TcpStream, connection: Connection, app: Router, shutdown: CancellationToken) {
+async fn serve_connection(stream: TcpStream, connection: ClientConnection, app: Router, shutdown: CancellationToken) {
     let _registration = Registration(connection.clone());
     let (limits, closed) = (connection.table.limits, connection.closed.clone());
     // Without it, small events wait for more data.
@@ -238,7 +238,7 @@ mod tests {
     use tokio::sync::mpsc;
     use tokio_util::sync::CancellationToken;
 
-    use super::{Limits, Registration, Table, accept};
+    use super::{ConnectionTable, Limits, Registration, accept};
     use crate::serve::request_body::read_body;
 
     const SHORT: Duration = Duration::from_millis(50);
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_new_connection_takes_the_place_of_the_oldest_unknown_one() {
-        let table = Arc::new(Table { limits: limits(), open: Mutex::default() });
+        let table = Arc::new(ConnectionTable { limits: limits(), open: Mutex::default() });
         let all: Vec<_> = (0..4).map(|_| table.add()).collect();
         let closed: Vec<_> = all.iter().map(|one| one.closed.is_cancelled()).collect();
         assert_eq!(closed, [true, true, false, false]);

@@ -2,7 +2,7 @@
 //!
 //! Files import only those above them in this list: `access`, `api_error`, `connections`, `events`, `shared_warehouse`,
 //! `response_cache`, `model_cache`, `webhook`, `graph` → `active_run`, `pages`, `request_body`, `served_pipeline` →
-//! `alerts` → `run_board` → `worker` → `run_queue` → `app_state` → `schedule`, `security`, `request_log`, `routes`.
+//! `alerts` → `run_registry` → `worker` → `run_queue` → `app_state` → `schedule`, `security`, `request_log`, `routes`.
 
 mod access;
 mod active_run;
@@ -18,8 +18,8 @@ mod request_body;
 mod request_log;
 mod response_cache;
 mod routes;
-mod run_board;
 mod run_queue;
+mod run_registry;
 mod schedule;
 mod security;
 mod served_pipeline;
@@ -51,7 +51,7 @@ use served_pipeline::ServedPipeline;
 use shared_warehouse::SharedWarehouse;
 use webhook::Webhook;
 
-pub use access::AccessToken;
+pub use access::ServerToken;
 pub use served_pipeline::LoadedPipeline;
 
 /// How long responses in progress may take when the server shuts down.
@@ -67,7 +67,7 @@ pub async fn serve(
     pipelines: Vec<LoadedPipeline>,
     port: u16,
     clock: Clock,
-    token: AccessToken,
+    token: ServerToken,
     listening: impl FnOnce(&str),
     end: impl Future<Output = ()>,
 ) -> Result<()> {

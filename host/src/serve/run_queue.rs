@@ -14,7 +14,7 @@ use super::active_run::{ActiveRun, NewRun, RunRequest, StopReason};
 use super::alerts::AlertSender;
 use super::api_error::{ApiError, ApiResult};
 use super::events::{EventBroadcast, ServerEventKind};
-use super::run_board::RunBoard;
+use super::run_registry::RunRegistry;
 use super::served_pipeline::ServedPipeline;
 use super::worker::{Job, work};
 use crate::pipeline::InterruptedPolicy;
@@ -25,7 +25,7 @@ const MAX_DEATHS: u64 = 3;
 
 /// The runs of all pipelines.
 pub(super) struct RunQueue {
-    board: Arc<RunBoard>,
+    registry: Arc<RunRegistry>,
     /// By the warehouse's file; empty once the server shuts down.
     workers: Mutex<BTreeMap<PathBuf, Worker>>,
 }
@@ -53,17 +53,17 @@ impl RunQueue {
         for warehouse in warehouses.values() {
             last_id = last_id.max(runs::last_load_id(&warehouse.connect()?)?);
         }
-        let board = Arc::new(RunBoard::new(clock, events, alerts, last_id));
+        let registry = Arc::new(RunRegistry::new(clock, events, alerts, last_id));
         let mut workers = BTreeMap::new();
         for path in warehouses.into_keys() {
             let (jobs, queue) = mpsc::channel();
-            let board = Arc::clone(&board);
-            let thread = std::thread::Builder::new().name("runs".to_owned()).spawn(move || work(&queue, &board));
+            let registry = Arc::clone(&registry);
+            let thread = std::thread::Builder::new().name("runs".to_owned()).spawn(move || work(&queue, &registry));
             let thread =
                 thread.map_err(|cause| Error::internal(format!("cannot start the thread of runs: {cause}")))?;
             workers.insert(path, Worker { jobs, thread });
         }
-        Ok(Self { board, workers: Mutex::new(workers) })
+        Ok(Self { registry, workers: Mutex::new(workers) })
     }
 
     /// Starts a run, or queues it until its warehouse is free. Returns its id.
@@ -79,16 +79,16 @@ impl RunQueue {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let worker =
             workers.get(served.warehouse.path()).ok_or_else(|| ApiError::conflict("the server is shutting down"))?;
-        let mut active = self.board.lock();
+        let mut active = self.registry.lock();
         let pipeline = served.name();
         if let Some(other) = active.by_pipeline.get(pipeline) {
             let error = ApiError::conflict(format!("run {} of pipeline `{pipeline}` is active", other.id));
             return Err(error.hint("wait until it ends, or cancel it"));
         }
-        let id = self.board.clock.load_id(active.last_id.as_deref());
+        let id = self.registry.clock.load_id(active.last_id.as_deref());
         let run = NewRun { id: id.clone(), pipeline, trigger, request };
-        let run = Arc::new(ActiveRun::new(run, self.board.clock, self.board.events.clone()));
-        self.board.events.publish(ServerEventKind::Run, &run.view());
+        let run = Arc::new(ActiveRun::new(run, self.registry.clock, self.registry.events.clone()));
+        self.registry.events.publish(ServerEventKind::Run, &run.view());
         let job = Job { served: Arc::clone(served), run: Arc::clone(&run) };
         worker.jobs.send(job).map_err(|_| Error::internal("the thread of runs ended"))?;
         active.last_id = Some(id.clone());
@@ -98,22 +98,22 @@ impl RunQueue {
 
     /// The active runs by pipeline.
     pub(super) fn active(&self) -> BTreeMap<String, Arc<ActiveRun>> {
-        self.board.lock().by_pipeline.clone()
+        self.registry.lock().by_pipeline.clone()
     }
 
     /// The active run of this id.
     pub(super) fn find(&self, id: &str) -> Option<Arc<ActiveRun>> {
-        self.board.lock().by_pipeline.values().find(|run| run.id == id).cloned()
+        self.registry.lock().by_pipeline.values().find(|run| run.id == id).cloned()
     }
 
     /// The events of all runs.
     pub(super) fn events(&self) -> &EventBroadcast {
-        &self.board.events
+        &self.registry.events
     }
 
     /// The sender of alerts.
     pub(super) fn alerts(&self) -> &AlertSender {
-        &self.board.alerts
+        &self.registry.alerts
     }
 
     /// Marks the runs whose process died as interrupted, and starts those again whose pipeline says so.

@@ -10,10 +10,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use host_core::error::Error;
 
-use super::access::{self, AccessToken};
+use super::access::{self, ServerToken};
 use super::api_error::ApiError;
 use super::app_state::AppState;
-use super::connections::Connection;
+use super::connections::ClientConnection;
 use super::pages;
 
 /// The longest path and query together, in bytes.
@@ -87,12 +87,12 @@ fn check_origin(request: &Request, port: u16) -> Result<(), ApiError> {
 
 /// What a request gets instead of its response: an error if it has no token, and if the token is in its address, the
 /// address without it.
-fn check_token(request: &Request, token: &AccessToken, port: u16) -> Option<Response> {
+fn check_token(request: &Request, token: &ServerToken, port: u16) -> Option<Response> {
     let (uri, headers) = (request.uri(), request.headers());
     let is_page = is_read(request) && !is_api(uri);
     let query = uri.query().filter(|query| is_page && access::has_parameter(query));
     if token.is_in_headers(headers, port) || query.is_some_and(|query| token.is_in_query(query)) {
-        let connection = request.extensions().get::<Connection>();
+        let connection = request.extensions().get::<ClientConnection>();
         if connection.is_some_and(|connection| !connection.admit()) {
             let error = Error::unavailable("the server has too many connections");
             return Some(ApiError::from(error.hint("close other pages of this server")).into_response());

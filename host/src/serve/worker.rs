@@ -9,14 +9,14 @@ use host_core::progress::Progress;
 use host_core::secret::redact;
 use host_ledger::log;
 use host_ledger::runs::{self, RunEnd, RunStart, RunStatus};
-use host_models::{BuildRequest, Built};
+use host_models::{BuildReport, BuildRequest};
 use host_warehouse::Warehouse;
 use tracing::Instrument as _;
 
 use super::active_run::{ActiveRun, RunRequest, StartAt, StopReason};
 use super::alerts::EndedRun;
 use super::events::ServerEventKind;
-use super::run_board::RunBoard;
+use super::run_registry::RunRegistry;
 use super::served_pipeline::ServedPipeline;
 use crate::logs::RunLog;
 use crate::report::Report;
@@ -40,7 +40,7 @@ enum RunOutcome {
     /// Only models were built.
     Models {
         /// What was built.
-        built: Box<Built>,
+        built: Box<BuildReport>,
     },
 }
 
@@ -61,37 +61,37 @@ impl RunOutcome {
 }
 
 /// Does the jobs of a channel until it is closed.
-pub(super) fn work(jobs: &mpsc::Receiver<Job>, board: &Arc<RunBoard>) {
+pub(super) fn work(jobs: &mpsc::Receiver<Job>, registry: &Arc<RunRegistry>) {
     for Job { served, run } in jobs {
-        let log = capture_log(&run, board);
-        let status = do_run(&served, &run, board).unwrap_or_else(|error| {
+        let log = capture_log(&run, registry);
+        let status = do_run(&served, &run, registry).unwrap_or_else(|error| {
             // Nothing can be stored in this warehouse: the log of the process and open pages are all that is left.
             run.span.in_scope(|| tracing::error!("the run cannot be recorded: {}", error.message()));
             RunStatus::Failed
         });
         drop(log);
         served.warehouse.count_ended_run();
-        board.remove(&run);
+        registry.remove(&run);
         let mut view = run.view();
         view.status = status;
-        board.events.publish(ServerEventKind::Run, &view);
+        registry.events.publish(ServerEventKind::Run, &view);
     }
 }
 
 /// Captures what is logged in the span of a run, as lines of its log.
-fn capture_log(run: &Arc<ActiveRun>, board: &RunBoard) -> RunLog {
+fn capture_log(run: &Arc<ActiveRun>, registry: &RunRegistry) -> RunLog {
     let captured = Arc::clone(run);
-    RunLog::capture(&run.id, board.clock, move |line| captured.add_line(line))
+    RunLog::capture(&run.id, registry.clock, move |line| captured.add_line(line))
 }
 
 /// Does a run and records its start and its end. Returns how it ended.
-fn do_run(served: &Arc<ServedPipeline>, run: &Arc<ActiveRun>, board: &Arc<RunBoard>) -> Result<RunStatus> {
+fn do_run(served: &Arc<ServedPipeline>, run: &Arc<ActiveRun>, registry: &Arc<RunRegistry>) -> Result<RunStatus> {
     let ledger = served.warehouse.connect()?;
     record_start(&ledger, run)?;
     run.start();
     let outcome = match run.stop_reason() {
         Some(_) => Err(Error::stopped()),
-        None => on_own_thread(served, run, board, &ledger),
+        None => on_own_thread(served, run, registry, &ledger),
     };
     run.settle_nodes(outcome.as_ref().err());
     let end = run_end(run, served, &outcome)?;
@@ -100,7 +100,7 @@ fn do_run(served: &Arc<ServedPipeline>, run: &Arc<ActiveRun>, board: &Arc<RunBoa
     runs::end(&ledger, &run.id, &end)?;
     log::write(&ledger, &run.id, &run.take_unstored_lines())?;
     let ended = EndedRun { id: &run.id, end: &end, status_before };
-    board.alerts.on_run_end(served, &ended, &ledger, board.clock.now());
+    registry.alerts.on_run_end(served, &ended, &ledger, registry.clock.now());
     Ok(end.status)
 }
 
@@ -117,13 +117,13 @@ fn record_start(ledger: &Warehouse, run: &ActiveRun) -> Result<()> {
 fn on_own_thread(
     served: &Arc<ServedPipeline>,
     run: &Arc<ActiveRun>,
-    board: &Arc<RunBoard>,
+    registry: &Arc<RunRegistry>,
     ledger: &Warehouse,
 ) -> Result<RunOutcome> {
     let watcher = std::thread::current();
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("run".to_owned()).spawn_scoped(scope, || {
-            let outcome = on_own_runtime(served, run, board);
+            let outcome = on_own_runtime(served, run, registry);
             watcher.unpark();
             outcome
         });
@@ -137,7 +137,7 @@ fn on_own_thread(
     })
 }
 
-fn on_own_runtime(served: &ServedPipeline, run: &Arc<ActiveRun>, board: &RunBoard) -> Result<RunOutcome> {
+fn on_own_runtime(served: &ServedPipeline, run: &Arc<ActiveRun>, registry: &RunRegistry) -> Result<RunOutcome> {
     let settings = &served.loaded.pipeline.file.pipeline;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime =
@@ -148,7 +148,7 @@ fn on_own_runtime(served: &ServedPipeline, run: &Arc<ActiveRun>, board: &RunBoar
     let first_delay = Duration::from_secs(settings.retry_wait_seconds.into());
     let retry = StepRetry { times: settings.retries, first_delay };
     let server = ServerContext { warehouse: Some(&warehouse), load_id: Some(&run.id), retry };
-    let session = Session { server, ..served.session(&warehouse, &progress, run.stop_token(), board.clock) };
+    let session = Session { server, ..served.session(&warehouse, &progress, run.stop_token(), registry.clock) };
     let work = async {
         if let Some(seconds) = settings.timeout_seconds {
             let run = Arc::clone(run);

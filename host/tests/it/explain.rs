@@ -1,4 +1,4 @@
-//! `host explain`: a figure of the shipped pipeline, the rows behind it, the rules that repaired them; conditions; drills.
+//! `host explain`: a figure of the shipped pipeline, the rows behind it, the rules that corrected them; conditions; drills.
 
 use host::explain::{DrillQuery, RowRange, find};
 use serde_json::{Value, json};
@@ -97,7 +97,7 @@ fn a_figure_is_traced_to_its_records_and_their_repairs() {
         "ltv / cac_blended",
         "= sum(margin)",
         "showing the first 3 of",
-        "repaired by",
+        "corrected by",
         "tidy_contacts changed",
         "same_patient merged others into",
     ] {

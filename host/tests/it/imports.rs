@@ -388,11 +388,11 @@ fn an_import_leads_to_the_file_that_defines_the_name() {
         ("lib.rs", "pub mod clean; pub mod report; pub use other::error;"),
         (
             "clean/mod.rs",
-            "mod chain; mod flow; pub use chain::Chain; pub(crate) use flow::{Flow as Run}; pub struct Cleaned;",
+            "mod chain; mod flow; pub use chain::Chain; pub(crate) use flow::{Flow as Run}; pub struct CleanSummary;",
         ),
         ("clean/chain.rs", "use crate::error::Error;"),
         ("clean/flow.rs", "use super::Chain; mod inner { use super::super::chain::open; }"),
-        ("report.rs", "use crate::{clean::{Run, Cleaned}, error}; fn f() { crate::clean::Chain::new() }"),
+        ("report.rs", "use crate::{clean::{Run, CleanSummary}, error}; fn f() { crate::clean::Chain::new() }"),
     ];
     let graph = graph(&files);
     let edges = graph.edges();
@@ -407,14 +407,14 @@ fn an_import_leads_to_the_file_that_defines_the_name() {
 #[test]
 fn a_cycle_between_files_is_found() {
     let of = |chain: &str| {
-        let flow = "use super::chain::Chain; use super::Cleaned; pub struct Flow;";
-        let module = "mod chain; mod flow; use chain::open; pub use flow::Flow; pub struct Cleaned;";
+        let flow = "use super::chain::Chain; use super::CleanSummary; pub struct Flow;";
+        let module = "mod chain; mod flow; use chain::open; pub use flow::Flow; pub struct CleanSummary;";
         let files = [("clean/mod.rs", module), ("clean/flow.rs", flow), ("clean/chain.rs", chain)];
         graph(&files).cycle().map(|cycle| cycle.len())
     };
-    assert_eq!(of("use super::Cleaned;"), None);
+    assert_eq!(of("use super::CleanSummary;"), None);
     assert_eq!(of("use super::flow;"), Some(2));
-    assert_eq!(of("use super::{Cleaned, Flow as Run};"), Some(2));
+    assert_eq!(of("use super::{CleanSummary, Flow as Run};"), Some(2));
     assert_eq!(of("fn f() { crate::clean::Flow::new() }"), Some(2));
     assert_eq!(of("#[cfg(test)] mod tests { use super::super::Flow; }"), None);
 }

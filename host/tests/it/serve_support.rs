@@ -28,7 +28,7 @@ impl Serving {
         Self::start_with(project, pipeline, &[], variables)
     }
 
-    /// As [`Serving::start`], with further arguments.
+    /// Same as [`Serving::start`], with further arguments.
     pub(crate) fn start_with(
         project: &Project,
         pipeline: &Path,

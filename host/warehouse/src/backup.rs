@@ -56,7 +56,7 @@ impl Warehouse {
     /// of the host opens the warehouse before that.
     ///
     /// # Errors
-    /// As [`Warehouse::copy_to`]; the old file is unchanged then.
+    /// Same as [`Warehouse::copy_to`]; the old file is unchanged then.
     pub fn rewrite(self, in_copy: &str) -> Result<()> {
         let on = |error: Error| error.on("rewriting the warehouse's file");
         let path = std::fs::canonicalize(self.path()).map_err(|cause| on(Error::config(cause.to_string())))?;

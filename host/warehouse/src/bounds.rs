@@ -51,10 +51,10 @@ impl Warehouse {
         }
     }
 
-    /// As [`Warehouse::bounded`], in a transaction in which tables cannot change.
+    /// Same as [`Warehouse::bounded`], in a transaction in which tables cannot change.
     ///
     /// # Errors
-    /// As [`Warehouse::bounded`].
+    /// Same as [`Warehouse::bounded`].
     pub fn read_bounded<T>(&self, limit: Duration, work: impl FnOnce() -> Result<T>) -> Result<T> {
         // The transaction ends after the last interrupt.
         self.read_only(|| self.bounded(Some(limit), work))

@@ -148,7 +148,7 @@ impl Warehouse {
     /// A database in memory, for DuckDB's parser and for empty tables.
     ///
     /// # Errors
-    /// As [`Warehouse::open`].
+    /// Same as [`Warehouse::open`].
     pub fn memory() -> Result<Self> {
         Self::open(Path::new(MEMORY), "256MB")
     }
@@ -164,7 +164,7 @@ impl Warehouse {
     /// Another connection to the same database, which does not stop when this one does.
     ///
     /// # Errors
-    /// As [`Warehouse::connect`].
+    /// Same as [`Warehouse::connect`].
     pub fn connect_separately(&self) -> Result<Self> {
         self.clone_connection(Arc::default())
     }
@@ -232,7 +232,7 @@ impl Warehouse {
     /// The macros that users created in the file, and that SQL can call without the name of a schema.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn user_macros(&self) -> Result<&[UserMacro]> {
         if let Some(known) = self.macros.get() {
             return Ok(known);
@@ -281,7 +281,7 @@ impl Warehouse {
     /// transaction only.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn checkpoint(&self) -> Result<()> {
         self.execute("CHECKPOINT")
     }
@@ -289,7 +289,7 @@ impl Warehouse {
     /// Runs one statement; returns the number of rows that it changed.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn change(&self, sql: &str, parameters: impl Params) -> Result<u64> {
         self.check_stopped()?;
         let changed = self.connection.execute(sql, parameters).map_err(|cause| convert(&cause, sql))?;
@@ -324,7 +324,7 @@ impl Warehouse {
     /// The name of the database in DuckDB's catalog, which may contain attached databases too.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn database(&self) -> Result<String> {
         Ok(self.value("SELECT current_database()", ())?.unwrap_or_default())
     }

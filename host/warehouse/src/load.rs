@@ -16,7 +16,7 @@ impl Warehouse {
     /// Appends a batch that has the table's columns in the table's order.
     ///
     /// # Errors
-    /// As [`Warehouse::append_all`].
+    /// Same as [`Warehouse::append_all`].
     pub fn append(&self, table: &Table, batch: RecordBatch) -> Result<()> {
         self.append_all(table, std::iter::once(Ok(batch)))
     }
@@ -47,7 +47,7 @@ impl Warehouse {
     /// Creates an empty temporary table with the columns of the query `like`. Replaces a table of the same name.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn stage(&self, name: impl Into<String>, like: &str) -> Result<Table> {
         let staged = Table::temporary(name);
         self.execute(&format!("CREATE OR REPLACE TEMP TABLE {} AS {like} LIMIT 0", quote(&staged.name)))?;
@@ -58,7 +58,7 @@ impl Warehouse {
     /// rows with one key, the last counts. Returns the number of rows inserted or updated.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn merge(&self, table: &Table, staged: &Table, key: &[String], columns: MergeColumns<'_>) -> Result<u64> {
         let MergeColumns { all, compared, set } = columns;
         let set: Vec<_> = set.iter().map(|name| format!("{0} = new.{0}", quote(name))).collect();
@@ -82,7 +82,7 @@ impl Warehouse {
     /// Deletes all but the last row of each key. Returns the number of rows deleted.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn keep_last(&self, table: &Table, key: &[String]) -> Result<u64> {
         let keys = quote_all(key.iter().map(String::as_str), "");
         // Distinct hashes mean distinct keys. If two hashes are equal, the statement below compares the keys themselves.
@@ -109,7 +109,7 @@ impl Warehouse {
     /// read.
     ///
     /// # Errors
-    /// As [`Warehouse::query`], and a table that does not exist.
+    /// Same as [`Warehouse::query`], and a table that does not exist.
     pub fn with_row_ids(&self, table: &Table) -> Result<String> {
         let columns = self.describe(&table.to_string())?;
         let aliases = (0..columns.len()).map(|at| format!("c{at}")).collect::<Vec<_>>().join(", ");

@@ -37,7 +37,7 @@ impl Warehouse {
     /// that, `read` gets the warehouse, read-only, with the transactions of the log up to where it is damaged.
     ///
     /// # Errors
-    /// As [`Warehouse::open`], and files that cannot be moved.
+    /// Same as [`Warehouse::open`], and files that cannot be moved.
     pub fn open_without_log<T>(
         path: &Path,
         memory_limit: &str,

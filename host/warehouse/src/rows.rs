@@ -30,7 +30,7 @@ impl Warehouse {
     /// All rows of a query as JSON: numbers and booleans as they are, decimals, times and everything else as text.
     ///
     /// # Errors
-    /// As [`Warehouse::scan`].
+    /// Same as [`Warehouse::scan`].
     pub fn query(&self, sql: &str, parameters: impl Params) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
         self.scan(sql, parameters, |batch| {
@@ -44,7 +44,7 @@ impl Warehouse {
     /// parses it.
     ///
     /// # Errors
-    /// As [`Warehouse::scan`], and a row that is not of the type.
+    /// Same as [`Warehouse::scan`], and a row that is not of the type.
     pub fn query_as<T: DeserializeOwned>(&self, sql: &str, parameters: impl Params) -> Result<Vec<T>> {
         let rows = self.query(sql, parameters)?;
         let typed = |row| serde_json::from_value(Value::Object(row)).map_err(|cause| unreadable(sql, &cause));
@@ -54,7 +54,7 @@ impl Warehouse {
     /// The first row of a query as a value of a type. None if there is no row.
     ///
     /// # Errors
-    /// As [`Warehouse::query_as`].
+    /// Same as [`Warehouse::query_as`].
     pub fn query_first<T: DeserializeOwned>(&self, sql: &str, parameters: impl Params) -> Result<Option<T>> {
         Ok(self.query_as(sql, parameters)?.into_iter().next())
     }
@@ -62,7 +62,7 @@ impl Warehouse {
     /// The first value of the first row. None if there is no row or the value is NULL.
     ///
     /// # Errors
-    /// As [`Warehouse::query_as`].
+    /// Same as [`Warehouse::query_as`].
     pub fn value<T: DeserializeOwned>(&self, sql: &str, parameters: impl Params) -> Result<Option<T>> {
         let first = self.query(sql, parameters)?.into_iter().next();
         let value = first.and_then(|row| row.into_iter().next()).map(|(_, value)| value);
@@ -73,7 +73,7 @@ impl Warehouse {
     /// The first value of the first row as text, of any type. None if there is no row or the value is NULL.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn value_text(&self, sql: &str, parameters: impl Params) -> Result<Option<String>> {
         Ok(self.value::<Value>(sql, parameters)?.map(|value| match value {
             Value::String(text) => text,
@@ -84,7 +84,7 @@ impl Warehouse {
     /// The values of the first column, without NULL.
     ///
     /// # Errors
-    /// As [`Warehouse::query_as`].
+    /// Same as [`Warehouse::query_as`].
     pub fn values<T: DeserializeOwned>(&self, sql: &str, parameters: impl Params) -> Result<Vec<T>> {
         let rows = self.query(sql, parameters)?.into_iter();
         let values =
@@ -95,7 +95,7 @@ impl Warehouse {
     /// The first value of the first row as a count.
     ///
     /// # Errors
-    /// As [`Warehouse::query_as`], and a query that returns no number.
+    /// Same as [`Warehouse::query_as`], and a query that returns no number.
     pub fn count(&self, sql: &str, parameters: impl Params) -> Result<u64> {
         self.value(sql, parameters)?.ok_or_else(|| Error::internal(format!("`{sql}` returned no number")))
     }
@@ -103,7 +103,7 @@ impl Warehouse {
     /// The columns and rows of a query, in order.
     ///
     /// # Errors
-    /// As [`Warehouse::scan`].
+    /// Same as [`Warehouse::scan`].
     pub fn result(&self, sql: &str, parameters: impl Params + Clone) -> Result<QueryResult> {
         let columns = self.query_as(
             &format!("SELECT column_name AS name, column_type AS type FROM (DESCRIBE {sql})"),

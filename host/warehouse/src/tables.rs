@@ -35,7 +35,7 @@ impl Warehouse {
     /// The columns of a table or view in the types of the contract. None if it does not exist.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn columns(&self, table: &Table) -> Result<Option<Vec<Field>>> {
         let to_field = |column: ColumnType| Field {
             data_type: Type::from_sql(&column.data_type),
@@ -48,7 +48,7 @@ impl Warehouse {
     /// The columns of a table or view. None if it does not exist.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn column_types(&self, table: &Table) -> Result<Option<Vec<ColumnType>>> {
         // DESCRIBE takes a quarter of the time of `duckdb_columns()`, which reads every table of the catalog.
         match self.describe(&table.to_string()) {
@@ -61,7 +61,7 @@ impl Warehouse {
     /// The columns of a query or a table, without reading a row.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn describe(&self, query: &str) -> Result<Vec<ColumnType>> {
         self.query_as(&format!("SELECT column_name AS name, column_type AS type FROM (DESCRIBE {query})"), ())
     }
@@ -70,7 +70,7 @@ impl Warehouse {
     /// file of that name.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn exists(&self, table: &Table) -> Result<bool> {
         let sql = "SELECT 1 FROM (SELECT database_name, schema_name, table_name FROM duckdb_tables() \
                    UNION ALL SELECT database_name, schema_name, view_name FROM duckdb_views()) \
@@ -82,7 +82,7 @@ impl Warehouse {
     /// Whether a view of this name exists.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn is_view(&self, table: &Table) -> Result<bool> {
         let sql = "SELECT 1 FROM duckdb_views() WHERE schema_name = ? AND view_name = ? AND database_name = current_database()";
         Ok(self.value::<i32>(sql, [&table.schema, &table.name])?.is_some())
@@ -91,7 +91,7 @@ impl Warehouse {
     /// Drops a table or view, if it exists.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn drop_table_or_view(&self, table: &Table) -> Result<()> {
         self.execute(&format!("DROP {} IF EXISTS {table}", if self.is_view(table)? { "VIEW" } else { "TABLE" }))
     }
@@ -99,7 +99,7 @@ impl Warehouse {
     /// Creates the schema of a table, if it does not exist.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn create_schema_of(&self, table: &Table) -> Result<()> {
         self.execute(&format!("CREATE SCHEMA IF NOT EXISTS {}", quote(&table.schema)))
     }
@@ -107,7 +107,7 @@ impl Warehouse {
     /// Renames a table within its schema.
     ///
     /// # Errors
-    /// As [`Warehouse::execute`].
+    /// Same as [`Warehouse::execute`].
     pub fn rename(&self, table: &Table, name: &str) -> Result<()> {
         self.execute(&format!("ALTER TABLE {table} RENAME TO {}", quote(name)))
     }
@@ -115,7 +115,7 @@ impl Warehouse {
     /// The columns of all tables and views, by `schema.name` in lower case.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn catalog(&self) -> Result<BTreeMap<String, Vec<ColumnType>>> {
         #[derive(serde::Deserialize)]
         struct CatalogColumn {
@@ -136,7 +136,7 @@ impl Warehouse {
     /// The tables and views whose names match a regular expression.
     ///
     /// # Errors
-    /// As [`Warehouse::query`].
+    /// Same as [`Warehouse::query`].
     pub fn tables_like(&self, pattern: &str) -> Result<Vec<Table>> {
         #[derive(serde::Deserialize)]
         struct TableName {

@@ -28,7 +28,7 @@ const REMARKS: &str = "\
 /// Fields that rules changed: `key`, `stream`, `rule`, `column`, `before`, `after`; and how many there are in all.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub fn changes(warehouse: &Warehouse, page: &JournalPage) -> Result<(QueryResult, u64)> {
     entries(warehouse, CHANGES, "concat_ws(' ', key, \"column\", before, after)", page)
 }
@@ -37,7 +37,7 @@ pub fn changes(warehouse: &Warehouse, page: &JournalPage) -> Result<(QueryResult
 /// how many there are in all.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub fn remarks(warehouse: &Warehouse, page: &JournalPage) -> Result<(QueryResult, u64)> {
     entries(warehouse, REMARKS, "concat_ws(' ', key, \"column\", code, message)", page)
 }
@@ -56,7 +56,7 @@ fn entries(warehouse: &Warehouse, entries: &str, searched: &str, page: &JournalP
 /// The names of all streams that rules cleaned, `source.stream`, and the names of all rules that ran.
 ///
 /// # Errors
-/// As [`Warehouse::query`].
+/// Same as [`Warehouse::query`].
 pub fn names(warehouse: &Warehouse) -> Result<(Vec<String>, Vec<String>)> {
     let names = |column: &str| {
         warehouse.values(&format!("SELECT DISTINCT {column} AS name FROM _host.rule_runs ORDER BY name"), ())

@@ -43,7 +43,7 @@ pub fn staged_table(table: StreamTable) -> Table {
 /// Creates the empty staged tables.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn stage(warehouse: &Warehouse) -> Result<()> {
     StreamTable::JOURNAL.iter().try_for_each(|table| {
         let staged = staged_table(*table);
@@ -54,7 +54,7 @@ pub fn stage(warehouse: &Warehouse) -> Result<()> {
 /// Deletes the journal of a stream.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn clear(warehouse: &Warehouse, stream: &LoadedStream) -> Result<()> {
     StreamTable::JOURNAL
         .iter()
@@ -65,7 +65,7 @@ pub fn clear(warehouse: &Warehouse, stream: &LoadedStream) -> Result<()> {
 /// rules may redirect them, so they are published as a whole.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn delete_entries(warehouse: &Warehouse, stream: &LoadedStream, condition: &str) -> Result<()> {
     [StreamTable::Changes, StreamTable::Rejects, StreamTable::Notes]
         .iter()
@@ -75,7 +75,7 @@ pub fn delete_entries(warehouse: &Warehouse, stream: &LoadedStream, condition: &
 /// Adds the staged journal to the journal of a stream. Its merges are replaced.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn publish_staged(warehouse: &Warehouse, stream: &LoadedStream) -> Result<()> {
     warehouse.execute(&format!("DELETE FROM {}", stream.ledger(StreamTable::Merges)))?;
     StreamTable::JOURNAL.iter().try_for_each(|table| {
@@ -87,7 +87,7 @@ pub fn publish_staged(warehouse: &Warehouse, stream: &LoadedStream) -> Result<()
 /// there.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn missing_survivor(
     warehouse: &Warehouse,
     stream: &LoadedStream,
@@ -106,7 +106,7 @@ pub fn missing_survivor(
 /// How many records of a stream rules reject. None if there are no rejects.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn count_rejects(warehouse: &Warehouse, stream: &LoadedStream) -> Result<Option<RejectCount>> {
     let sql = format!(
         "SELECT rule, sum(count(*)) OVER ()::BIGINT AS rejected FROM {} GROUP BY rule ORDER BY count(*) DESC, rule LIMIT 1",
@@ -118,7 +118,7 @@ pub fn count_rejects(warehouse: &Warehouse, stream: &LoadedStream) -> Result<Opt
 /// Records what the rules of a stream did in a run, in their order.
 ///
 /// # Errors
-/// As [`Warehouse::execute`].
+/// Same as [`Warehouse::execute`].
 pub fn record_rule_runs(warehouse: &Warehouse, load_id: &str, stream: &str, rules: &[RuleCounts]) -> Result<()> {
     rules.iter().enumerate().try_for_each(|(position, run)| {
         let sql = "INSERT INTO _host.rule_runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

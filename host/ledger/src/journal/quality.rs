@@ -55,7 +55,7 @@ pub struct Reason {
 /// The totals of each rule of a stream that has `raw_rows` rows, in the order of the rules.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn rule_totals(warehouse: &Warehouse, stream: &LoadedStream, raw_rows: u64) -> Result<Vec<RuleTotals>> {
     let entries = |table: StreamTable| stream.ledger(table);
     let sql = format!(
@@ -80,7 +80,7 @@ pub fn rule_totals(warehouse: &Warehouse, stream: &LoadedStream, raw_rows: u64) 
 /// The most frequent changes of a rule.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn change_examples(
     warehouse: &Warehouse,
     stream: &LoadedStream,
@@ -98,7 +98,7 @@ pub fn change_examples(
 /// The most frequent reasons of a rule's rejects, notes and merges.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn reasons(warehouse: &Warehouse, stream: &LoadedStream, rule: &str, limit: usize) -> Result<Vec<Reason>> {
     let sql = format!(
         "SELECT what, code, column_name, min(message) AS message, count(*) AS rows FROM ( \

@@ -70,7 +70,7 @@ const POSITIONS: &str = "\
 /// What rules did to each of these records of `source.stream`, in the order of the rules.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn repairs_of(
     warehouse: &Warehouse,
     stream: &str,
@@ -98,7 +98,7 @@ pub fn repairs_of(
 /// second is `source.stream`.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn repairs_by_rule(warehouse: &Warehouse, records: &str, parameters: impl Params) -> Result<Vec<RuleRepairs>> {
     #[derive(serde::Deserialize)]
     struct RepairCount {

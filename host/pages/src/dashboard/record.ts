@@ -6,7 +6,7 @@ import { formatNumber, formatPlain } from "../format.ts";
 import { t } from "../i18n.ts";
 import { outcomeLabel } from "../labels.ts";
 import { settle } from "../states.ts";
-import type { RecordStory, Repair } from "../types.ts";
+import type { RecordHistory, Repair } from "../types.ts";
 
 function shown(value: unknown): string {
   return value === null || value === undefined ? t("empty_value") : formatPlain(value);
@@ -72,25 +72,25 @@ function repairOf(step: Record<string, unknown>): Repair {
 }
 
 /** What the rules did with the record as a whole. */
-function outcomeText(story: RecordStory, repairs: Repair[]): string {
+function outcomeText(history: RecordHistory, repairs: Repair[]): string {
   const merge = repairs.find((repair) => repair.what === "merged");
-  if (!story.clean && merge?.after) return t("merged_into", { key: merge.after });
+  if (!history.clean && merge?.after) return t("merged_into", { key: merge.after });
   const isRejected = repairs.some((repair) => repair.what === "rejected");
-  const outcome: RecordOutcome = story.clean ? "clean" : merge ? "merged" : isRejected ? "rejected" : "gone";
+  const outcome: RecordOutcome = history.clean ? "clean" : merge ? "merged" : isRejected ? "rejected" : "gone";
   return outcomeLabel(outcome);
 }
 
 /** Values before and after cleaning side by side: fields that differ first, empty fields omitted. */
-function fieldTable(story: RecordStory): HTMLElement {
-  const names = [...new Set([...Object.keys(story.raw ?? {}), ...Object.keys(story.clean ?? {})])].filter(
+function fieldTable(history: RecordHistory): HTMLElement {
+  const names = [...new Set([...Object.keys(history.raw ?? {}), ...Object.keys(history.clean ?? {})])].filter(
     (name) => !name.startsWith("_"),
   );
   const rows = names
-    .map((name) => ({ name, raw: story.raw?.[name], clean: story.clean?.[name] }))
+    .map((name) => ({ name, raw: history.raw?.[name], clean: history.clean?.[name] }))
     .filter(({ raw, clean }) => (raw ?? null) !== null || (clean ?? null) !== null)
     .map((row) => ({
       ...row,
-      differs: story.raw !== null && story.clean !== null && !isSame(row.raw, row.clean),
+      differs: history.raw !== null && history.clean !== null && !isSame(row.raw, row.clean),
     }));
   rows.sort((left, right) => Number(right.differs) - Number(left.differs));
   return h(
@@ -130,9 +130,9 @@ export function recordHistory(stream: string, key: string, signal: AbortSignal):
   const container = h("div", { class: "stack record", "data-record": `${stream}/${key}` });
   void settle(container, signal, async () => {
     const path = `/api/records/${encodeURIComponent(stream)}/${encodeURIComponent(key)}`;
-    const story = await get<RecordStory>(path, {}, signal);
-    const steps = story.steps.map(repairOf);
-    const absorbed = story.merged_from.map((other) => ({
+    const history = await get<RecordHistory>(path, {}, signal);
+    const steps = history.steps.map(repairOf);
+    const absorbed = history.merged_from.map((other) => ({
       ...repairOf(other),
       what: "absorbed" as const,
       absorbed: String(other.key ?? ""),
@@ -143,7 +143,7 @@ export function recordHistory(stream: string, key: string, signal: AbortSignal):
         "div",
         {},
         h("h3", {}, `${stream} ${key}`),
-        h("p", { class: "muted" }, `${t("outcome")}: `, h("strong", {}, outcomeText(story, steps))),
+        h("p", { class: "muted" }, `${t("outcome")}: `, h("strong", {}, outcomeText(history, steps))),
       ),
       h(
         "section",
@@ -153,7 +153,7 @@ export function recordHistory(stream: string, key: string, signal: AbortSignal):
           ? h("p", { class: "muted" }, t("no_repairs"))
           : h("ol", { class: "repairs" }, repairs.map(repairLine)),
       ),
-      h("section", {}, h("h4", {}, t("fields")), fieldTable(story)),
+      h("section", {}, h("h4", {}, t("fields")), fieldTable(history)),
     ];
   });
   return container;

@@ -47,7 +47,7 @@ pub(crate) struct CsvReader {
     schema: Schema,
     /// The index of each field's column in the file.
     positions: Vec<usize>,
-    keys: SeenKeys,
+    keys: KeyLines,
     memory: HostMemory,
 }
 
@@ -102,13 +102,13 @@ fn unreadable(path: &str, line: u64, cause: csv::Error) -> DecodeError {
 }
 
 /// The line of each primary key read so far. A key is kept as two hashes, which take less memory than its text.
-struct SeenKeys {
+struct KeyLines {
     lines: HashMap<(u64, u64), u64>,
     hashers: [RandomState; 2],
     meter: Meter,
 }
 
-impl SeenKeys {
+impl KeyLines {
     /// Adds a key. Returns the line of the same key before.
     fn insert(&mut self, key: &[String], line: u64) -> Option<u64> {
         let [first, second] = &self.hashers;
@@ -146,7 +146,7 @@ impl CsvReader {
         let positions: Vec<usize> = schema.fields.iter().map(find).collect::<Result<_>>()?;
         unfinished.store(0, Ordering::Relaxed);
         let hashers = [RandomState::new(), RandomState::new()];
-        let keys = SeenKeys { lines: HashMap::new(), hashers, meter: Meter::new(memory)? };
+        let keys = KeyLines { lines: HashMap::new(), hashers, meter: Meter::new(memory)? };
         Ok(Self { path, reader, unfinished, schema, positions, keys, memory: memory.clone() })
     }
 

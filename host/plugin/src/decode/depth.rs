@@ -27,7 +27,7 @@ pub(crate) struct JsonText<'a>(&'a [u8]);
 impl<'a> JsonText<'a> {
     /// Measures the depth of a text.
     pub(crate) fn new(text: &'a [u8]) -> Result<Self, TooDeep> {
-        let mut scan = Scan::default();
+        let mut scan = BracketScan::default();
         let (blocks, rest) = text.as_chunks::<BLOCK>();
         let is_shallow = blocks.iter().all(|block| scan.enter(block));
         let mut last = [b' '; BLOCK];
@@ -47,14 +47,14 @@ impl<'a> JsonText<'a> {
 
 /// Where the text is between two blocks.
 #[derive(Default)]
-struct Scan {
+struct BracketScan {
     depth: u32,
     is_in_string: bool,
     /// Whether the first byte of the next block is escaped.
     is_escaped: bool,
 }
 
-impl Scan {
+impl BracketScan {
     /// Moves over a block. Returns whether it stays within the limit.
     ///
     /// A decoder stops at the first error, so brackets that do not match need no care.

@@ -96,10 +96,10 @@ impl Engine {
         })
     }
 
-    /// As [`Engine::load`], for a file that was searched for.
+    /// Same as [`Engine::load`], for a file that was searched for.
     ///
     /// # Errors
-    /// As [`Engine::load`], and a file that others may have written.
+    /// Same as [`Engine::load`], and a file that others may have written.
     pub fn load_found(&self, found: &FoundComponent, pin: Option<&str>) -> Result<Component> {
         self.load_opened(found.path(), pin, || found.open())
     }

@@ -18,7 +18,7 @@ pub(super) fn sanitize(text: impl Into<String>, max_chars: usize) -> String {
     text
 }
 
-/// As [`sanitize`], in one line.
+/// Same as [`sanitize`], in one line.
 pub(super) fn sanitize_line(text: impl Into<String>, max_chars: usize) -> String {
     sanitize(text, max_chars).replace('\n', " ")
 }

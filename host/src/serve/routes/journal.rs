@@ -1,4 +1,4 @@
-//! The journal of the rules to browse and search, the story of one record, and how old and complete the data is.
+//! The journal of the rules to browse and search, the history of one record, and how old and complete the data is.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use host_ledger::models;
 use host_warehouse::{QueryResult, Table, Warehouse};
 
 use super::{PipelineQuery, QueryParameters, cached, json_response, to_json};
-use crate::report::{self, RecordStory};
+use crate::report::{self, RecordHistory};
 use crate::serve::api_error::{ApiError, ApiResult};
 use crate::serve::app_state::AppState;
 
@@ -90,11 +90,11 @@ async fn record(
     State(state): State<Arc<AppState>>,
     Path((stream, key)): Path<(String, String)>,
     QueryParameters(query): QueryParameters<PipelineQuery>,
-) -> ApiResult<Json<RecordStory>> {
+) -> ApiResult<Json<RecordHistory>> {
     let served = state.pipeline(query.pipeline.as_deref())?;
     let record = format!("{stream}/{key}");
-    let story = served.warehouse.read(move |warehouse| report::record_story(warehouse, &record));
-    Ok(Json(story.await.map_err(ApiError::not_found_if_config)?))
+    let history = served.warehouse.read(move |warehouse| report::record_history(warehouse, &record));
+    Ok(Json(history.await.map_err(ApiError::not_found_if_config)?))
 }
 
 #[derive(serde::Serialize)]

@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use host_core::error::{Error, nearest, one_of};
 
 use super::QueryParameters;
-use crate::clean::{Sampled, loaded, sample};
+use crate::clean::{SampleReport, loaded, sample};
 use crate::pipeline::RuleSettings;
 use crate::prepare::prepare;
 use crate::serve::api_error::{ApiError, ApiResult};
@@ -36,7 +36,7 @@ struct PreviewQuery {
 async fn preview(
     State(state): State<Arc<AppState>>,
     QueryParameters(query): QueryParameters<PreviewQuery>,
-) -> ApiResult<Json<Sampled>> {
+) -> ApiResult<Json<SampleReport>> {
     let served = state.pipeline(query.pipeline.as_deref())?;
     let PreviewQuery { stream, rule, .. } = query;
     let rules = &served.loaded.pipeline.file.rule;

@@ -33,7 +33,7 @@ fn followed<T>(work: impl FnOnce(&mut Disk, &'static Settings) -> std::io::Resul
     result
 }
 
-/// As [`followed`], for a call on an open file. Of a file that is not followed, only the call.
+/// Same as [`followed`], for a call on an open file. Of a file that is not followed, only the call.
 fn followed_file<T>(
     file: c_int,
     work: impl FnOnce(&mut Disk, &'static Settings, FileId) -> std::io::Result<()>,

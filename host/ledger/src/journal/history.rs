@@ -8,7 +8,7 @@ use crate::streams::LoadedStream;
 
 /// One thing that a rule did to a record.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
-pub struct StoryStep {
+pub struct HistoryStep {
     /// The rule.
     pub rule: String,
     /// `changed`, `noted`, `rejected` or `merged`.
@@ -43,16 +43,16 @@ pub struct Merged {
 /// What each rule did to the record with this key, in the order of the rules.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
-pub fn steps(warehouse: &Warehouse, stream: &LoadedStream, key: &str) -> Result<Vec<StoryStep>> {
+/// Same as [`Warehouse::query_as`].
+pub fn steps(warehouse: &Warehouse, stream: &LoadedStream, key: &str) -> Result<Vec<HistoryStep>> {
     let sql = format!(
-        "SELECT story.* EXCLUDE (key) FROM ( \
+        "SELECT history.* EXCLUDE (key) FROM ( \
            SELECT key, rule, 'changed' AS what, column_name, value_before, value_after, NULL AS code, NULL AS message, \
              NULL::DOUBLE AS confidence FROM {} \
            UNION ALL SELECT key, rule, 'noted', column_name, NULL, NULL, code, message, confidence FROM {} \
            UNION ALL SELECT key, rule, 'rejected', column_name, NULL, NULL, code, message, NULL FROM {} \
            UNION ALL SELECT key, rule, 'merged', NULL, NULL, survivor_key, code, NULL, confidence FROM {} \
-         ) AS story LEFT JOIN (SELECT rule, min(position) AS position FROM _host.rule_runs \
+         ) AS history LEFT JOIN (SELECT rule, min(position) AS position FROM _host.rule_runs \
            WHERE stream = ?1 AND load_id = (SELECT max(load_id) FROM _host.rule_runs WHERE stream = ?1) \
            GROUP BY rule) AS runs USING (rule) \
          WHERE key = ?2 ORDER BY position, what, column_name",
@@ -67,7 +67,7 @@ pub fn steps(warehouse: &Warehouse, stream: &LoadedStream, key: &str) -> Result<
 /// The records that were merged into the one with this key.
 ///
 /// # Errors
-/// As [`Warehouse::query_as`].
+/// Same as [`Warehouse::query_as`].
 pub fn merged_into(warehouse: &Warehouse, stream: &LoadedStream, key: &str) -> Result<Vec<Merged>> {
     let sql = format!(
         "SELECT key, rule, code, confidence FROM {} WHERE survivor_key = ? ORDER BY key",

@@ -10,7 +10,7 @@ use super::alerts::AlertSender;
 use super::events::EventBroadcast;
 
 /// What workers and requests share.
-pub(super) struct RunBoard {
+pub(super) struct RunRegistry {
     pub(super) clock: Clock,
     pub(super) events: EventBroadcast,
     pub(super) alerts: AlertSender,
@@ -25,8 +25,8 @@ pub(super) struct ActiveRuns {
     pub(super) last_id: Option<String>,
 }
 
-impl RunBoard {
-    /// A board without active runs. `last_id` is the greatest id of any run in the warehouses.
+impl RunRegistry {
+    /// Without active runs. `last_id` is the greatest id of any run in the warehouses.
     pub(super) fn new(clock: Clock, events: EventBroadcast, alerts: AlertSender, last_id: Option<String>) -> Self {
         let active = Mutex::new(ActiveRuns { by_pipeline: BTreeMap::new(), last_id });
         Self { clock, events, alerts, active }

@@ -6,7 +6,7 @@ use crate::files::ModelKind;
 
 /// The result of a build or of a run of the tests.
 #[derive(Debug, Clone, Default, serde::Serialize)]
-pub struct Built {
+pub struct BuildReport {
     /// Whether nothing was built because neither tables nor files changed.
     pub unchanged: bool,
     /// The tables, views and seeds that were built.
