@@ -13,15 +13,14 @@ WITH rule_runs AS (
 last_of_pipeline AS (
     SELECT pipeline, max(load_id) AS load_id FROM _host.runs GROUP BY pipeline
 ),
+completed AS (
+    SELECT pipeline, load_id FROM _host.runs WHERE status IN ('ok', 'partial')
+),
 counted_in AS (
-    SELECT begun.load_id, coalesce(min(completed.load_id), max(last_of_pipeline.load_id), begun.load_id) AS counted_in
+    SELECT begun.load_id, coalesce(completed.load_id, last_of_pipeline.load_id, begun.load_id) AS counted_in
     FROM (SELECT DISTINCT load_id, pipeline FROM rule_runs) AS begun
-    LEFT JOIN _host.runs AS completed
-        ON completed.pipeline = begun.pipeline
-        AND completed.load_id >= begun.load_id
-        AND completed.status IN ('ok', 'partial')
+    ASOF LEFT JOIN completed ON completed.pipeline = begun.pipeline AND completed.load_id >= begun.load_id
     LEFT JOIN last_of_pipeline ON last_of_pipeline.pipeline = begun.pipeline
-    GROUP BY begun.load_id
 ),
 runs AS (
     SELECT

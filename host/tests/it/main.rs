@@ -28,6 +28,7 @@ mod models_bad_input;
 mod models_grow;
 mod models_support;
 mod models_tests;
+mod people;
 mod pipeline_run;
 #[cfg(target_os = "linux")]
 mod power_loss;

@@ -6,36 +6,25 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use crate::support::{Project, json_error, people, stderr};
+use crate::people::People;
+use crate::support::{json_error, stderr};
 
-/// A file with two people, and a snapshot of them.
-struct People {
-    project: Project,
-    pipeline: String,
+/// Two people, and a snapshot of them.
+fn people_with_history() -> People {
+    let people = People::new("marts/history");
+    let config = "materialized = \"snapshot\"\nsnapshot = { key = [\"id\"], records = { id = \"people.people\" } }\n";
+    people.project.write("sql/marts/history.toml", config);
+    people
 }
 
 impl People {
-    fn new() -> Self {
-        let project = Project::new(1);
-        project.write("people.csv", "id,name\n1,Ana\n2,Rui\n");
-        project.write("sql/marts/history.sql", "SELECT id, name FROM clean_people.people");
-        let config =
-            "materialized = \"snapshot\"\nsnapshot = { key = [\"id\"], records = { id = \"people.people\" } }\n";
-        project.write("sql/marts/history.toml", config);
-        let rest = "[[rule]]\nplugin = \"text\"\nstreams = [\"people.people\"]\n[rule.config.columns]\nname = [\"upper\"]\n\
-                    [marts]\npath = \"sql\"\n";
-        let pipeline = project.write("pipeline.toml", &people("", &["id", "name"], rest));
-        let pipeline = pipeline.to_str().expect("a path in UTF-8").to_owned();
-        Self { project, pipeline }
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let more = [&[arguments[0], &self.pipeline], &arguments[1..], &["--format", "json"]].concat();
-        self.project.command(&more)
+    /// A command that answers in JSON.
+    fn in_json(&self, arguments: &[&str]) -> Command {
+        self.command(&[arguments, &["--format", "json"]].concat())
     }
 
     fn output(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("the binary runs")
+        self.in_json(arguments).output().expect("the binary runs")
     }
 
     fn succeed(&self, arguments: &[&str]) -> serde_json::Value {
@@ -46,13 +35,9 @@ impl People {
 
     /// Kills a command at a named point.
     fn kill_at(&self, point: &str, arguments: &[&str]) {
-        let output = self.command(arguments).env("HOST_KILL_POINT", point).output().expect("the binary runs");
+        let output = self.in_json(arguments).env("HOST_KILL_POINT", point).output().expect("the binary runs");
         let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
         assert_eq!(signal, Some(6), "{point}: {}", stderr(&output));
-    }
-
-    fn change(&self) {
-        self.project.write("people.csv", "id,name\n1,Ana Maria\n2,Rui\n3,Eva\n");
     }
 
     fn log(&self) -> PathBuf {
@@ -80,11 +65,11 @@ impl People {
 
 #[test]
 fn a_damaged_log_is_kept_and_what_it_held_is_named() {
-    let undisturbed = People::new();
+    let undisturbed = people_with_history();
     undisturbed.succeed(&["run"]);
     undisturbed.change();
     undisturbed.succeed(&["run"]);
-    let people = People::new();
+    let people = people_with_history();
     let first = people.succeed(&["run"])["load_id"].as_str().expect("an id").to_owned();
     people.change();
     people.kill_at("publish.committed", &["run"]);
@@ -119,7 +104,7 @@ fn a_damaged_log_is_kept_and_what_it_held_is_named() {
 
 #[test]
 fn a_log_that_is_not_damaged_is_not_discarded() {
-    let people = People::new();
+    let people = people_with_history();
     people.succeed(&["run"]);
     people.change();
     people.kill_at("publish.committed", &["run"]);
@@ -130,7 +115,7 @@ fn a_log_that_is_not_damaged_is_not_discarded() {
 
 #[test]
 fn whoever_a_damaged_log_says_is_forgotten_is_erased_again() {
-    let people = People::new();
+    let people = people_with_history();
     people.succeed(&["run"]);
     people.kill_at("forget.erased", &["forget", "people/1"]);
     people.damage();
@@ -157,7 +142,7 @@ fn whoever_a_damaged_log_says_is_forgotten_is_erased_again() {
 
 #[test]
 fn an_erasure_that_was_reported_is_not_in_the_log_alone() {
-    let people = People::new();
+    let people = people_with_history();
     people.succeed(&["run"]);
     for (record, forgotten) in [("people/999", 1), ("people/1", 2)] {
         people.kill_at("forget.done", &["forget", record]);
